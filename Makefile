@@ -1,0 +1,106 @@
+# Works on a fresh Debian 12 or 13, from a clean clone. Whatever a target needs is installed with apt where it is missing,
+# with sudo where you are not root, and named before. Nothing is written outside .venv, build and the caches of the tools.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+DEB := build/xenlocal.deb
+
+# What each part needs of Debian.
+APT_RUN := python3 python3-configobj python3-daemon python3-pyinotify python3-sh
+APT_VENV := python3 python3-venv
+APT_DEB := build-essential debhelper dh-python fakeroot lintian pybuild-plugin-pyproject python3-all python3-setuptools scdoc
+APT_XEN := busybox-static cpio e2fsprogs fakeroot kmod mmdebstrap python3 qemu-system-x86 qemu-utils zstd
+APT_LINT := shellcheck systemd
+
+# All tests that need neither a package nor a machine, and those that do, in the order of their cost.
+SLOW_TESTS := $(wildcard tests/package tests/systemd tests/xen)
+FAST_TESTS := $(filter-out $(SLOW_TESTS) tests/records tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
+FAST_TESTS += $(wildcard tests/test_*.py)
+
+define need
+@missing=; for package in $(1); do \
+	dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+done; \
+if [ -n "$$missing" ]; then \
+	echo "== installing with apt:$$missing"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo apt-get update -q; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+fi
+endef
+
+.PHONY: help
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/make \1|\2/' | column -t -s '|'
+
+.PHONY: venv
+venv: $(VENV)/ready  ## the Python environment of the tests, in .venv
+
+$(VENV)/ready: requirements-dev.txt
+	$(call need,$(APT_VENV))
+	@echo "== making $(VENV) from requirements-dev.txt"
+	rm -rf $(VENV)
+	/usr/bin/python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+.PHONY: lint
+lint: venv
+	$(call need,$(APT_LINT))
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy xenlocal tests demo bench
+	shellcheck .ci/run completion/xenlocal debian/tests/smoke debian/xenlocal.postinst debian/xenlocal.postrm tests/package/build-deb
+
+.PHONY: check
+check: lint  ## lint, types, layers, unit and property tests: what to run after every edit (seconds)
+	$(PY) -m pytest -q $(FAST_TESTS)
+
+.PHONY: coverage
+coverage: venv  ## which lines of xenlocal the fast tests do not reach
+	$(PY) -m coverage run -m pytest -q $(FAST_TESTS)
+	$(PY) -m coverage report
+
+.PHONY: deb
+deb:  ## the Debian package, in build/
+	$(call need,$(APT_DEB))
+	tests/package/build-deb build/deb
+	cp build/deb/xenlocal_*_all.deb build/
+	cp build/deb/xenlocal_*_all.deb $(DEB)
+	@ls build/*.deb
+
+.PHONY: test
+test: lint deb  ## check, the package, and everything on a real Xen dom0 (Debian 12) in QEMU (under an hour)
+	$(call need,$(APT_XEN))
+	$(PY) -m pytest $(FAST_TESTS) $(SLOW_TESTS) -m "not long" --deb=$(DEB) --suite=bookworm
+
+.PHONY: test-all
+test-all: lint deb  ## test, the long scenarios, and what is for every release on Debian 13 too
+	$(call need,$(APT_XEN))
+	$(PY) -m pytest $(FAST_TESTS) $(SLOW_TESTS) --deb=$(DEB) --suite=bookworm --suite=trixie
+
+.PHONY: demo
+demo:  ## the real daemon and command line on a simulated dom0, narrated (a minute)
+	$(call need,$(APT_RUN))
+	@/usr/bin/python3 -m demo.demo
+
+.PHONY: playground
+playground: deb  ## a real Xen dom0 in QEMU with the package installed, a few domUs and a root prompt (or CMD='...')
+	$(call need,$(APT_XEN))
+	@sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo env PYTHONPATH=tests/xen TERM="$${TERM:-vt220}" /usr/bin/python3 -m playground --deb=$(DEB) --command="$${CMD:-}"
+
+.PHONY: bench
+bench:  ## commands, processes and seconds for 10, 100 and 1000 domUs, against Debian's xendomains (ten minutes; IDLE=30 less)
+	$(call need,$(APT_RUN))
+	@/usr/bin/python3 -m bench --idle $${IDLE:-300}
+
+.PHONY: clean
+clean:  ## remove what make made here
+	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find xenlocal tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,150 @@
+"""The daemon on the stubbed host: how fast an edit arrives, and what it costs while nothing happens."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench.measure import Usage, usage
+from bench.stubs import StubHost
+
+_QUIET = 0.5
+"""Seconds without a command after which the daemon is taken to have finished."""
+_LIMIT = 60.0
+_WATCHDOG = 180.0
+"""Seconds, as WatchdogSec= in xenlocal.service."""
+_CHANGING = ("xl sched-credit2",)
+
+
+class Stuck(Exception):
+    """The daemon did not do what was waited for."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """`wakeups`: of all threads, in `seconds`; `expected`: those of the watchdog and of resync."""
+
+    seconds: float
+    wakeups: int
+    expected: int
+    cpu_seconds: float
+    rss_bytes: int
+    threads: int
+
+
+class Daemon:
+    """A running one. Every call of a tool arrives as a line on a FIFO, so its time is known."""
+
+    def __init__(self, host: StubHost, command: list[str], environment: Mapping[str, str]) -> None:
+        self._host = host
+        self._pending: list[str] = []
+        self._watchdogs = 0
+        host.log.unlink()
+        os.mkfifo(host.log, 0o600)
+        self._calls = os.open(host.log, os.O_RDWR | os.O_NONBLOCK)
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = host.directory / "notify"
+        self._notify.bind(str(address))
+        told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": str(int(_WATCHDOG * 1e6))}
+        with open(host.directory / "daemon.log", "wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**environment, **told}
+            )
+        self._wait_ready()
+
+    def close(self) -> None:
+        """End it, by TERM as systemd does."""
+        self.process.terminate()
+        try:
+            self.process.wait(_LIMIT)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            os.close(self._calls)
+            self._notify.close()
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + _LIMIT
+        self._notify.settimeout(_LIMIT)
+        while self._notify.recv(65536) != b"READY=1":
+            if time.monotonic() > deadline:
+                raise Stuck("the daemon is not ready")
+        self._notify.setblocking(False)
+        self.settle()
+
+    def settle(self) -> None:
+        """Until no tool is called any more."""
+        deadline = time.monotonic() + _LIMIT
+        while self._next_call(_QUIET) is not None:
+            if time.monotonic() > deadline:
+                raise Stuck("the daemon does not come to rest")
+
+    def edit_to_command(self, name: str, text: str) -> float:
+        """Seconds from the rename that completes an edit to the first command that changes the host."""
+        ready = self._host.prepare_file(name, text)
+        began = time.monotonic()
+        ready.rename(self._host.etc / f"{name}.conf")
+        while time.monotonic() < began + _LIMIT:
+            called = self._next_call(1.0)
+            if called is not None and called.startswith(_CHANGING):
+                seconds = time.monotonic() - began
+                self.settle()
+                return seconds
+        raise Stuck(f"an edit of {name} had no effect")
+
+    def idle(self, seconds: float) -> Idle:
+        """Nothing happens for `seconds`, but for what comes by itself."""
+        watchdogs, before, began = self._watchdogs, self._usage(), time.monotonic()
+        while time.monotonic() < began + seconds:
+            self._next_call(began + seconds - time.monotonic())
+        after, passed = self._usage(), time.monotonic() - began
+        return Idle(
+            passed,
+            after.switches - before.switches,
+            self._watchdogs - watchdogs,
+            after.cpu_seconds - before.cpu_seconds,
+            after.rss_bytes,
+            after.threads,
+        )
+
+    def _usage(self) -> Usage:
+        return usage(self.process.pid)
+
+    def _read_notifications(self) -> None:
+        """As systemd does it, at once: the daemon waits when nobody reads."""
+        while True:
+            try:
+                self._watchdogs += self._notify.recv(65536) == b"WATCHDOG=1"
+            except BlockingIOError:
+                return
+
+    def _next_call(self, within: float) -> str | None:
+        """The next call of a tool, None if there is none so long. Lines are short: one write, one read."""
+        if self.process.poll() is not None:
+            raise Stuck(f"the daemon ended: {(self._host.directory / 'daemon.log').read_text()[-2000:]}")
+        deadline = time.monotonic() + within
+        while not self._pending:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([self._calls, self._notify], [], [], max(0, left))
+            self._read_notifications()
+            if self._calls in ready:
+                self._pending = os.read(self._calls, 65536).decode().splitlines()
+            elif left <= 0:
+                return None
+        return self._pending.pop(0)
+
+
+@contextmanager
+def running(host: StubHost, command: list[str], environment: Mapping[str, str]) -> Iterator[Daemon]:
+    """A daemon on this host, ended afterwards."""
+    daemon = Daemon(host, command, environment)
+    try:
+        yield daemon
+    finally:
+        daemon.close()

@@ -1,0 +1,80 @@
+"""Aims and what was measured, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Line:
+    what: str
+    aim: str
+    measured: str
+    met: bool | None = None
+    """None: no aim, for comparison."""
+
+
+def lines(figures: dict[str, Any]) -> list[Line]:
+    """Every figure that has an aim, and those it is compared with."""
+    return [*_sizes(figures["sizes"]), *_daemon(figures["daemon"])]
+
+
+_START: dict[str, tuple[str, str, int | None]] = {
+    "processes": ("processes to start {} domUs", "", 5),
+    "seconds": ("wall time until the last of {} is started", " s", 8),
+    "until_end": ("wall time until the end of it; {} are ready then (ours alone)", " s", None),
+    "cpu": ("CPU time to start {} domUs", " s", None),
+}
+"""Key, description, unit, and how many times less than xendomains is the aim at 100 domUs."""
+
+
+def _sizes(sizes: list[dict[str, Any]]) -> Iterator[Line]:
+    cycles = {len(each["cycle"]) for each in sizes}
+    for each in sizes:
+        cycle = each["cycle"]
+        constant = len(cycles) == 1 and len(cycle) <= 3
+        yield Line(
+            f"commands of a cycle without a change, {each['domUs']} domUs",
+            "at most 3, constant",
+            str(len(cycle)),
+            constant,
+        )
+    for each in sizes:
+        text = f"{each['plan'] * 1000:.1f} ms (reading the files: {each['read'] * 1000:.0f} ms)"
+        aim, met = ("100 ms", each["plan"] <= 0.1) if each["domUs"] == 1000 else ("-", None)
+        yield Line(f"planner, {each['domUs']} domUs", aim, text, met)
+    for each in sizes:
+        ours, peer, floor = each["xenlocal"], each["xendomains"], each["floor"]
+        count, judged = each["domUs"], each["domUs"] == 100
+        for key, (what, unit, factor) in _START.items():
+            ratio = peer[key] / ours[key]
+            text = f"{ours[key]}{unit}: {ratio:.1f} times less (xendomains {peer[key]}{unit}, floor {floor[key]}{unit})"
+            aim = f"{factor} times less" if factor and judged else "-"
+            yield Line(what.format(count), aim, text, ratio >= factor if factor and judged else None)
+
+
+def _daemon(daemon: dict[str, Any]) -> Iterator[Line]:
+    edit, idle = daemon["edit"], daemon["idle"]
+    text = f"{edit['p50'] * 1000:.0f} ms, {edit['p99'] * 1000:.0f} ms (100 ms of each: is it complete?)"
+    yield Line(f"from an edit to the first command, p50 and p99 of {edit['edits']}", "-", text)
+    wakeups = f"{idle['wakeups']} in {idle['seconds']:.0f} s, {idle['expected']} of them for the watchdog"
+    yield Line("wake-ups of the idle daemon", "watchdog, resync", wakeups, idle["wakeups"] <= 2 * idle["expected"] + 2)
+    yield Line("CPU of the idle daemon", "-", f"{idle['cpu_seconds']:.2f} s in {idle['seconds']:.0f} s")
+    rss = idle["rss_bytes"] / MIB
+    yield Line(f"RSS of the daemon, {daemon['domUs']} domUs", "at most 30 MB", f"{rss:.1f} MB", rss <= 30)
+
+
+def table(found: list[Line]) -> str:
+    """For a terminal."""
+    head = Line("", "AIM", "MEASURED")
+    widths = [max(len(getattr(line, key)) for line in (head, *found)) for key in ("what", "aim", "measured")]
+    verdicts = {None: "", True: "met", False: "MISSED"}
+    rows = (
+        f"{line.what:<{widths[0]}}  {line.aim:<{widths[1]}}  {line.measured:<{widths[2]}}  {verdicts[line.met]}"
+        for line in (head, *found)
+    )
+    return "\n".join(row.rstrip() for row in rows)

@@ -1,0 +1,81 @@
+"""xenlocal on the stubbed host, as a process: `python3 -m bench.subject DIRECTORY run | boot | apply`.
+
+The composition is that of `xenlocal.app`; only where the tools are found differs. Without a daemon, `boot` and `apply`
+run the engine here, as the real command does. FORKS in the environment names a file for the number of forks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+from pathlib import Path
+
+from xenlocal.adapters import xenstore
+from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.command import Commands
+from xenlocal.adapters.files import Files
+from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.probe import TcpProber
+from xenlocal.adapters.process import Lock
+from xenlocal.adapters.systemd import SystemdNotifier
+from xenlocal.adapters.work import ThreadWork
+from xenlocal.app import App, Host, Places
+
+
+class StubbedApp(App):
+    def __init__(self, directory: Path) -> None:
+        places = Places(str(directory / "etc"), str(directory / "state"), str(directory / "run"))
+        super().__init__(places)
+        self._directory = directory
+
+    def _host(self, live: bool) -> Host:
+        return self.make_host()
+
+    def make_host(self) -> Host:
+        commands = Commands(search_path=str(self._directory / "bin"))
+        return Host(
+            HostReader(commands, Files()),
+            HostActuator(commands, str(self._directory / "run"), systemd=True),
+            TcpProber(),
+            ThreadWork(),
+            lambda on_event: xenstore.watch(commands, on_event),
+        )
+
+    def run_daemon(self, daemonize: bool = False) -> int:
+        """Without the question whether this machine is a dom0."""
+        os.umask(0o077)
+        for name in ("state", "run"):
+            (self._directory / name).mkdir(mode=0o755, exist_ok=True)
+        with Lock(str(self._directory / "run")):
+            self._daemon(SystemdNotifier())
+        return 0
+
+
+def _count_forks(path: str) -> None:
+    """sh forks with os.fork; subprocess does not call these hooks, and here starts one thing, the event source."""
+    count = [1]
+
+    def forked() -> None:
+        count[0] += 1
+
+    os.register_at_fork(after_in_parent=forked)
+    atexit.register(lambda: Path(path).write_text(str(count[0])))
+
+
+def main(arguments: list[str]) -> int:
+    directory, verb = Path(arguments[0]), arguments[1]
+    if "FORKS" in os.environ:
+        _count_forks(os.environ["FORKS"])
+    app = StubbedApp(directory)
+    if verb == "run":
+        return app.run_daemon()
+    code, result = app.ask(verb, (), lambda _text: None)
+    if code or result.get("message"):
+        print(json.dumps(result.get("message", "")), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""`make demo`: the real daemon and command line on a simulated dom0, narrated."""

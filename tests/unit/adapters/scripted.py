@@ -1,0 +1,46 @@
+"""A runner that knows what it will be asked, and fails on anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from xenlocal.model.observed import PathFacts
+
+Answer = str | Exception
+
+
+class ScriptedRunner:
+    """Answers `(argv, answer)` in order; an answer that is an exception is raised."""
+
+    def __init__(self, *script: tuple[Sequence[str], Answer]) -> None:
+        self.script = [(tuple(argv), answer) for argv, answer in script]
+        self.ran: list[tuple[str, ...]] = []
+        self.timeouts: list[float] = []
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 60, input: str | None = None, ok: frozenset[int] = frozenset({0})
+    ) -> str:
+        assert self.script, f"unexpected command {list(argv)}"
+        expected, answer = self.script.pop(0)
+        assert tuple(argv) == expected
+        self.ran.append(tuple(argv))
+        self.timeouts.append(timeout)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class TextFiles:
+    """A FileReader of given texts."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+
+    def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
+        return {}
+
+    def command_lines(self) -> tuple[tuple[str, ...], ...]:
+        return ()
+
+    def read_text(self, path: str) -> str | None:
+        return self.texts.get(path)

@@ -1,0 +1,143 @@
+"""HostActuator: files before commands, time limits, scripts, and the way back of a bridge."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.adapters.scripted import Answer, ScriptedRunner
+from xenlocal.adapters.actuator import HostActuator
+from xenlocal.model import actions as act
+from xenlocal.model.errors import CommandFailed, Temporary, XenlocalError
+from xenlocal.model.units import Size
+
+UUID = "00000000-0000-4000-8000-000000000001"
+RUN = "/run/xenlocal"
+FAILED = CommandFailed(["x"], 1, "no")
+
+
+def actuator(runner: ScriptedRunner, written: dict[str, str] | None = None, systemd: bool = False) -> HostActuator:
+    clock = iter(range(0, 10000, 3))
+    written = {} if written is None else written
+    return HostActuator(
+        runner, RUN, systemd, write=written.__setitem__, unique=lambda: "k1",
+        clock=lambda: float(next(clock)), pause=lambda seconds: None,
+    )  # fmt: skip
+
+
+def test_start_writes_the_configuration_first() -> None:
+    written: dict[str, str] = {}
+    runner = ScriptedRunner((("xl", "create", "-q", f"{RUN}/domains/web.cfg"), ""))
+    actuator(runner, written).perform(act.StartDomain("web", UUID, "name = 'web'\n"))
+    assert written == {f"{RUN}/domains/web.cfg": "name = 'web'\n"}
+    assert runner.timeouts == [600.0]
+
+
+def test_a_scope_gets_the_time_of_what_it_runs() -> None:
+    start = act.StartDomain("web", UUID, "")
+    (line,) = actuator(ScriptedRunner(), systemd=True).script(start)[2:]
+    assert "--unit=xenlocal-web-by-hand" in line
+    runner = ScriptedRunner((shlex.split(line.replace("by-hand", "k1")), ""))
+    actuator(runner, systemd=True).perform(start)
+    assert runner.timeouts == [600.0]
+
+
+def test_stops_at_the_first_failure() -> None:
+    trash = "xenlocal-trash.1.a"
+    runner = ScriptedRunner((("lvchange", "--addtag", "xenlocal-kept", f"vg0/{trash}"), FAILED))
+    with pytest.raises(CommandFailed):
+        actuator(runner).perform(act.RestoreVolume("vg0", "a", trash))
+
+
+def test_an_unsafe_action_runs_nothing() -> None:
+    with pytest.raises(XenlocalError, match="cannot purge volume/vg0/data"):
+        actuator(ScriptedRunner()).perform(act.PurgeVolume("vg0", "data"))
+    (line,) = actuator(ScriptedRunner()).script(act.PurgeVolume("vg0", "data"))
+    assert line.startswith("# cannot purge")
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "domains").write_text("in the way")
+    host = HostActuator(ScriptedRunner(), str(tmp_path), False)
+    with pytest.raises(XenlocalError, match="cannot write"):
+        host.perform(act.StartDomain("web", UUID, ""))
+
+
+def test_the_file_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "run/domains/web.cfg"
+    runner = ScriptedRunner((("xl", "create", "-q", str(path)), ""))
+    HostActuator(runner, str(tmp_path / "run"), False).perform(act.StartDomain("web", UUID, "secret"))
+    assert path.read_text() == "secret" and path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert [each.name for each in path.parent.iterdir()] == ["web.cfg"]
+
+
+def test_script_of_a_start_can_be_run_by_a_shell(tmp_path: Path) -> None:
+    host = HostActuator(ScriptedRunner(), str(tmp_path / "run dir"), False)
+    text = "name = 'web'\nextra = \"$(reboot) `x` \\\\\"\nXENLOCAL-END\n"
+    lines = host.script(act.StartDomain("web", UUID, text))
+    assert lines[-1] == f"xl create -q '{tmp_path}/run dir/domains/web.cfg'"
+    subprocess.run(["sh", "-e"], input="\n".join(lines[:-1]), text=True, check=True)
+    path = tmp_path / "run dir/domains/web.cfg"
+    assert path.read_text() == text and path.stat().st_mode & 0o777 == 0o600
+
+
+BACK = act.ChangeBridge("br0", mtu=1500)
+CHANGE = act.ChangeBridge("br0", mtu=1400, way_back=BACK, gateway="192.0.2.1")
+PING = (("ping", "-n", "-q", "-c", "1", "-w", "5", "192.0.2.1"), "")
+NO_PING = (PING[0], FAILED)
+MTU = ("ip", "link", "set", "dev", "br0", "mtu")
+ARM: tuple[tuple[str, ...], Answer] = ((
+    "systemd-run", "--on-active=60s", "--timer-property=AccuracySec=1s", "--quiet", "--collect",
+    "--unit=xenlocal-way-back-br0", "/bin/sh", "-c", "ip link set dev br0 mtu 1500",
+), "")  # fmt: skip
+DISARM = (("systemctl", "stop", "xenlocal-way-back-br0.timer"), "")
+
+
+def test_way_back_is_armed_before_and_disarmed_after() -> None:
+    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), ""), NO_PING, PING, DISARM)
+    actuator(runner, systemd=True).perform(CHANGE)
+    assert not runner.script
+
+
+def test_way_back_is_taken_when_the_gateway_is_gone() -> None:
+    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), ""), *[NO_PING] * 10, ((*MTU, "1500"), ""), DISARM)
+    with pytest.raises(Temporary, match="was taken back"):
+        actuator(runner, systemd=True).perform(CHANGE)
+    assert not runner.script
+
+
+def test_way_back_is_taken_when_the_change_fails() -> None:
+    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), FAILED), ((*MTU, "1500"), ""), DISARM)
+    with pytest.raises(CommandFailed):
+        actuator(runner, systemd=True).perform(CHANGE)
+    assert not runner.script
+
+
+def test_the_timer_stays_when_the_way_back_fails() -> None:
+    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), FAILED), ((*MTU, "1500"), FAILED))
+    with pytest.raises(CommandFailed):
+        actuator(runner, systemd=True).perform(CHANGE)
+    assert not runner.script
+
+
+def test_nothing_is_changed_when_the_gateway_does_not_answer_before() -> None:
+    runner = ScriptedRunner(*[NO_PING] * 2)
+    with pytest.raises(Temporary, match="before the change"):
+        actuator(runner, systemd=True).perform(CHANGE)
+    assert not runner.script
+
+
+def test_nothing_is_changed_when_the_way_back_cannot_be_armed() -> None:
+    runner = ScriptedRunner(PING, (ARM[0], FAILED))
+    with pytest.raises(CommandFailed):
+        actuator(runner, systemd=True).perform(CHANGE)
+    assert not runner.script
+
+
+def test_grow_of_a_file() -> None:
+    runner = ScriptedRunner((("truncate", "--no-create", "--size=>9", "/a"), ""))
+    actuator(runner).perform(act.ResizeFile("/a", Size(9), "grow"))

@@ -1,0 +1,156 @@
+"""The very commands of every action, and what the mapping refuses."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from xenlocal.adapters.argv import Context, commands, unit_escape
+from xenlocal.model import actions as act
+from xenlocal.model.actions import Action
+from xenlocal.model.desired import DefaultProbe
+from xenlocal.model.names import trash_name
+from xenlocal.model.units import Duration, Size
+
+CONTEXT = Context("/run/xenlocal", systemd=True, unique="k1")
+TRASH = trash_name("web-root", 1700000000)
+UUID = "00000000-0000-4000-8000-000000000001"
+
+EXPECTED: list[tuple[Action, list[str]]] = [
+    (
+        act.CreateVolume("vg0", "web-root", Size.mib(8)),
+        ["lvcreate --yes --wipesignatures y --zero y --addtag xenlocal --size 8388608b --name web-root vg0"],
+    ),
+    (act.CreateVolume("vg0", "a", Size(513)), [
+        "lvcreate --yes --wipesignatures y --zero y --addtag xenlocal --size 1024b --name a vg0"]),
+    (act.GrowVolume("vg0", "web-root", Size.mib(8)), ["lvextend --size 8388608b vg0/web-root"]),
+    (act.ActivateVolume("vg0", "web-root"), ["lvchange --activate y vg0/web-root"]),
+    (act.RetireVolume("vg0", "web-root", TRASH), [f"lvrename vg0 web-root {TRASH}"]),
+    (
+        act.RestoreVolume("vg0", "web-root", TRASH),
+        [f"lvchange --addtag xenlocal-kept vg0/{TRASH}", f"lvrename vg0 {TRASH} web-root"],
+    ),
+    (act.UntagVolume("vg0", "a", ("xenlocal-kept", "x")), ["lvchange --deltag xenlocal-kept --deltag x vg0/a"]),
+    (act.PurgeVolume("vg0", TRASH), [f"lvremove --yes vg0/{TRASH}"]),
+    (act.ResizeFile("/srv/a.img", Size.mib(1)), ["truncate '--size=>1048576' /srv/a.img"]),
+    (act.ResizeFile("/srv/a.img", Size.mib(1), "grow"), ["truncate --no-create '--size=>1048576' /srv/a.img"]),
+    (
+        act.ChangeBridge("br0", create=True, add_ports=("eno1",), add_address="10.9.0.1/24", mtu=9000, stp=True,
+                         vlan_filtering=False, up=True),
+        [
+            "sh -ec 'ip link add name br0 type bridge; ip link set dev br0 alias xenlocal'",
+            "ip link set dev br0 type bridge stp_state 1 vlan_filtering 0",
+            "ip link set dev eno1 master br0",
+            "ip link set dev eno1 up",
+            "ip link set dev br0 mtu 9000",
+            "ip addr add 10.9.0.1/24 dev br0",
+            "ip link set dev br0 up",
+        ],
+    ),
+    (
+        act.ChangeBridge("br0", add_ports=("eno2",), gateway="192.0.2.1",
+                         way_back=act.ChangeBridge("br0", remove_ports=("eno2",), remove_address="10.0.0.1/8")),
+        [
+            "systemd-run --on-active=60s --timer-property=AccuracySec=1s --quiet --collect "
+            "--unit=xenlocal-way-back-br0 /bin/sh -c "
+            "'ip addr del 10.0.0.1/8 dev br0; ip link set dev eno2 nomaster'",
+            "ip link set dev eno2 master br0",
+            "ip link set dev eno2 up",
+            "ping -n -q -c 1 -w 5 192.0.2.1",
+            "systemctl stop xenlocal-way-back-br0.timer",
+        ],
+    ),
+    (
+        act.StartDomain("web", UUID, "x"),
+        ["systemd-run --scope --collect --quiet --slice=xenlocal.slice --unit=xenlocal-web-k1 "
+         "'--description=domU web, started by xenlocal' --property=Before=xenlocal-guests.service -- "
+         "xl create -q /run/xenlocal/domains/web.cfg"],
+    ),
+    (act.AwaitReady("web", UUID, DefaultProbe(), Duration(1)), []),
+    (act.StopDomain("web", UUID, 5, Duration(1)), ["xl shutdown -F 5"]),
+    (act.DestroyDomain("web", UUID, 5), ["xl destroy 5"]),
+    (act.SetLive("web", UUID, 5, "memory", "512"), ["xl mem-set 5 512m"]),
+    (act.SetLive("web", UUID, 5, "vcpus", "3"), ["xl vcpu-set 5 3"]),
+    (act.SetLive("web", UUID, 5, "cpus", "2-5,^3"), ["xl vcpu-pin 5 all '2-5,^3'"]),
+    (act.SetLive("web", UUID, 5, "cpu_weight", "300"), ["xl sched-credit2 -d 5 -w 300"]),
+    (act.SetLive("web", UUID, 5, "cpu_weight", "300", "credit"), ["xl sched-credit -d 5 -w 300"]),
+    (act.StageConfig("web", UUID, 5, "x"), ["xl config-update 5 /run/xenlocal/domains/web.next.cfg"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "lines"), EXPECTED, ids=lambda value: getattr(value, "verb", ""))
+def test_commands(action: Action, lines: list[str]) -> None:
+    assert [shlex.join(line) for line in commands(action, CONTEXT)] == lines
+
+
+def test_every_action_has_an_expectation() -> None:
+    assert {type(action) for action, _ in EXPECTED} == set(get_args(Action))
+
+
+def test_without_systemd_xl_is_called_directly() -> None:
+    context = Context("/run/xenlocal", systemd=False, unique="k1")
+    start = act.StartDomain("web", UUID, "x")
+    assert commands(start, context) == (("xl", "create", "-q", "/run/xenlocal/domains/web.cfg"),)
+
+
+REFUSED: list[Action] = [
+    act.PurgeVolume("vg0", "web-root"),
+    act.PurgeVolume("vg0", "xenlocal-trash.x.web-root"),
+    act.PurgeVolume("vg0", "xenlocal-trash.1.a --force"),
+    act.RetireVolume("vg0", "web-root", "other"),
+    act.RestoreVolume("vg0", "web-root", "other"),
+    act.CreateVolume("vg0", "-f", Size(512)),
+    act.CreateVolume("--config=x", "a", Size(512)),
+    act.GrowVolume("vg0", "a b", Size(512)),
+    act.GrowVolume("vg0", "a/b", Size(512)),
+    act.ActivateVolume("", "a"),
+    act.UntagVolume("vg0", "a", ("-x",)),
+    act.ResizeFile("relative", Size(1)),
+    act.ResizeFile("--reference=/etc/passwd", Size(1)),
+    act.ChangeBridge("br0", add_ports=("-x",)),
+    act.ChangeBridge("br0; reboot", create=True),
+    act.ChangeBridge("a-name-that-is-too-long", create=True),
+    act.ChangeBridge("br0", add_address="10.0.0.1/24 dev lo"),
+    act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500)),
+    act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500), gateway="-f"),
+    act.StartDomain("../x", UUID, ""),
+    act.StartDomain("-x", UUID, ""),
+    act.StopDomain("web", UUID, 0, Duration(1)),
+    act.DestroyDomain("Domain-0", UUID, 0),
+    act.SetLive("web", UUID, 5, "memory", "1G"),
+    act.SetLive("web", UUID, 5, "vcpus", "-1"),
+    act.SetLive("web", UUID, 5, "cpus", "-f"),
+    act.SetLive("web", UUID, 5, "cpu_weight", "3", "rtds"),
+    act.SetLive("web", UUID, 5, "kernel", "/x"),
+]
+
+
+@pytest.mark.parametrize("action", REFUSED, ids=repr)
+def test_refusals(action: Action) -> None:
+    with pytest.raises(ValueError):
+        commands(action, CONTEXT)
+
+
+def test_a_way_back_needs_systemd() -> None:
+    action = act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500), gateway="192.0.2.1")
+    with pytest.raises(ValueError, match="timed way back"):
+        commands(action, Context("/run/xenlocal", systemd=False, unique="k"))
+
+
+def test_unit_escape() -> None:
+    assert unit_escape("a.b_c-d+e@é") == r"a.b_c-d\x2be\x40\xc3\xa9"
+
+
+def test_truncate_creates_and_grows_and_never_shrinks(tmp_path: Path) -> None:
+    image = tmp_path / "a.img"
+    for size, expected in ((20, 20), (10, 20), (40, 40)):
+        (line,) = commands(act.ResizeFile(str(image), Size(size)), CONTEXT)
+        subprocess.run(line, check=True)
+        assert image.stat().st_size == expected
+    (line,) = commands(act.ResizeFile(str(tmp_path / "gone.img"), Size(5), "grow"), CONTEXT)
+    subprocess.run(line, check=True)
+    assert not (tmp_path / "gone.img").exists()

@@ -1,0 +1,265 @@
+"""The configuration directory: what is trusted, what is refused by name, and what is noticed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xenlocal.adapters import confdir, conffiles
+from xenlocal.adapters.confdir import ConfigDir, ConfigWatch, read_files
+from xenlocal.model.desired import ConfigFile
+from xenlocal.model.errors import ConfigError
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    directory = tmp_path / "xenlocal"
+    directory.mkdir(mode=0o755)
+    directory.chmod(0o755)
+    return directory
+
+
+def put(directory: Path, name: str, text: str | bytes = "[host]\n") -> Path:
+    path = directory / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path.chmod(0o644)
+    return path
+
+
+def refused(directory: Path) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        ConfigDir(str(directory)).read()
+    assert all(problem.section == problem.key == "" for problem in caught.value.problems)
+    return {os.path.basename(problem.file): f"{problem.line}: {problem.message}" for problem in caught.value.problems}
+
+
+def test_reads_conf_files_in_order(conf: Path) -> None:
+    put(conf, "b.conf", "ü")
+    put(conf, "a.conf", "")
+    for name in (".a.conf.swp", ".hidden.conf", "4913", "a.conf~", "a.conf.dpkg-old", "README", "a.conf.bak"):
+        put(conf, name, b"\xff")
+    assert ConfigDir(str(conf)).read() == (ConfigFile(f"{conf}/a.conf", ""), ConfigFile(f"{conf}/b.conf", "ü"))
+
+
+def test_an_empty_directory_is_an_empty_configuration(conf: Path) -> None:
+    assert ConfigDir(str(conf)).read() == ()
+
+
+def test_a_missing_directory_is_a_problem(conf: Path) -> None:
+    assert "mkdir" in refused(conf / "gone")["gone"]
+    put(conf, "file")
+    assert refused(conf / "file") == {"file": "0: is not a directory"}
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777, 0o1777])
+def test_a_directory_that_others_write_to(conf: Path, mode: int) -> None:
+    put(conf, "a.conf")
+    conf.chmod(mode)
+    assert f"chmod go-w {conf}" in refused(conf)["xenlocal"]
+
+
+@ROOT
+def test_a_directory_of_another_user(conf: Path) -> None:
+    os.chown(conf, 12345, 0)
+    assert "chown root:root" in refused(conf)["xenlocal"]
+
+
+def test_every_offender_is_named_at_once(conf: Path) -> None:
+    put(conf, "good.conf")
+    (conf / "link.conf").symlink_to(conf / "good.conf")
+    (conf / "dangling.conf").symlink_to("/nowhere")
+    os.mkfifo(conf / "fifo.conf")
+    (conf / "dir.conf").mkdir()
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.bind(str(conf / "socket.conf"))
+    put(conf, "group.conf").chmod(0o664)
+    put(conf, "world.conf").chmod(0o646)
+    put(conf, "large.conf", b"#" * (conffiles.FILE_LIMIT + 1))
+    put(conf, "latin.conf", b"[host]\n# caf\xe9\n")
+    found = refused(conf)
+    assert set(found) == {f"{name}.conf" for name in (
+        "link", "dangling", "fifo", "dir", "socket", "group", "world", "large", "latin")}  # fmt: skip
+    assert "symbolic link" in found["link.conf"] and "symbolic link" in found["dangling.conf"]
+    assert all("regular file" in found[f"{name}.conf"] for name in ("fifo", "dir", "socket"))
+    assert "its group" in found["group.conf"] and "everybody" in found["world.conf"]
+    assert "262144" in found["large.conf"]
+    assert found["latin.conf"].startswith("2: is not UTF-8 (byte 0xe9)")
+
+
+def test_the_largest_file_is_read(conf: Path) -> None:
+    put(conf, "a.conf", b"#" * conffiles.FILE_LIMIT)
+    (file,) = ConfigDir(str(conf)).read()
+    assert len(file.text) == conffiles.FILE_LIMIT
+
+
+@ROOT
+def test_a_file_of_another_user(conf: Path) -> None:
+    path = put(conf, "a b.conf")
+    os.chown(path, 12345, 12345)
+    assert f"chown root:root '{path}'; chmod 644 '{path}'" in refused(conf)["a b.conf"]
+
+
+def test_names_with_any_bytes(conf: Path) -> None:
+    name = os.fsencode(conf) + b"/\xff\n\x1b[31m.conf"
+    with open(name, "wb") as file:
+        file.write(b"x")
+    os.chmod(name, 0o644)
+    (found,) = ConfigDir(str(conf)).read()
+    assert found.name == f"{conf}/\\xff\\n\\x1b[31m.conf" and found.text == "x"
+
+
+def test_a_file_that_never_stands_still(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(conf, "a.conf", "x")
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    real = os.read
+
+    def read_and_append(descriptor: int, count: int) -> bytes:
+        with open(path, "ab") as file:
+            file.write(b"y")
+        return real(descriptor, count)
+
+    monkeypatch.setattr(os, "read", read_and_append)
+    assert "change faster" in refused(conf)["xenlocal"]
+
+
+def test_whole_files_only_while_they_are_replaced(conf: Path) -> None:
+    """Renames while we read: each result is one of the whole texts."""
+    texts = ["a" * 100_000, "b" * 200_000]
+    put(conf, "a.conf", texts[0])
+    stop = threading.Event()
+
+    def replace() -> None:
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            put(conf, "new", texts[turn % 2]).rename(conf / "a.conf")
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        for _ in range(100):
+            with contextlib.suppress(ConfigError):
+                (file,) = ConfigDir(str(conf)).read()
+                assert file.text in texts
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_files_for_check(conf: Path) -> None:
+    path = str(put(conf, "any-name", "x"))
+    assert read_files([path]) == (ConfigFile(path, "x"),)
+    with pytest.raises(ConfigError) as caught:
+        read_files([path, f"{conf}/gone", str(conf)])
+    assert [problem.message.split(";")[0] for problem in caught.value.problems] == [
+        "does not exist", "is not a regular file"]  # fmt: skip
+
+
+class Watched:
+    def __init__(self, path: Path) -> None:
+        self.changes = threading.Semaphore(0)
+        self.watch = ConfigWatch(str(path), self.changes.release, poll_seconds=0.1)
+
+    def seen(self, timeout: float = 5) -> bool:
+        """Whether a change was told; then waits until no more come."""
+        if not self.changes.acquire(timeout=timeout):
+            return False
+        while self.changes.acquire(timeout=0.1):
+            pass
+        return True
+
+
+@pytest.fixture
+def watched(conf: Path) -> Iterator[Watched]:
+    put(conf, "a.conf", "old")
+    watched = Watched(conf)
+    assert watched.watch.ready.wait(5)
+    yield watched
+    watched.watch.stop()
+
+
+def test_what_is_seen(conf: Path, watched: Watched) -> None:
+    assert not watched.seen(0.2)
+    put(conf, "b.conf")  # as `cp` does
+    assert watched.seen()
+    put(conf, ".b.conf.tmp").rename(conf / "b.conf")  # sed -i, dpkg, most editors
+    assert watched.seen()
+    (conf / "b.conf").rename(conf / "b.conf~")  # vim: moved away, then written anew
+    put(conf, "b.conf", "new")
+    assert watched.seen()
+    (conf / "b.conf").rename(conf / "c.conf")
+    assert watched.seen()
+    (conf / "c.conf").unlink()
+    assert watched.seen()
+    (conf / "a.conf").chmod(0o600)  # as a refusal tells the administrator to do
+    assert watched.seen()
+
+
+def test_what_is_not_seen(conf: Path, watched: Watched) -> None:
+    for name in (".a.conf.swp", "4913", "a.conf~", "a.conf.dpkg-new"):
+        put(conf, name).unlink()
+    assert not watched.seen(0.3)
+
+
+def test_a_renamed_directory_is_watched_again(conf: Path, watched: Watched) -> None:
+    conf.rename(conf.with_name("old"))
+    conf.mkdir()
+    assert watched.seen()
+    assert watched.watch.ready.wait(5)
+    put(conf, "a.conf")
+    assert watched.seen()
+    put(conf.with_name("old"), "a.conf", "nobody looks here")
+    assert not watched.seen(0.3)
+
+
+def test_a_directory_that_went_and_came(conf: Path, watched: Watched) -> None:
+    (conf / "a.conf").unlink()
+    conf.rmdir()
+    assert watched.seen()
+    conf.mkdir()
+    assert watched.seen()
+    assert watched.watch.ready.wait(5)
+    put(conf, "a.conf")
+    assert watched.seen()
+
+
+def test_without_inotify_it_polls_and_says_so_once(
+    conf: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(24, "no inotify")
+
+    monkeypatch.setattr("xenlocal.adapters.confdir.pyinotify.WatchManager", fail)
+    watched = Watched(conf)
+    assert watched.seen()
+
+    def noticed(number: int) -> bool:
+        put(conf, "a.conf", "x" * number)  # a change before the thread's first look is not one
+        return watched.seen(1)
+
+    assert any(noticed(number) for number in range(1, 20))
+    watched.watch.stop()
+    assert len([each for each in caplog.records if "no inotify" in each.getMessage()]) == 1
+
+
+def test_overflow_means_look_again(conf: Path, watched: Watched) -> None:
+    handler = confdir._Handler()
+    handler.process_IN_Q_OVERFLOW(None)
+    assert handler.take() == (False, True)
+
+
+def test_no_descriptors_are_left(conf: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        watched = Watched(conf)
+        assert watched.watch.ready.wait(5)
+        watched.watch.stop()
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,397 @@
+"""The parsers on what a real dom0 printed (tests/records), cut short everywhere, and on hostile input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.adapters.scripted import ScriptedRunner, TextFiles
+from xenlocal.adapters import iproute, lvm, xenstore, xl
+from xenlocal.adapters.host import HostReader
+from xenlocal.engine.ports import LastWords
+from xenlocal.model.errors import CommandFailed, XenlocalError
+from xenlocal.model.observed import LiveState
+from xenlocal.model.units import Size
+
+RECORDS = Path(__file__).parents[2] / "records"
+
+
+def records(*names: str) -> list[Path]:
+    return sorted(path for name in names for path in RECORDS.glob(f"*/*/{name}") if path.stat().st_size)
+
+
+def text_of(path: Path) -> str:
+    return path.read_text("utf-8", "backslashreplace")
+
+
+def shown(path: object) -> str:
+    return "/".join(path.parts[-3:]) if isinstance(path, Path) else "no record"
+
+
+HEADER = (
+    "Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            "
+    "Reason-Code\tSecurity Label\n"
+)
+DOM0 = (
+    "Domain-0                                     0  1024     2     r-----     193.3 "
+    "00000000-0000-0000-0000-000000000000        -                -\n"
+)
+UUID = "f130e59b-4c17-4704-9c41-c71cee800397"
+
+
+def line(name: str, domid: int = 7, state: str = "-b----", reason: str = "-") -> str:
+    return f"{name:<40} {domid:>5} {96:>5} {1:>5}     {state}  {8.2:>8.1f} {UUID} {reason:>8} {'-':>16}\n"
+
+
+@pytest.mark.parametrize("path", records("xl-list-v.txt"), ids=shown)
+def test_recorded_lists(path: Path) -> None:
+    text = text_of(path)
+    dom0_vcpus, domains = xl.parse_list(text)
+    assert dom0_vcpus == 2
+    assert len(domains) == text.count("\n") - 2
+    assert all(domain.name.isalnum() and domain.memory == Size.mib(96) for domain in domains.values())
+    expected = {
+        "crashed": {LiveState.CRASHED},
+        "poweredoff": {LiveState.SHUTDOWN},
+        "paused": {LiveState.RUNNING, LiveState.PAUSED},
+        "running": {LiveState.RUNNING},
+    }
+    if path.parent.name in expected:
+        assert {domain.state for domain in domains.values()} == expected[path.parent.name]
+
+
+def never_partial(text: str, parse: Callable[[str], object], whole_lines: bool) -> None:
+    """Every prefix raises or gives the whole; where the format has no end mark, prefixes of whole lines may pass."""
+    complete = parse(text)
+    for length in range(len(text)):
+        prefix = text[:length]
+        if whole_lines and prefix.endswith("\n"):
+            continue
+        try:
+            assert parse(prefix) == complete, f"cut off after {length} characters"
+        except XenlocalError:
+            pass
+
+
+@pytest.mark.parametrize("path", records("xl-list-v.txt"), ids=shown)
+def test_cut_off_lists_raise(path: Path) -> None:
+    never_partial(text_of(path), xl.parse_list, whole_lines=True)
+
+
+@pytest.mark.parametrize("path", records("xl-info.txt")[:1], ids=shown)
+def test_cut_off_info_raises(path: Path) -> None:
+    never_partial(text_of(path), lambda text: {key: xl.parse_info(text)[key] for key in xl._NEEDED}, whole_lines=True)
+
+
+@pytest.mark.parametrize("path", records("xenstore-ls-f.txt")[:1], ids=shown)
+def test_cut_off_xenstore_raises(path: Path) -> None:
+    never_partial(text_of(path)[-4000:].partition("\n")[2], lambda text: _stores(text), whole_lines=True)
+
+
+def _stores(text: str) -> object:
+    return xenstore.parse('/local/domain/0 = ""\n' + text)
+
+
+@pytest.mark.parametrize("path", records("ip-addr.json")[:1], ids=shown)
+def test_cut_off_json_raises(path: Path) -> None:
+    never_partial(text_of(path), iproute.parse_links, whole_lines=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        ("r-----", "-", LiveState.RUNNING),
+        ("------", "-", LiveState.RUNNING),
+        ("--p---", "-", LiveState.PAUSED),
+        ("-bp---", "-", LiveState.PAUSED),
+        ("---s--", "0", LiveState.SHUTDOWN),
+        ("--ps--", "0", LiveState.SHUTDOWN),
+        ("---sc-", "3", LiveState.CRASHED),
+        ("---s--", "3", LiveState.CRASHED),
+        ("---s--", "4", LiveState.CRASHED),
+        ("---s--", "1", LiveState.DYING),
+        ("---s--", "5", LiveState.DYING),
+        ("---s--", "2", LiveState.PAUSED),
+        ("---s--", "ffffffff", LiveState.SHUTDOWN),
+        ("--psc-", "3", LiveState.CRASHED),
+        ("--pscd", "3", LiveState.DYING),
+        ("-----d", "-", LiveState.DYING),
+    ],
+)
+def test_states(state: str, reason: str, expected: LiveState) -> None:
+    (domain,) = xl.parse_list(HEADER + DOM0 + line("web", state=state, reason=reason)).domains.values()
+    assert domain.state == expected and domain.is_down == (expected in (LiveState.SHUTDOWN, LiveState.CRASHED))
+
+
+@pytest.mark.parametrize("name", ["a b", "12 34  56", "x" * 63, "Domain-0", "r----- 1.0 -", "ü"])
+def test_strange_names(name: str) -> None:
+    (domain,) = xl.parse_list(HEADER + DOM0 + line(name)).domains.values()
+    assert (domain.name, domain.domid, domain.uuid, domain.vcpus) == (name, 7, UUID, 1)
+
+
+def test_null_is_no_name() -> None:
+    assert xl.parse_list(HEADER + DOM0 + line("(null)")).domains[7].name == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", HEADER, DOM0, HEADER + line("web"), "x\n" + HEADER + DOM0, HEADER + DOM0 + "libxl: error\n",
+     HEADER + DOM0 + line("a") + line("b"), HEADER + DOM0 + "\n", HEADER + DOM0[:-1]],
+)  # fmt: skip
+def test_lists_that_are_none(text: str) -> None:
+    with pytest.raises(CommandFailed):
+        xl.parse_list(text)
+
+
+@pytest.mark.parametrize("path", records("xl-info.txt"), ids=shown)
+def test_recorded_info(path: Path) -> None:
+    reader = xl.XlReader(ScriptedRunner((("xl", "info"), text_of(path))), TextFiles({}), cpus=lambda: 3)
+    hardware = reader.hardware()
+    assert hardware.total >= Size.mib(1500) and hardware.free < hardware.total
+    assert hardware.scheduler == "credit2" and not hardware.autoballoon and hardware.dom0_vcpus == 3
+    assert {"pv", "hvm"} <= hardware.capabilities
+
+
+def test_dom0_vcpus_come_from_its_line() -> None:
+    info = text_of(records("xl-info.txt")[0])
+    runner = ScriptedRunner((("xl", "list", "-v"), HEADER + DOM0), (("xl", "info"), info))
+    reader = xl.XlReader(runner, TextFiles({}), cpus=lambda: 64)
+    reader.domains()
+    assert reader.hardware().dom0_vcpus == 2
+
+
+@pytest.mark.parametrize(
+    ("conf", "commandline", "expected"),
+    [
+        ("", "", True),
+        ("", "placeholder dom0_mem=1G,max:1G", False),
+        ("", "no-dom0_mem=1", True),
+        ('autoballoon="auto"', "dom0_mem=1G", False),
+        ("#autoballoon=1", "dom0_mem=1G", False),
+        ("autoballoon=1", "dom0_mem=1G", True),
+        (' autoballoon = "off" # x', "", False),
+        ("autoballoon=0\nlockfile='/x'", "", False),
+        ("autoballoon=perhaps", "", True),
+    ],
+)
+def test_autoballoon(conf: str, commandline: str, expected: bool) -> None:
+    assert xl.autoballoon(conf, commandline) is expected
+
+
+@pytest.mark.parametrize("text", ["", "total_memory : 1\n", text_of(records("xl-info.txt")[0]).replace("3071", "x")])
+def test_info_that_is_none(text: str) -> None:
+    with pytest.raises(CommandFailed):
+        xl.XlReader(ScriptedRunner((("xl", "info"), text)), TextFiles({})).hardware()
+
+
+REBOOT = (
+    "Waiting for domain three (domid 3) to die [pid 99]\n"
+    "Domain 3 has shut down, reason code 1 0x1\n"
+    "Action for shutdown reason code 1 is restart\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("", LastWords.UNKNOWN),
+        (REBOOT, LastWords.REBOOT),
+        (REBOOT + "Domain 3 needs to be cleaned up: destroying the domain\nDone. Rebooting now\n", LastWords.REBOOT),
+        (REBOOT + "Done. Rebooting now\nlibxl: error: no memory\n", LastWords.REBOOT),
+        (REBOOT + "Done. Rebooting now\nWaiting for domain three (domid 4) to die [pid 99]\n", LastWords.UNKNOWN),
+        (REBOOT + "Waiting for domain three (domid 4) to die\nDomain 4 has been destroyed.\n", LastWords.DESTROYED),
+        ("Action for shutdown reason code 0 is preserve\nDomain 4 has been destroyed.\n", LastWords.DESTROYED),
+        ("Action for shutdown reason code 0 is preserve\n", LastWords.UNKNOWN),
+    ],
+)
+def test_last_words(log: str, words: LastWords) -> None:
+    runner = ScriptedRunner((("tail", "-n", "20", "/var/log/xen/xl-three.log"), log))
+    assert xl.XlReader(runner, TextFiles({})).last_words("three") == words
+
+
+@pytest.mark.parametrize("path", records("xenstore-ls-f.txt"), ids=shown)
+def test_recorded_xenstore(path: Path) -> None:
+    store = xenstore.parse(text_of(path))
+    domains = xl.parse_list(text_of(path.parent / "xl-list-v.txt")).domains
+    assert {vbd.domid for vbd in store.vbds} == set(domains)
+    assert all(vbd.writable and vbd.device and vbd.vdev.startswith("xvd") for vbd in store.vbds)
+    assert all(vbd.params.startswith("/dev/vg0/") for vbd in store.vbds)
+
+
+def store(*lines: str) -> str:
+    return "".join(f"{each}\n" for each in ('/local/domain/0 = ""', *lines))
+
+
+def test_a_guest_cannot_make_up_lines() -> None:
+    text = store(
+        r'/local/domain/5/data/x = "\n/local/domain/0/backend/vbd/9/51712 = \"\""',
+        '/local/domain/5/data/y = "a" = "b""',
+        '/local/domain/5/control/feature-poweroff = "1 "',
+        f'/local/domain/5/control/shutdown = "{"x" * 2000}"',
+        '/local/domain/6/control/shutdown = "poweroff"',
+        '/local/domain/6/control/feature-poweroff = "1"',
+        '/local/domain/0/control/feature-poweroff = "1"',
+        "/local/domain/6/data/unreadable:",
+        '/local/domain/6/data/control/feature-poweroff = "1"',
+    )
+    found = xenstore.parse(text)
+    assert found.vbds == ()
+
+
+def test_stoppable_up_to_the_first_that_does_not_say_so() -> None:
+    paths = tuple(f"/local/domain/{domid}/control/feature-poweroff" for domid in (3, 5, 9))
+    runner = ScriptedRunner((("xenstore-read", *paths), "1\n0\n"))
+    assert xenstore.XenstoreReader(runner).stoppable((3, 5, 9)) == {3}
+
+
+def test_backends_of_every_kind_and_half_made_ones() -> None:
+    base = "/local/domain/0/backend"
+    found = xenstore.parse(store(
+        f'{base}/qdisk/3/51728/params = "aio:/srv/xen/a b\\\\c.img"',
+        f'{base}/qdisk/3/51728/dev = "xvdb"',
+        f'{base}/qdisk/3/51728/mode = "r"',
+        f'{base}/vbd/4/51712 = ""',
+        f'{base}/vbd3/4/51728/physical-device = "fd:1a"',
+        f'{base}/vif/4/0/dev = "xvda"',
+    ))  # fmt: skip
+    half, other, image = sorted(found.vbds, key=lambda vbd: (-vbd.domid, vbd.vdev))
+    assert (image.params, image.writable, image.device) == (r"/srv/xen/a b\c.img", False, None)
+    assert (half.vdev, half.params, half.writable) == ("51712", "", True)
+    assert other.device == (253, 26)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", '/local/domain/5/name = "x"\n', '/local/domain/0 = "', store("xenstore-ls: error"), store("")]
+)
+def test_xenstores_that_are_none(text: str) -> None:
+    with pytest.raises(CommandFailed):
+        xenstore.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("escaped", "text"), [(r"a\tb\n\\", "a\tb\n\\"), (r"\x1b\001", "\x1b\x01"), (r"\xc3\xa9", "é"), (r"\xff", r"\xff")]
+)
+def test_unescape(escaped: str, text: str) -> None:
+    assert xenstore.unescape(escaped) == text
+
+
+VOLUME = {
+    "vg_name": "vg0", "lv_name": "a", "lv_size": "8388608", "lv_active": "active", "lv_device_open": "open",
+    "lv_tags": "xenlocal,x", "lv_kernel_major": "253", "lv_kernel_minor": "0",
+}  # fmt: skip
+GROUP = {"vg_name": "vg0", "vg_free": "100", "vg_extent_size": "4194304"}
+
+
+def report(*parts: tuple[dict[str, str], list[dict[str, str]]]) -> str:
+    listed = [{"vg": [group], "pv": [{"pv_name": "/dev/x"}], "lv": volumes, "pvseg": [], "seg": []}
+              for group, volumes in parts]  # fmt: skip
+    return json.dumps({"report": listed}, indent=2) + "\n"
+
+
+def test_storage() -> None:
+    idle = {**VOLUME, "lv_name": "b", "lv_active": "", "lv_device_open": "unknown", "lv_tags": "",
+            "lv_kernel_major": "-1", "lv_kernel_minor": "-1"}  # fmt: skip
+    text = report((GROUP, [VOLUME, idle]), ({**GROUP, "vg_name": "empty"}, []))
+    found = lvm.LvmReader(ScriptedRunner((lvm.REPORT, text))).storage()
+    assert set(found.groups) == {"vg0", "empty"} and found.groups["vg0"].extent == Size.mib(4)
+    a, b = found.volumes["vg0", "a"], found.volumes["vg0", "b"]
+    assert (a.active, a.opened, a.device, a.ours, a.size) == (True, True, (253, 0), True, Size.mib(8))
+    assert (b.active, b.opened, b.device, b.ours) == (False, False, None, False)
+    never_partial(text, lvm.parse, whole_lines=False)
+
+
+def test_no_volume_group_is_known() -> None:
+    found = lvm.parse('  {\n      "report": [\n      ]\n  }\n')
+    assert not found.groups and not found.volumes
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", '{"report": null}', '{"report": [{}]}', report(({"vg_name": "vg0"}, [])),
+     report((GROUP, [{**VOLUME, "lv_active": "unknown"}])), report((GROUP, [{**VOLUME, "lv_size": "8m"}])),
+     report((GROUP, []), (GROUP, []))],
+)  # fmt: skip
+def test_reports_that_are_none(text: str) -> None:
+    with pytest.raises(CommandFailed):
+        lvm.parse(text)
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("fullreport-*.json")), ids=shown)
+def test_recorded_reports(path: Path) -> None:
+    """Printed by `lvm.REPORT` on the rig's dom0: one group, one volume made by us, restored from the trash."""
+    found = lvm.parse(text_of(path))
+    assert set(found.groups) == {"vg0"} and found.groups["vg0"].extent == Size.mib(4)
+    volume = found.volumes["vg0", "web-root"]
+    assert (volume.size, volume.active, volume.opened, volume.device) == (Size.mib(96), True, False, (253, 0))
+    assert volume.ours
+    never_partial(text_of(path), lvm.parse, whole_lines=False)
+
+
+@pytest.mark.parametrize("path", records("ip-addr.json"), ids=shown)
+def test_recorded_links(path: Path) -> None:
+    links = iproute.parse_links(text_of(path))
+    assert links["lo"].addresses[0] == "127.0.0.1/8" and links["lo"].stp is None
+    if "br0" in links:
+        bridge = links["br0"]
+        assert (bridge.kind, bridge.alias, bridge.up, bridge.stp, bridge.vlan_filtering) == (
+            "bridge", "xenlocal", True, False, False)  # fmt: skip
+        assert not links["br9"].up and links["br9"].alias == ""
+        assert links["eno1"].master == "br0" and bridge.mtu == 1500
+    assert all(link.kind == "vif" for name, link in links.items() if name.startswith("vif"))
+
+
+ROUTE = (
+    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+    "br0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+    "br0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    "ppp0\t00000000\t00000000\t0001\t0\t0\t9\t00000000\t0\t0\t0\n"
+    "*\t00000000\t00000000\t0200\t0\t0\t9\t00000000\t0\t0\t0\n"
+)
+ROUTE6 = (
+    f"{'0' * 32} 00 {'0' * 32} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003 br0\n"
+    f"{'0' * 32} 00 {'0' * 32} 00 {'0' * 32} ffffffff 00000001 00000000 00200200       lo\n"
+    f"fe80{'0' * 28} 40 {'0' * 32} 00 {'0' * 32} 00000100 00000001 00000000 00000001 br0\n"
+)
+
+
+def test_network() -> None:
+    links = text_of(records("ip-addr.json")[0])
+    script = (("ip", "-j", "-d", "addr", "show"), links)
+    files = TextFiles({iproute.ROUTES4: ROUTE, iproute.ROUTES6: ROUTE6})
+    network = iproute.IpReader(ScriptedRunner(script), files).network()
+    assert network.default_links == {"br0", "ppp0"}
+    assert network.gateways == ("192.0.2.1", "fe80::1%br0")
+    alone = iproute.IpReader(ScriptedRunner(script), TextFiles({iproute.ROUTES4: ROUTE})).network()
+    assert alone.gateways == ("192.0.2.1",)
+    with pytest.raises(XenlocalError, match="/proc"):
+        iproute.IpReader(ScriptedRunner(script), TextFiles({})).network()
+
+
+@pytest.mark.parametrize("text", ["", "x\n", "Iface\nbr0\n", "Iface\nbr0\tzz\t0\t0\t0\t0\t0\t0\n"])
+def test_routes_that_are_none(text: str) -> None:
+    with pytest.raises(XenlocalError):
+        iproute.default_routes4(text)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[{}]", "{}", "null", '[{"ifname":"lo"}]', "[1]"])
+def test_links_that_are_none(text: str) -> None:
+    with pytest.raises(CommandFailed):
+        iproute.parse_links(text)
+
+
+def test_every_table_costs_one_command() -> None:
+    state = RECORDS / "bookworm" / "running"
+    files = TextFiles({iproute.ROUTES4: ROUTE})
+    for name, answer, ask in [
+        (("xl", "list", "-v"), text_of(state / "xl-list-v.txt"), HostReader.domains),
+        (("xl", "info"), text_of(state / "xl-info.txt"), HostReader.hardware),
+        (("xenstore-ls", "-f", "/local/domain/0"), text_of(state / "xenstore-ls-f.txt"), HostReader.xenstore),
+        (("ip", "-j", "-d", "addr", "show"), text_of(state / "ip-addr.json"), HostReader.network),
+        (lvm.REPORT, report((GROUP, [VOLUME])), HostReader.storage),
+    ]:  # fmt: skip
+        runner = ScriptedRunner((name, answer))
+        ask(HostReader(runner, files))
+        assert runner.ran == [name]

@@ -1,0 +1,57 @@
+"""The commands and the readers with the real ip and the real lvm, where this machine lets us: a network namespace."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from xenlocal.adapters import iproute
+from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.command import Commands
+from xenlocal.adapters.lvm import REPORT
+from xenlocal.model.actions import ChangeBridge
+from xenlocal.model.observed import Link
+
+
+def namespace() -> bool:
+    if not shutil.which("ip") or not shutil.which("unshare"):
+        return False
+    make = "ip link add name t0 type bridge && ip link add name t1 type veth peer name t2"
+    return subprocess.run(["unshare", "-n", "sh", "-c", make], capture_output=True, check=False).returncode == 0
+
+
+def bridge_after(*changes: ChangeBridge) -> dict[str, Link]:
+    """The links of a new network namespace with a pair of virtual Ethernet interfaces, after the changes."""
+    actuator = HostActuator(Commands(), "/run/xenlocal", systemd=False)
+    lines = [line for change in changes for line in actuator.script(change)]
+    begin = ("exec 3>&1 >&2", "ip link add name eno1 type veth peer name far")
+    script = "\n".join([*begin, *lines, "ip -j -d addr show >&3"])
+    done = subprocess.run(["unshare", "-n", "sh", "-e"], input=script, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(iproute.parse_links(done.stdout))
+
+
+@pytest.mark.skipif(not namespace(), reason="needs a network namespace with bridges")
+def test_a_bridge_is_made_as_declared_and_taken_back() -> None:
+    make = ChangeBridge(
+        "br-lab", create=True, add_ports=("eno1",), add_address="10.9.0.1/24", mtu=1400, stp=True,
+        up=True,
+    )  # fmt: skip
+    links = bridge_after(make)
+    bridge, port = links["br-lab"], links["eno1"]
+    assert (bridge.kind, bridge.alias, bridge.mtu, bridge.up) == ("bridge", "xenlocal", 1400, True)
+    assert bridge.stp is True and "10.9.0.1/24" in bridge.addresses
+    assert port.master == "br-lab" and port.up
+    back = ChangeBridge("br-lab", remove_ports=("eno1",), remove_address="10.9.0.1/24", mtu=1500, stp=False)
+    links = bridge_after(make, back)
+    assert links["eno1"].master is None and links["br-lab"].mtu == 1500 and links["br-lab"].stp is False
+    assert "10.9.0.1/24" not in links["br-lab"].addresses
+
+
+@pytest.mark.skipif(not shutil.which("lvm"), reason="needs lvm2")
+def test_lvm_knows_every_field_of_the_report() -> None:
+    """Without a device mapper it reports nothing, but it checks the options; no device is looked at."""
+    argv = (*REPORT[:2], "--driverloaded", "n", "--config", 'devices{filter=["r|.*|"]}', *REPORT[2:])
+    assert '"report"' in Commands().run(argv)

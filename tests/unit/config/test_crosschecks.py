@@ -1,0 +1,219 @@
+"""What is wrong between objects, over all files."""
+
+import graphlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.config.support import complaints, desired, domain
+from xenlocal.config import cycles
+
+BR0 = "[bridge br0]\n"
+
+
+def test_an_object_is_declared_once() -> None:
+    twice = domain("a") + domain("a") + BR0
+    assert complaints(twice, BR0, "[host]\n[host]\n", "[defaults]\n[host]\n[defaults]\n") == [
+        "web.conf:4: domain a: already declared at web.conf:1",
+        "x.conf:1: bridge br0: already declared at web.conf:7",
+        "y.conf:2: host: already declared at y.conf:1",
+        "z.conf:2: host: already declared at y.conf:1",
+        "z.conf:3: defaults: already declared at z.conf:1",
+    ]
+
+
+def test_the_second_declaration_is_read_for_its_problems_and_swallows_nothing() -> None:
+    text = domain("a") + "[domain a]\nmemroy = 1G\nkernel = /k\n[domain b]\nvcpus = x\nmemory = 1G\nkernel = /k\n"
+    assert complaints(text) == [
+        "web.conf:4: domain a: already declared at web.conf:1",
+        "web.conf:5: domain a: unknown key 'memroy'; did you mean 'memory'?",
+        "web.conf:8: domain b: vcpus is 'x'; write a whole number from 1 to 512",
+    ]
+
+
+def test_a_part_is_declared_once() -> None:
+    text = domain("a", "[[disk xvda]]", "volume = vg0/a", "[[disk xvda]]", "volume = vg0/b", "sise = 1G")
+    text += "[[ready]]\ntcp = h:1\n[[ready]]\ntcp = h:2\n[[xl]]\n[[xl]]\n"
+    assert complaints(text) == [
+        "web.conf:6: domain a / disk xvda: already declared at web.conf:4",
+        "web.conf:8: domain a / disk xvda: unknown key 'sise'; did you mean 'size'?",
+        "web.conf:11: domain a / ready: already declared at web.conf:9",
+        "web.conf:14: domain a / xl: already declared at web.conf:13",
+    ]
+
+
+def test_a_mac_belongs_to_one_nic() -> None:
+    nic = ("[[nic eth0]]", "bridge = br0", "mac = 00:16:3E:00:00:01")
+    assert complaints(BR0 + domain("a", *nic), domain("b", *nic)) == [
+        "x.conf:6: domain b / nic eth0: mac 00:16:3e:00:00:01 is already that of domain a / nic eth0 (web.conf:7); "
+        "write another, or leave mac out"
+    ]
+
+
+def test_a_declared_mac_can_hit_a_derived_one() -> None:
+    derived = desired(BR0 + domain("a", "[[nic eth0]]", "bridge = br0")).domains["a"].nics[0].mac
+    found = complaints(
+        BR0 + domain("a", "[[nic eth0]]", "bridge = br0"),
+        domain("b", "[[nic eth0]]", "bridge = br0", f"mac = {derived}"),
+    )
+    assert len(found) == 1
+    assert found[0].startswith(
+        f"web.conf:5: domain a / nic eth0: the derived mac {derived} happens to be that of domain b"
+    )
+
+
+def test_a_uuid_belongs_to_one_domain() -> None:
+    uuid = "uuid = 4c4c4544-0042-3510-8053-b4c04f4e3132"
+    assert complaints(domain("a", uuid) + domain("b", uuid.upper().replace("UUID", "uuid"))) == [
+        "web.conf:8: domain b: uuid 4c4c4544-0042-3510-8053-b4c04f4e3132 is already that of domain a (web.conf:4); "
+        "take one from uuidgen, or leave uuid out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("volume = vg0/x", "volume = vg0/x"),
+        ("device = /dev/sdb", "device = /dev/sdb"),
+        ("file = /srv/x.img", "file = /srv/x.img"),
+        ("volume = vg0/x", "device = /dev/vg0/x"),
+        ("volume = vg-0/x-y", "device = /dev/mapper/vg--0-x--y"),
+        ("device = /dev/vg0/x", "device = /dev/mapper/vg0-x"),
+    ],
+)
+def test_storage_is_writable_once(first: str, second: str) -> None:
+    a, b = domain("a", "[[disk xvda]]", first), domain("b", "[[disk xvda]]", second)
+    twice = domain("a", "[[disk xvda]]", first, "[[disk xvdb]]", second)
+    kind, _, name = second.partition(" = ")
+    said = f"{kind}/{name} is already writable in domain a / disk xvda (web.conf:5); write mode = r, or another {kind}"
+    assert complaints(a, b) == [f"x.conf:5: domain b / disk xvda: {said}"]
+    assert complaints(twice) == [f"web.conf:7: domain a / disk xvdb: {said}"]
+    assert complaints(a, b + "mode = r\n") == []
+
+
+def test_every_further_writer_is_told() -> None:
+    text = "".join(domain(name, "[[disk xvda]]", "volume = vg0/x") for name in "abc")
+    assert [line.split(": ")[1] for line in complaints(text)] == ["domain b / disk xvda", "domain c / disk xvda"]
+
+
+def test_a_volume_of_an_absent_domain_is_nobody_elses() -> None:
+    disk = ("[[disk xvda]]", "volume = vg0/x")
+    found = [
+        "x.conf:5: domain b / disk xvda: volume/vg0/x also belongs to domain a / disk xvda (web.conf:6), "
+        "which is absent: it would be retired under this domU; remove it there"
+    ]
+    assert complaints(domain("a", "state = absent", *disk), domain("b", *disk)) == found
+    assert complaints(domain("a", "state = absent", *disk), domain("b", *disk, "mode = r")) == found
+    [later] = complaints(domain("b", *disk), domain("a", "state = absent", *disk))
+    assert later.startswith(
+        "web.conf:5: domain b / disk xvda: volume/vg0/x also belongs to domain a / disk xvda (x.conf:6)"
+    )
+
+
+def test_a_device_outlives_an_absent_domain() -> None:
+    disk = ("[[disk xvda]]", "device = /dev/sdb")
+    assert complaints(domain("a", "state = absent", *disk), domain("b", *disk)) == []
+
+
+def test_a_bridge_must_be_declared() -> None:
+    nic = domain("a", "[[nic eth0]]", "bridge = br-lam")
+    assert complaints("[bridge br-lan]\n" + nic) == [
+        "web.conf:6: domain a / nic eth0: unknown bridge 'br-lam'; did you mean 'br-lan'?"
+    ]
+    assert complaints("[bridge br-lam]\nmtu = x\n", nic) == [
+        "web.conf:2: bridge br-lam: mtu is 'x'; write a whole number from 68 to 65535"
+    ]
+
+
+def test_a_port_has_one_bridge() -> None:
+    assert complaints("[bridge br1]\nports = eno1, eno2\n", "[bridge br0]\nports = eno2\n") == [
+        "x.conf:2: bridge br0: port 'eno2' is already a port of bridge br1 (web.conf:2); a port has one bridge"
+    ]
+    assert complaints("[bridge br1]\nports = br0\n[bridge br0]\nports = none\n") == [
+        "web.conf:2: bridge br1: port 'br0' is itself a bridge; remove it"
+    ]
+
+
+def test_names_in_after_and_needs_exist() -> None:
+    assert complaints(domain("auth") + domain("a", "after = atuh", "needs = nobody")) == [
+        "web.conf:7: domain a: unknown domain 'atuh' in after; did you mean 'auth'?",
+        "web.conf:8: domain a: unknown domain 'nobody' in needs; declare [domain nobody]",
+    ]
+
+
+def test_a_misspelt_header_is_one_problem_not_two() -> None:
+    assert complaints("[dommain db]\nanything = x\n" + domain("a", "needs = db")) == [
+        "web.conf:1: dommain db: unknown section [dommain db]; did you mean [domain db]?"
+    ]
+
+
+def test_nothing_is_called_unknown_while_a_file_cannot_be_read() -> None:
+    assert complaints(domain("a", "needs = db", "[[nic eth0]]", "bridge = br0"), "[domain db]\n\0\0\0") == [
+        "x.conf:2: the file holds NUL bytes; it is no text, or was cut off by a crash"
+    ]
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_a_need_that_never_comes(state: str) -> None:
+    assert complaints(domain("db", f"state = {state}") + domain("a", "needs = db")) == [
+        f"web.conf:8: domain a: it needs 'db', which is {state} (web.conf:4), so it can never start; "
+        "write after = db instead"
+    ]
+    assert complaints(domain("db", f"state = {state}") + domain("a", "after = db")) == []
+    assert complaints(domain("db", f"state = {state}") + domain("a", "needs = db", "state = manual")) == []
+
+
+def test_a_need_of_a_manual_domain_may_come() -> None:
+    assert complaints(domain("db", "state = manual") + domain("a", "needs = db")) == []
+
+
+def test_circles_are_named_once() -> None:
+    text = domain("c", "needs = a") + domain("a", "after = b") + domain("b", "after = c, d") + domain("d", "after = b")
+    tail = "(each waits for the next); remove one of them"
+    assert complaints(text) == [
+        f"web.conf:8: domain a: after and needs go in a circle: a -> b -> c -> a {tail}",
+        f"web.conf:12: domain b: after and needs go in a circle: b -> d -> b {tail}",
+    ]
+
+
+def test_defaults_do_not_make_a_domain_wait_for_itself() -> None:
+    read = desired("[defaults]\nafter = nas\n" + domain("nas") + domain("a"))
+    assert (read.domains["nas"].after, read.domains["a"].after) == ((), ("nas",))
+
+
+def test_a_reference_of_defaults_is_told_once_where_it_stands() -> None:
+    assert complaints("[defaults]\nafter = nsa\n" + domain("nas") + domain("a")) == [
+        "web.conf:2: defaults: unknown domain 'nsa' in after; did you mean 'nas'?"
+    ]
+
+
+NODES = "abcdefg"
+GRAPHS = st.fixed_dictionaries({node: st.sets(st.sampled_from(NODES), max_size=4) for node in NODES})
+
+
+@settings(deadline=None)
+@given(GRAPHS)
+def test_circles_are_found_exactly_where_they_are(sets: dict[str, set[str]]) -> None:
+    graph = {node: tuple(sorted(others - {node})) for node, others in sets.items()}
+    found = cycles.find(graph)
+    for cycle in found:
+        assert len(set(cycle)) == len(cycle) > 1
+        assert cycle[0] == min(cycle)
+        assert all(after in graph[node] for node, after in zip(cycle, [*cycle[1:], cycle[0]], strict=True))
+    assert len(set(found)) == len(found)
+    without = {edge for cycle in found for edge in zip(cycle, [*cycle[1:], cycle[0]], strict=True)}
+    left = {node: [other for other in others if (node, other) not in without] for node, others in graph.items()}
+    tuple(graphlib.TopologicalSorter(left).static_order())  # raises where a circle was not reported
+
+
+def test_a_chain_of_thousands_is_no_circle() -> None:
+    graph = {f"d{n}": (f"d{n + 1}",) for n in range(5000)} | {"d5000": ()}
+    assert cycles.find(graph) == []
+    assert len(cycles.find(graph | {"d5000": ("d0",)})) == 1
+
+
+def test_a_thicket_of_circles_is_cut_short() -> None:
+    names = [f"d{n}" for n in range(60)]
+    graph = {name: tuple(other for other in names if other != name) for name in names}
+    assert len(cycles.find(graph)) == cycles.MAX_REPORTED

@@ -1,0 +1,101 @@
+"""Every check of one object, by the exact words an administrator reads: the table is messages.txt."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.config.support import WEB, complaints
+
+BEFORE = {
+    "domain": WEB,
+    "disk": WEB + "[[disk xvda]]\nvolume = vg0/web\n",
+    "backing": WEB + "[[disk xvda]]\n",
+    "nic": WEB + "[[nic eth0]]\n",
+    "mac": "[bridge br0]\n" + WEB + "[[nic eth0]]\nbridge = br0\n",
+    "ready": WEB + "[[ready]]\n",
+    "xl": WEB + "[[xl]]\n",
+    "bridge": "[bridge br0]\n",
+    "host": "[host]\n",
+    "defaults": "[defaults]\n",
+    "top": "",
+    "part": WEB,
+}
+
+
+def table() -> Iterator[tuple[str, str, list[str]]]:
+    where, bad, expected = "", None, list[str]()
+    text = (Path(__file__).parent / "messages.txt").read_text(encoding="utf-8")
+    for line in [*text.splitlines(), "@ end"]:
+        long = re.sub(r"\{(1,|\w)\*(\d+)\}", lambda match: match[1] * int(match[2]), line)
+        if line.startswith(("|", "@")) and bad is not None:
+            yield where, bad, expected
+            bad, expected = None, []
+        if line.startswith("@ "):
+            where = line[2:]
+        elif line.startswith("|"):
+            bad = long[2:]
+        elif line.startswith("  "):
+            expected.append(long[2:])
+
+
+@pytest.mark.parametrize(
+    ("where", "bad", "expected"), [pytest.param(*row, id=f"{row[0]}-{row[1][:40]}") for row in table()]
+)
+def test_says_what_is_wrong(where: str, bad: str, expected: list[str]) -> None:
+    assert expected
+    assert complaints(BEFORE[where] + bad + "\n") == expected
+
+
+def test_the_table_is_read() -> None:
+    assert {where for where, _, _ in table()} == set(BEFORE)
+
+
+BARE = "[domain web]\nmemory = 4G\n"
+DISK = WEB + "[[disk xvda]]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[domain web]\nkernel = /k\n", "1: domain web: memory is missing; write one such as memory = 4G"),
+        (BARE, "1: domain web: kernel is missing; write one such as kernel = /boot/vmlinuz-6.1.0-xen"),
+        (
+            BARE + "type = hvm\nbootloader = pygrub\n",
+            "4: domain web: bootloader is not for hvm guests, which boot their disk; remove it",
+        ),
+        (
+            BARE + "type = hvm\npvgrub = /g\n",
+            "4: domain web: pvgrub is not for hvm guests, which boot their disk; remove it",
+        ),
+        (
+            BARE + "firmware = uefi\nramdisk = /r\n",
+            "4: domain web: ramdisk needs a kernel; write kernel = PATH, or remove it",
+        ),
+        (
+            WEB + "vcpus = 4\nmaxvcpus = 2\n",
+            "5: domain web: maxvcpus 2 is less than vcpus 4; write maxvcpus = 4 or more",
+        ),
+        (
+            "[defaults]\nmaxmem = 2G\n" + WEB,
+            "3: domain web: maxmem 2G is less than memory 4G; write maxmem = 4G or more",
+        ),
+        (
+            DISK + "device = /dev/sdb\nsize = 2G\n",
+            "6: domain web / disk xvda: size is not for a device, which is used as it is; remove it",
+        ),
+        (
+            DISK + "file = /srv/a\ndevice = /dev/sdb\n",
+            "5: domain web / disk xvda: a disk is either a volume, a device or a file; remove device or file",
+        ),
+        (WEB + "[[ready]]\ntcp = h:1\nping = h\n", "6: domain web / ready: one probe only; remove tcp or ping"),
+        (WEB + "[[xl]]\nk = 1\nk = 2\n", "6: domain web / xl: 'k' is already set at web.conf:5"),
+        (
+            "[domain web]\n[[disk a\nmemroy = 1\n" + WEB[13:],
+            "2: domain web: cannot read the section header '[[disk a'; write [[disk a]]",
+        ),
+    ],
+)
+def test_says_what_contradicts(text: str, expected: str) -> None:
+    assert f"web.conf:{expected}" in complaints(text)

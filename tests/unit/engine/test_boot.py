@@ -1,0 +1,130 @@
+"""Starts: order, readiness, slots, what is blocked and what has failed."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
+from xenlocal.simulator.state import Later
+
+
+def test_a_chain_starts_each_as_soon_as_what_it_stands_on_is_ready() -> None:
+    machine = Machine(conf("nas"), conf("db", "after = nas"), conf("web", "needs = db"), conf("free"))
+    daemon = Daemon(machine)
+    boot = daemon.ask(0, "boot")
+    daemon.run(60)
+    born = machine.moments("born")
+    assert machine.order("born") == ["free", "nas", "db", "web"] or machine.order("born")[-2:] == [
+        "db",
+        "web",
+    ]
+    assert born["db"] >= born["nas"] + 3 and born["web"] >= born["db"] + 3
+    assert born["web"] < born["nas"] + 20
+    assert (boot.finished, boot.code) == (True, 0)
+    assert all(machine.record(name).ready for name in ("nas", "db", "web", "free"))
+
+
+def test_no_more_creates_at_once_than_there_are_slots() -> None:
+    machine = Machine("[host]\nstart_parallel = 2", *(conf(f"d{number}") for number in range(6)))
+    Daemon(machine).run(30)
+    times = sorted(machine.moments("born").values())
+    assert len(times) == 6
+    assert all(later - earlier >= 1.9 for earlier, later in zip(times, times[2:], strict=False))
+
+
+def test_readiness_by_tcp_and_a_dependant_that_waits_for_it() -> None:
+    machine = Machine(listens("db", 5432), conf("web", "needs = db"))
+    machine.behave("db", listen={"192.0.2.50:5432": 12.0})
+    Daemon(machine).run(60)
+    born = machine.moments("born")
+    assert 12 <= born["web"] - born["db"] < 16
+
+
+def test_one_that_is_late_lets_its_dependants_go_on_when_it_is_ready_after_all() -> None:
+    machine = Machine(listens("db", 5432, "start_timeout = 10s"), conf("web", "needs = db"), conf("log", "after = db"))
+    machine.behave("db", listen={"192.0.2.50:5432": 60.0})
+    daemon = Daemon(machine)
+    boot = daemon.ask(0, "boot")
+    daemon.run(120)
+    born = machine.moments("born")
+    assert 10 <= born["log"] - born["db"] < 15
+    assert 60 <= born["web"] - born["db"] < 80
+    assert boot.finished and boot.code == 5 and "needs domain/db, which is not ready" in boot.result["message"]
+
+
+def test_a_start_that_fails_holds_only_what_needs_it_and_backs_off() -> None:
+    machine = Machine(conf("db"), conf("web", "needs = db"), conf("log", "after = db"), conf("free"))
+    machine.write(conf("db"), conf("web", "needs = db"), conf("log", "after = db"), conf("free"))
+    daemon = Daemon(machine, fail("domains/db.cfg"))
+    boot = daemon.ask(0, "boot")
+    daemon.run(200)
+    assert set(machine.running) == {"log", "free"}
+    tries = [text for text in daemon.machine.dom0.trace if text.what == "command" and "db.cfg" in text.text]
+    assert [round(later.at - earlier.at) // 10 for earlier, later in pairwise(tries)] == [
+        1,
+        2,
+        4,
+        8,
+    ]
+    assert boot.code == 5 and "injected fault" in boot.result["message"]
+
+
+def test_it_heals_by_itself_when_the_fault_goes() -> None:
+    machine = Machine(conf("db"), conf("web", "needs = db"))
+    Daemon(machine, fail("domains/db.cfg", times=2)).run(120)
+    assert set(machine.running) == {"db", "web"}
+
+
+@pytest.mark.parametrize("what", ["crash", "poweroff", "reboot"])
+def test_one_that_ends_while_others_start_is_dealt_with_at_once(what: str) -> None:
+    machine = Machine(conf("db"), listens("slow", 80), conf("web", "needs = db", "after = slow"))
+    machine.behave("db", later=[Later(5.0, what, 1)])
+    machine.behave("slow", listen={"192.0.2.50:80": 100.0})
+    Daemon(machine).run(200)
+    ended = machine.moments("ended")["db"]
+    again = [trace.at for trace in machine.dom0.trace if trace.what == "born" and trace.text.startswith("db")]
+    if what == "poweroff":
+        assert "db" not in machine.running and "web" not in machine.running
+    else:
+        assert len(again) == 2 and again[1] - ended < 10
+        assert machine.running == {"db": "running", "slow": "running", "web": "running"}
+    assert machine.order("born").count("slow") == 1
+
+
+def test_a_domu_that_is_gone_before_anybody_saw_it_does_not_hold_up_the_daemon() -> None:
+    machine = Machine(conf("db", "start_timeout = 20s"))
+    daemon = Daemon(machine)
+
+    def snatch(_argv: object, _n: int) -> None:
+        machine.dom0.state.domains = [each for each in machine.dom0.state.domains if each.name != "db"]
+
+    daemon.runner.faults = snatch
+    daemon.run(100)
+    assert machine.order("born").count("db") > 1
+
+
+def test_readiness_is_told_to_systemd_after_the_first_look_not_after_the_last_start() -> None:
+    machine = Machine(listens("db", 5432, "start_timeout = 10m"))
+    daemon = Daemon(machine).run(60)
+    assert daemon.notes.ready_at is not None and daemon.notes.ready_at - daemon.began < 5
+
+
+def test_until_the_boot_goal_domus_are_left_alone() -> None:
+    machine = Machine(conf("db"))
+    machine.disk.memory = machine.disk.memory.__class__()
+    Daemon(machine).run(30)
+    assert not machine.running
+    daemon = Daemon(machine)
+    boot = daemon.ask(5, "boot")
+    daemon.run(30)
+    assert boot.code == 0 and machine.running == {"db": "running"}
+
+
+def test_a_host_so_slow_that_no_look_ends_in_half_a_minute_still_sees_what_it_started() -> None:
+    machine = Machine(conf("nas"), conf("db", "needs = nas"))
+    machine.dom0.state.durations.xl_list = 4.0
+    daemon = Daemon(machine)
+    boot = daemon.ask(0, "boot")
+    daemon.run(400)
+    assert (boot.finished, boot.code, boot.result["message"]) == (True, 0, "")
+    assert all(machine.record(name).ready and machine.record(name).failures == 0 for name in ("nas", "db"))

@@ -1,0 +1,169 @@
+"""The loop: wakeups, reloads, jobs, retries; and that nothing happens when nothing is to be done."""
+
+from itertools import pairwise
+from typing import Any
+
+from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
+from xenlocal.engine.inbox import Request
+from xenlocal.model.memory import Hand
+
+
+def test_nothing_happens_when_nothing_is_to_be_done() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine).run(60)
+    machine.dom0.trace.clear()
+    daemon = Daemon(machine).run(3600)
+    looks = [trace for trace in machine.dom0.trace if trace.what == "command"]
+    assert not machine.changes()
+    assert len(looks) <= 3 * 7  # resync = 10m, and the first look
+    assert daemon.work.waits < 100
+
+
+def test_starts_and_long_waits_cost_few_wakeups() -> None:
+    machine = Machine(*(conf(f"d{number}") for number in range(10)))
+    daemon = Daemon(machine).run(300)
+    assert len(machine.running) == 10 and daemon.work.waits < 400
+
+
+def test_a_bad_configuration_keeps_the_last_good_one_and_reload_says_so() -> None:
+    machine = Machine(conf("web"))
+    daemon = Daemon(machine)
+    answers: list[tuple[int, dict[str, Any]]] = []
+    daemon.at(20, lambda: answers.append(daemon.loop.reload()))
+    daemon.edit(30, "[domain web\nmemory = 512M")
+    daemon.at(31, lambda: answers.append(daemon.loop.reload()))
+    daemon.run(60)
+    assert [code for code, _ in answers] == [0, 4]
+    problem = answers[1][1]["problems"][0]
+    assert problem["file"] == "a.conf" and problem["line"] == 1
+    assert machine.running == {"web": "running"}
+    assert "NOT VALID" in daemon.notes.said[-1]
+
+
+def test_the_last_good_configuration_boots_after_a_typo() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine).run(20)
+    machine.write("[domain web\n")
+    machine.dom0.state.domains.clear()
+    machine.disk.memory = machine.disk.memory.__class__()
+    daemon = Daemon(machine)
+    boot = daemon.ask(0, "boot")
+    daemon.run(30)
+    assert machine.running == {"web": "running"} and boot.finished
+    assert daemon.loop.problems
+
+
+def test_a_section_or_file_that_vanishes_stops_nothing() -> None:
+    machine = Machine(conf("web"), conf("db"))
+    daemon = Daemon(machine)
+    daemon.edit(20, conf("db"))
+    daemon.run(60)
+    assert set(machine.running) == {"web", "db"}
+    assert machine.record("web").declared == ""
+    rows = daemon.loop.status()
+    assert rows is not None
+    assert {row["name"]: row["desired"] for row in rows["domains"]} == {"db": "running", "web": "orphaned"}
+
+
+def test_an_edit_is_picked_up_soon_and_several_writes_make_one_cycle() -> None:
+    machine = Machine(conf("web"))
+    daemon = Daemon(machine)
+    for number in range(5):
+        daemon.edit(30 + number / 100, conf("web"), conf("db"))
+    daemon.run(40)
+    assert machine.moments("born")["db"] - daemon.began < 33
+
+
+def test_a_failing_table_is_retried_with_growing_pauses() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine, fail("xl list")).run(1000)
+    tries = [trace.at for trace in machine.dom0.trace if trace.text.startswith("xl list")]
+    gaps = [round(later - earlier) for earlier, later in pairwise(tries)]
+    assert gaps[:5] == [5, 10, 20, 40, 80] and len(tries) < 12
+    assert not machine.running
+
+
+def test_it_goes_on_as_soon_as_the_table_can_be_had() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine, fail("xl list", times=3)).run(60)
+    assert machine.running == {"web": "running"}
+
+
+def test_jobs_settle_with_what_came_of_them() -> None:
+    machine = Machine(conf("web"), conf("db", "state = stopped"), conf("bad", "state = manual"))
+    daemon = Daemon(machine, fail("domains/bad.cfg"))
+    unknown = daemon.ask(20, "start", "nobody")
+    start = daemon.ask(21, "start", "db", "bad")
+    stop = daemon.ask(40, "stop", "web")
+    nonsense = daemon.ask(60, "frobnicate")
+    apply = daemon.ask(61, "apply")
+    daemon.run(90)
+    assert (unknown.code, start.code, stop.code, nonsense.code) == (3, 5, 0, 2)
+    assert "declared are: bad, db, web" in unknown.result["message"]
+    assert "domain/bad" in start.result["message"] and "injected fault" in start.result["message"]
+    assert apply.finished and machine.running == {"db": "running"}
+
+
+def test_a_job_under_way_ends_with_the_daemon() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine).run(20)
+    machine.behave("web", stop_seconds=None)
+    daemon = Daemon(machine)
+    stop = daemon.ask(1, "stop", "web")
+    daemon.run(10)
+    assert stop.code == 1 and "daemon was stopped" in stop.result["message"]
+    assert machine.record("web").hand is Hand.STOP and daemon.notes.stopped
+
+
+def test_a_stop_by_hand_of_a_rebooting_guest_ends_when_it_is_off_for_good() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine).run(20)
+    machine.dom0.schedule(0.5, "end", machine.domid("web"), "reboot")
+    daemon = Daemon(machine)
+    stop = daemon.ask(1.5, "stop", "web")
+    ended: list[float] = []
+    stop.ended = lambda: ended.append(machine.dom0.now)
+    daemon.run(100)
+    assert stop.code == 0 and not machine.running
+    assert ended and ended[0] >= [trace.at for trace in machine.dom0.trace if trace.what == "gone"][-1]
+    assert len([text for text in machine.changes() if text.startswith("xl shutdown")]) == 1
+
+
+def test_the_watchdog_is_fed_through_long_waits() -> None:
+    machine = Machine(conf("web", "stop_timeout = 10m"))
+    Daemon(machine).run(20)
+    machine.behave("web", stop_seconds=None)
+    notes = Notes(interval=30.0)
+    daemon = Daemon(machine, notes=notes)
+    daemon.ask(1, "stop", "web")
+    daemon.run(400)
+    assert max(later - earlier for earlier, later in pairwise(notes.beats)) <= 31
+
+
+def test_a_full_disk_stops_nothing_and_is_made_up_for() -> None:
+    machine = Machine(conf("web"))
+    machine.disk.full = True
+    daemon = Daemon(machine)
+    daemon.at(30, lambda: setattr(machine.disk, "full", False))
+    daemon.ask(40, "apply")
+    daemon.run(60)
+    assert machine.running == {"web": "running"} and machine.record("web").ready
+
+
+def test_what_an_administrator_does_with_xl_is_seen_and_not_fought() -> None:
+    machine = Machine(conf("web"))
+    daemon = Daemon(machine)
+    daemon.at(20, lambda: machine.dom0.execute(["xl", "destroy", str(machine.domid("web"))]))
+    daemon.run(1000)
+    assert not machine.running
+    rows = daemon.loop.status()
+    assert rows is not None and "destroyed by somebody with xl" in rows["domains"][0]["notices"][0]
+
+
+def test_the_first_word_of_a_request_is_its_last_when_the_files_are_broken_from_the_start() -> None:
+    machine = Machine("[domain")
+    daemon = Daemon(machine)
+    request = Request("apply")
+    daemon.at(1, lambda: daemon.inbox.ask(request))
+    daemon.run(30)
+    assert request.finished and not machine.running

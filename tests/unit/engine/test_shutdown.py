@@ -1,0 +1,157 @@
+"""The host goes down: everybody is asked, in reverse order, and the job ends in time and says how."""
+
+import pytest
+
+from tests.unit.engine.rig import Daemon, Machine, conf, fail
+from xenlocal.model.memory import Hand
+from xenlocal.simulator.runner import Fault
+from xenlocal.simulator.state import Domain
+
+
+def up(*texts: str, boot: bool = True) -> Machine:
+    machine = Machine(*texts)
+    daemon = Daemon(machine)
+    if boot:
+        daemon.ask(0, "boot")
+    daemon.run(60)
+    machine.dom0.trace.clear()
+    return machine
+
+
+CHAIN = (conf("nas"), conf("db", "after = nas"), conf("web", "needs = db"), conf("free"))
+
+
+def test_everybody_is_asked_in_reverse_order_and_side_by_side() -> None:
+    machine = up(*CHAIN)
+    daemon = Daemon(machine)
+    job = daemon.ask(1, "shutdown")
+    daemon.run(100)
+    heard, gone = machine.moments("heard"), machine.moments("gone")
+    assert heard["db"] >= gone["web"] and heard["nas"] >= gone["db"]
+    assert heard["free"] - daemon.began < 3
+    assert (job.code, job.result["message"], machine.running) == (0, "every guest stopped cleanly", {})
+    assert not [text for text in machine.changes() if text.startswith("xl create")]
+
+
+def test_hung_ones_are_destroyed_at_their_own_time_named_and_told_by_the_exit_code() -> None:
+    machine = up(conf("hung", "stop_timeout = 20s"), conf("slow"), conf("nas"))
+    machine.behave("hung", stop_seconds=None)
+    machine.behave("slow", stop_seconds=40.0)
+    daemon = Daemon(machine)
+    job = daemon.ask(1, "shutdown")
+    daemon.run(200)
+    gone = machine.moments("gone")
+    assert 20 <= gone["hung"] - daemon.began < 25 and 40 <= gone["slow"] - daemon.began < 45
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")
+
+
+def test_the_whole_ends_inside_the_deadline() -> None:
+    host = "[host]\nshutdown_deadline = 2m"
+    texts = [conf("a"), conf("b", "after = a"), conf("c", "after = b")]
+    machine = up(host, *texts)
+    for name in "abc":
+        machine.behave(name, stop_seconds=None)
+    daemon = Daemon(machine)
+    job = daemon.ask(0, "shutdown")
+    daemon.run(200)
+    assert not machine.running and job.finished
+    assert max(machine.moments("gone").values()) - daemon.began < 120
+    times = [machine.moments("heard")[name] for name in "cba"]
+    assert times == sorted(times)
+
+
+def test_a_foreign_guest_is_asked_never_destroyed_and_named() -> None:
+    machine = up(conf("web"))
+    machine.dom0.state.domains.append(Domain(77, "foreign", "99999999-0000-0000-0000-000000000000"))
+    daemon = Daemon(machine)
+    machine.behave("foreign", stop_seconds=None)
+    job = daemon.ask(1, "shutdown")
+    daemon.run(400)
+    asked = [text for text in machine.changes() if text.startswith("xl shutdown") and text.split()[-1] == "77"]
+    assert 1 <= len(asked) <= 2  # again only when its own time was over
+    assert machine.running == {"foreign": "running"}
+    assert job.code == 5 and "still running: foreign" in job.result["message"]
+
+
+def test_a_guest_that_reboots_meanwhile_is_shut_down_as_its_new_self() -> None:
+    machine = up(conf("web"))
+    machine.dom0.schedule(0.5, "end", machine.domid("web"), "reboot")
+    daemon = Daemon(machine)
+    job = daemon.ask(1, "shutdown")
+    daemon.run(100)
+    assert job.code == 0 and not machine.running
+    assert job.finished and machine.order("gone")[-1] == "web"
+
+
+def test_domains_unknown_for_a_while_only_delays_it() -> None:
+    machine = up(conf("web"))
+    daemon = Daemon(machine, fail("xl list", times=5))
+    job = daemon.ask(0, "shutdown")
+    daemon.run(60)
+    assert job.code == 0 and not machine.running
+
+
+def test_domains_unknown_to_the_end_is_said() -> None:
+    machine = up("[host]\nshutdown_deadline = 1m", conf("web"))
+    daemon = Daemon(machine, fail("xl list"))
+    job = daemon.ask(0, "shutdown")
+    daemon.run(100)
+    assert job.code == 5 and "unknown" in job.result["message"]
+
+
+def test_the_daemon_does_not_fight_it_and_a_request_by_hand_is_refused() -> None:
+    machine = up(conf("web"))
+    daemon = Daemon(machine)
+    daemon.ask(0, "shutdown")
+    start = daemon.ask(20, "start", "web")
+    daemon.run(1000)
+    assert start.code == 1 and "shutting down" in start.result["message"]
+    assert not machine.running
+
+
+def test_a_boot_after_a_shutdown_that_did_not_happen_starts_everything_again() -> None:
+    machine = up(*CHAIN)
+    daemon = Daemon(machine)
+    daemon.ask(0, "shutdown")
+    boot = daemon.ask(60, "boot")
+    daemon.run(150)
+    assert boot.code == 0 and set(machine.running) == {"nas", "db", "web", "free"}
+
+
+def test_an_edit_meanwhile_does_not_disturb_the_shutdown() -> None:
+    machine = up(*CHAIN)
+    machine.behave("web", stop_seconds=20.0)
+    daemon = Daemon(machine)
+    job = daemon.ask(0, "shutdown")
+    daemon.edit(5, "[domain")
+    daemon.edit(6, conf("new"))
+    daemon.run(100)
+    assert job.code == 0 and not machine.running
+    assert len([text for text in machine.changes() if text.startswith("xl shutdown")]) == 4
+
+
+def test_without_a_daemon_the_command_line_does_the_same() -> None:
+    machine = up(*CHAIN)
+    assert Daemon(machine).serve("shutdown").code == 0 and not machine.running
+    assert Daemon(machine).serve("boot").code == 0 and len(machine.running) == 4
+
+
+@pytest.mark.parametrize("state", ["manual", "stopped"])
+def test_what_was_started_by_hand_is_forgotten_by_the_next_boot(state: str) -> None:
+    machine = up(conf("web", f"state = {state}"))
+    assert Daemon(machine).serve("start", "web").code == 0
+    assert machine.record("web").hand is Hand.START
+    Daemon(machine).serve("shutdown")
+    Daemon(machine).serve("boot")
+    assert machine.record("web").hand is None and not machine.running
+
+
+def test_a_destroy_that_hangs_does_not_hold_up_the_others() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"), conf("a"), conf("b", "after = a"))
+    machine.behave("hung", stop_seconds=None)
+    domid = machine.domid("hung")
+    daemon = Daemon(machine, fail(f"xl destroy {domid}", Fault(delay=60.0, status=0, effect=True)))
+    job = daemon.ask(0, "shutdown")
+    daemon.run(300)
+    assert machine.moments("gone")["a"] - daemon.began < 10
+    assert job.code == 5 and not machine.running

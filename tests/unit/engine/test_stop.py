@@ -1,0 +1,162 @@
+"""The stop ladder: asked once, given its own time, destroyed only then; and what a guest may do instead."""
+
+import pytest
+
+from tests.unit.engine.rig import Daemon, Machine, conf, fail
+from xenlocal.simulator.runner import Fault
+
+OFF = "state = stopped"
+
+
+def started(*texts: str) -> Machine:
+    machine = Machine(*texts)
+    Daemon(machine).run(40)
+    machine.dom0.trace.clear()
+    return machine
+
+
+def asked(machine: Machine) -> list[str]:
+    return [text for text in machine.changes() if text.startswith("xl shutdown")]
+
+
+def destroyed(machine: Machine) -> list[str]:
+    return [text for text in machine.changes() if text.startswith("xl destroy")]
+
+
+def test_a_clean_stop_asks_once_and_reaps_the_shell() -> None:
+    machine = started(conf("web"))
+    domid = machine.domid("web")
+    daemon = Daemon(machine)
+    stop = daemon.ask(1, "stop", "web")
+    daemon.run(30)
+    assert len(asked(machine)) == 1 and destroyed(machine) == [f"xl destroy {domid}"]
+    assert machine.moments("ended")["web"] < machine.moments("gone")["web"]
+    assert (stop.code, machine.running) == (0, {})
+
+
+def test_a_guest_that_hangs_is_destroyed_after_its_own_time_and_not_before() -> None:
+    machine = started(conf("web", "stop_timeout = 30s"))
+    machine.behave("web", stop_seconds=None)
+    daemon = Daemon(machine)
+    daemon.ask(1, "stop", "web")
+    daemon.run(60)
+    first = next(trace.at for trace in machine.dom0.trace if trace.text.startswith("xl shutdown"))
+    end = next(trace.at for trace in machine.dom0.trace if trace.text.startswith("xl destroy"))
+    assert 30 <= end - first < 33 and len(asked(machine)) == 1 and not machine.running
+
+
+def test_a_restart_of_the_daemon_asks_nobody_twice_and_gives_no_more_time() -> None:
+    machine = started(conf("web", "stop_timeout = 30s"))
+    machine.behave("web", stop_seconds=None)
+    first = Daemon(machine)
+    first.ask(1, "stop", "web")
+    first.run(10)
+    begun = first.began
+    Daemon(machine).run(60)
+    end = next(trace.at for trace in machine.dom0.trace if trace.text.startswith("xl destroy"))
+    assert 31 <= end - begun < 35 and len(asked(machine)) == 1
+
+
+def test_an_edit_meanwhile_is_carried_out_at_once_and_the_stop_goes_on() -> None:
+    machine = started(conf("web", "stop_timeout = 60s"), conf("db"))
+    machine.behave("web", stop_seconds=40.0)
+    daemon = Daemon(machine)
+    daemon.edit(1, conf("web", "stop_timeout = 60s", OFF), conf("db"))
+    daemon.edit(5, conf("web", "stop_timeout = 60s", OFF), conf("db"), conf("new"))
+    daemon.run(80)
+    assert machine.moments("born")["new"] - daemon.began < 10
+    assert len(asked(machine)) == 1
+    assert set(machine.running) == {"db", "new"}
+
+
+def test_a_request_that_xl_could_not_pass_on_is_made_again() -> None:
+    machine = started(conf("web", "stop_timeout = 60s"))
+    daemon = Daemon(machine, fail("xl shutdown", times=2))
+    stop = daemon.ask(1, "stop", "web")
+    daemon.run(50)
+    assert machine.moments("heard") and machine.moments("ended")
+    assert (stop.code, machine.running) == (0, {})
+
+
+def test_a_guest_nobody_could_ask_is_destroyed_in_the_end() -> None:
+    machine = started(conf("web", "stop_timeout = 30s"))
+    daemon = Daemon(machine, fail("xl shutdown"))
+    stop = daemon.ask(1, "stop", "web")
+    daemon.run(60)
+    assert not machine.running and stop.finished
+
+
+def test_a_guest_that_reboots_instead_of_stopping_is_asked_again_and_stays_off() -> None:
+    machine = started(conf("web"))
+    machine.behave("web", stop_seconds=20.0)
+    daemon = Daemon(machine)
+    daemon.ask(1, "stop", "web")
+    daemon.at(5, lambda: machine.dom0.schedule(0, "end", machine.domid("web"), "reboot"))
+    daemon.run(90)
+    assert len(asked(machine)) == 2 and not machine.running
+
+
+def test_one_that_ends_by_itself_as_a_shell_before_it_is_asked_is_only_reaped() -> None:
+    machine = started(conf("web"))
+    machine.dom0.schedule(0.001, "end", machine.domid("web"), "poweroff")
+    daemon = Daemon(machine)
+    daemon.edit(1, conf("web", OFF))
+    daemon.run(20)
+    assert not asked(machine) and len(destroyed(machine)) == 1 and not machine.running
+
+
+@pytest.mark.parametrize("status", [1, None])
+def test_a_destroy_that_fails_is_tried_again(status: int | None) -> None:
+    machine = started(conf("web", "stop_timeout = 10s"))
+    machine.behave("web", stop_seconds=None)
+    daemon = Daemon(machine, fail("xl destroy", Fault(status=status), times=1))
+    daemon.ask(1, "stop", "web")
+    daemon.run(900)
+    assert not machine.running and len(asked(machine)) == 1
+
+
+def test_stops_run_backwards_and_side_by_side() -> None:
+    machine = started(conf("nas"), conf("a", "after = nas"), conf("b", "needs = nas"))
+    for name in ("nas", "a", "b"):
+        machine.behave(name, stop_seconds=10.0)
+    daemon = Daemon(machine)
+    daemon.edit(1, conf("nas", OFF), conf("a", "after = nas", OFF), conf("b", "needs = nas", OFF))
+    daemon.run(60)
+    heard, gone = machine.moments("heard"), machine.moments("gone")
+    assert heard["nas"] >= max(gone["a"], gone["b"]) and abs(heard["a"] - heard["b"]) < 1
+    assert not machine.running
+
+
+def test_a_restart_by_hand_of_a_guest_that_hangs_ends_with_it_running() -> None:
+    machine = started(conf("web", "stop_timeout = 10s"))
+    machine.behave("web", stop_seconds=None)
+    before = machine.domid("web")
+    daemon = Daemon(machine)
+    restart = daemon.ask(1, "restart", "web")
+    daemon.run(60)
+    assert machine.domid("web") > before
+    assert restart.code == 0
+
+
+def test_destroy_by_hand_is_immediate_and_holds() -> None:
+    machine = started(conf("web"))
+    daemon = Daemon(machine)
+    destroy = daemon.ask(1, "destroy", "web")
+    daemon.run(60)
+    assert destroy.code == 0 and not asked(machine) and not machine.running
+
+
+def test_a_stale_look_is_not_taken_for_an_end() -> None:
+    """The lookout last saw the host before these domUs were born."""
+    machine = started(conf("nas"), conf("db", "after = nas"))
+    for name in ("nas", "db"):
+        machine.behave(name, stop_seconds=8.0)
+    daemon = Daemon(machine)
+    daemon.ask(1, "restart", "nas")
+    daemon.at(20, lambda: machine.dom0.schedule(0, "end", machine.domid("nas"), "reboot"))
+    daemon.at(20, lambda: machine.dom0.schedule(0, "end", machine.domid("db"), "reboot"))
+    daemon.edit(40, conf("nas", OFF), conf("db", "after = nas", OFF), conf("x"))
+    daemon.run(90)
+    ends = [trace for trace in machine.dom0.trace if trace.what in ("heard", "gone")]
+    last = {(trace.what, trace.text.split()[0]): trace.at for trace in ends}
+    assert last["heard", "nas"] >= last["gone", "db"]

@@ -1,0 +1,149 @@
+"""DESIGN rule 9: bridges of ours follow the files, others are looked at, the way to the dom0 is never cut."""
+
+import pytest
+
+from tests.unit.planner.build import (
+    action,
+    br,
+    bridge_link,
+    desired,
+    dom,
+    edges,
+    ids,
+    link,
+    network,
+    observed,
+    plan,
+    refused,
+)
+from xenlocal.model.actions import ChangeBridge
+from xenlocal.model.desired import Bridge
+from xenlocal.model.observed import Network
+from xenlocal.model.plan import Plan
+
+NIC = link("eno1")
+
+
+def made(bridge: Bridge, seen: Network) -> Plan:
+    return plan(desired(bridge), observed(network=seen))
+
+
+def test_a_missing_bridge_is_made_before_its_domus_start() -> None:
+    result = plan(desired(br("br0", ports=("eno1",)), dom("web", bridges=("br0",))), observed(network=network(NIC)))
+    change = action(result, "create bridge/br0")
+    assert change == ChangeBridge("br0", create=True, add_ports=("eno1",), up=True)
+    assert "create bridge/br0" in edges(result, "start domain/web")[0]
+
+
+def test_what_agrees_is_left_alone_and_what_is_not_declared_is_not_compared() -> None:
+    seen = network(bridge_link("br0", mtu=9000, addresses=("192.0.2.1/24",)), link("eno1", master="br0"))
+    assert made(br("br0"), seen).is_empty
+    assert made(br("br0", ports=("eno1",), mtu=9000, address="192.0.2.1/24", stp=False), seen).is_empty
+
+
+@pytest.mark.parametrize(
+    ("values", "change"),
+    [
+        ({"mtu": 1400}, {"mtu": 1400}),
+        ({"stp": True}, {"stp": True}),
+        ({"vlan_filtering": True}, {"vlan_filtering": True}),
+        ({"address": "192.0.2.9/24"}, {"add_address": "192.0.2.9/24"}),
+        ({"ports": ("eno1",)}, {"add_ports": ("eno1",)}),
+        ({"ports": ()}, {}),
+    ],
+)
+def test_only_the_difference_is_set(values: dict[str, object], change: dict[str, object]) -> None:
+    result = made(br("br0", **values), network(bridge_link("br0"), NIC))
+    assert [step.action for step in result.steps] == ([ChangeBridge("br0", **change)] if change else [])  # type: ignore[arg-type]
+
+
+def test_guests_ports_stay_and_other_undeclared_ports_go() -> None:
+    seen = network(
+        bridge_link("br0"),
+        *(link(name, kind, master="br0") for name, kind in (("vif3.0", "vif"), ("tap3", "tun"), ("v0", "veth"))),
+        link("vif9.0-emu", master="br0"),
+        link("eno2", master="br0"),
+    )
+    assert action(made(br("br0", ports=()), seen), "change bridge/br0").remove_ports == ("eno2",)
+
+
+def test_the_bridge_of_the_default_route_is_changed_with_a_way_back() -> None:
+    seen = network(
+        bridge_link("br0", mtu=1500),
+        link("eno1", master="br0"),
+        link("eno2"),
+        default=["br0"],
+        gateways=("192.0.2.254",),
+    )
+    change = action(made(br("br0", ports=("eno2",), mtu=9000), seen), "change bridge/br0")
+    assert change.gateway == "192.0.2.254"
+    assert change.way_back == ChangeBridge("br0", add_ports=("eno1",), remove_ports=("eno2",), mtu=1500)
+
+
+def test_a_port_that_carries_the_default_route_is_refused_and_its_domus_wait() -> None:
+    result = plan(
+        desired(br("br0", ports=("eno1",), mtu=1400), dom("web", bridges=("br0",))),
+        observed(network=network(bridge_link("br0"), NIC, default=["eno1"])),
+    )
+    assert "would cut this host off" in refused(result, "bridge/br0")
+    assert action(result, "change bridge/br0").add_ports == ()
+
+
+def test_a_port_that_does_not_exist_or_belongs_elsewhere_is_refused_by_name_the_rest_is_done() -> None:
+    seen = network(bridge_link("br0"), bridge_link("br1"), link("eno2", master="br1"), link("eno3"))
+    result = made(br("br0", ports=("eno1", "eno2", "eno3")), seen)
+    assert action(result, "change bridge/br0").add_ports == ("eno3",)
+    assert "port eno1 does not exist" in refused(result, "bridge/br0")
+    assert "port eno2 belongs to br1" in refused(result, "bridge/br0")
+
+
+def test_an_external_bridge_is_only_checked() -> None:
+    assert made(br("br0", external=True), network(bridge_link("br0", alias=""))).is_empty
+    result = made(br("br0", external=True, mtu=9000), network(bridge_link("br0", alias="")))
+    assert not result.steps and refused(result, "bridge/br0") == "differs from a.conf:1: mtu is not 9000"
+    result = made(br("br0", external=True), network())
+    assert not result.steps and "external = yes" in refused(result, "bridge/br0")
+
+
+def test_a_bridge_somebody_else_made_is_not_touched_and_says_how_to_hand_it_over() -> None:
+    result = made(br("br0", mtu=9000), network(bridge_link("br0", alias="")))
+    assert not result.steps
+    assert "external = yes" in refused(result, "bridge/br0")
+    assert "ip link set dev br0 alias xenlocal" in refused(result, "bridge/br0")
+
+
+def test_something_else_of_that_name_is_refused() -> None:
+    result = made(br("br0"), network(link("br0", "dummy")))
+    assert not result.steps and "is no bridge" in refused(result, "bridge/br0")
+
+
+def test_a_bridge_that_vanished_from_the_files_stays() -> None:
+    assert not plan(desired(), observed(network=network(bridge_link("br0")))).steps
+
+
+def test_a_bridge_that_could_not_be_made_holds_its_domus_with_its_reason() -> None:
+    result = plan(desired(br("br0", external=True), dom("web", bridges=("br0",))), observed())
+    assert "start domain/web" not in ids(result)
+    assert "nic eth0: bridge/br0 does not exist; a.conf:1 says external = yes" in refused(result, "domain/web")
+
+
+def test_a_change_of_a_bridge_that_is_there_does_not_keep_its_domus_off() -> None:
+    result = plan(
+        desired(br("br0", mtu=9000), dom("web", bridges=("br0",))),
+        observed(network=network(bridge_link("br0"))),
+    )
+    needs, after = edges(result, "start domain/web")
+    assert "change bridge/br0" in after and "change bridge/br0" not in needs
+
+
+def test_a_default_route_on_a_vlan_of_the_bridge_is_guarded_too() -> None:
+    vlan = link("br0.10", "vlan", lower="br0")
+    seen = network(bridge_link("br0", mtu=1400), vlan, default=["br0.10"], gateways=("192.0.2.1",))
+    assert seen.carries_default_route("br0") and not seen.carries_default_route("eno1")
+    change = action(made(br("br0", mtu=1500), seen), "change bridge/br0")
+    assert isinstance(change, ChangeBridge) and change.way_back is not None
+
+
+def test_a_default_route_without_a_gateway_is_left_alone() -> None:
+    result = made(br("br0", mtu=1500), network(bridge_link("br0", mtu=1400), default=["br0"]))
+    assert not result.steps and "by hand" in refused(result, "bridge/br0")

@@ -1,0 +1,179 @@
+"""What keeps a domU from starting: each hurdle is one named reason, unknown too (DESIGN rules 1, 7, 10)."""
+
+import pytest
+
+from tests.unit.planner.build import (
+    GIB,
+    NOW,
+    UP,
+    block_facts,
+    desired,
+    device,
+    dom,
+    file_facts,
+    hardware,
+    ids,
+    image,
+    live,
+    lv,
+    memory,
+    observed,
+    plan,
+    ready,
+    rec,
+    refused,
+    storage,
+    vbd,
+    volume,
+)
+from xenlocal.model.desired import Disk
+from xenlocal.model.memory import Hand, Off
+from xenlocal.model.observed import Observed
+from xenlocal.model.units import Size
+
+ROOT = volume("root", device=(253, 1), opened=True)
+
+
+def why(want_disk: Disk | None, seen: Observed, **values: object) -> str:
+    made = plan(desired(dom("web", *([want_disk] if want_disk else []), **values)), seen)
+    assert ("start domain/web" in ids(made)) == (not refused(made, "domain/web"))
+    return refused(made, "domain/web")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        vbd(7, "/dev/vg0/root"),
+        vbd(7, "/dev/mapper/vg0-root"),
+        vbd(7, "/dev/dm-1", (253, 1)),
+        vbd(7, "/dev/vg0/root", writable=False),
+    ],
+)
+@pytest.mark.parametrize("state", ["running", "dying", "shutdown", "paused"])
+def test_a_disk_that_another_domain_holds_by_any_of_its_names_is_not_attached(held: object, state: str) -> None:
+    seen = observed(live(7, "theirs", state), storage=storage(ROOT), vbds=(held,))
+    assert why(lv("root"), seen) == "disk xvda: volume/vg0/root is held by domain/theirs (domid 7)"
+
+
+def test_a_holder_that_xl_does_not_list_any_more_still_counts() -> None:
+    assert "is held by domid 7" in why(lv("root"), observed(storage=storage(ROOT), vbds=(vbd(7, "/dev/vg0/root"),)))
+
+
+def test_a_disk_read_only_on_both_sides_is_shared() -> None:
+    seen = observed(live(7, "theirs"), storage=storage(ROOT), vbds=(vbd(7, "/dev/vg0/root", writable=False),))
+    assert not why(lv("root", readonly=True), seen)
+    seen = observed(live(7, "theirs"), storage=storage(ROOT), vbds=(vbd(7, "/dev/vg0/root"),))
+    assert "held" in why(lv("root", readonly=True), seen)
+
+
+def test_a_given_device_is_known_by_its_number_and_by_the_lv_behind_it() -> None:
+    path = "/dev/disk/by-id/dm-name-vg0-root"
+    paths = {path: block_facts(path, "/dev/dm-1", (253, 1))}
+    for held in (vbd(7, "/dev/vg0/root"), vbd(7, "/dev/dm-1"), vbd(7, "/x", (253, 1))):
+        made = plan(
+            desired(dom("web", device(path), lv("other", vdev="xvdb"))),
+            observed(live(7, "theirs"), paths=paths, storage=storage(ROOT, volume("other")), vbds=(held,)),
+        )
+        assert "is held by domain/theirs" in refused(made, "domain/web")
+
+
+def test_a_file_is_known_behind_its_symlinks() -> None:
+    facts = {"/srv/a.img": file_facts("/data/real.img")}
+    seen = observed(live(7, "theirs"), paths=facts, vbds=(vbd(7, "/data/real.img"),))
+    assert "is held by" in why(image("/srv/a.img"), seen)
+
+
+def test_one_disk_under_two_names_starts_one_domu_of_one_plan_only() -> None:
+    paths = {"/dev/mapper/vg0-root": block_facts("/dev/mapper/vg0-root", "/dev/dm-1", (253, 1))}
+    want = desired(dom("a", lv("root")), dom("b", device("/dev/mapper/vg0-root")))
+    made = plan(want, observed(paths=paths, storage=storage(volume("root", device=(253, 1)))))
+    assert "start domain/a" in ids(made) and "start domain/b" not in ids(made)
+    assert "is also disk xvda of domain/a" in refused(made, "domain/b")
+
+
+def test_a_disk_of_a_domu_that_is_just_rebooting_is_not_free() -> None:
+    paths = {"/dev/mapper/vg0-root": block_facts("/dev/mapper/vg0-root", "/dev/dm-1", (253, 1))}
+    want = desired(dom("a", device("/dev/mapper/vg0-root")), dom("b", lv("root")))
+    seen = observed(paths=paths, storage=storage(volume("root", device=(253, 1))))
+    made = plan(want, seen, memory(rec("b", off=Off.REBOOTING, off_since=NOW - 2)))
+    assert not made.steps and "of domain/b" in refused(made, "domain/a")
+
+
+def test_a_restart_may_have_the_disks_of_its_own_present_self() -> None:
+    made = plan(
+        desired(dom("web", lv("root"))),
+        observed(live(3, "web"), storage=storage(ROOT), vbds=(vbd(3, "/dev/vg0/root"),)),
+        memory(ready("web", 3, hand=Hand.RESTART, hand_domid=3)),
+    )
+    assert "start domain/web" in ids(made)
+
+
+def test_an_lv_open_on_the_dom0_is_not_attached() -> None:
+    assert "open on the dom0 itself" in why(lv("root"), observed(storage=storage(ROOT)))
+
+
+def test_a_saved_image_forbids_the_start_and_says_the_two_ways_out() -> None:
+    image_path = "/var/lib/xen/save/web"
+    reason = why(None, observed(paths={image_path: file_facts(image_path)}))
+    assert f"`xl restore {image_path}`" in reason and f"`rm {image_path}`" in reason
+
+
+def test_another_uuid_under_our_name_blocks_and_is_not_touched() -> None:
+    seen = observed(live(9, "web", uuid="0000"))
+    reason = why(None, seen)
+    assert "another domU of this name is live (domid 9, UUID 0000)" in reason
+    assert "xl shutdown 9" in reason and "uuid = 0000" in reason
+
+
+def test_an_xl_at_work_on_it_is_not_raced_with() -> None:
+    assert "an xl process is at work on it" in why(None, observed(monitors=frozenset({"web"})))
+    assert not why(None, observed(monitors=frozenset({"web2"})))
+
+
+def test_what_is_missing_is_named() -> None:
+    assert "kernel /boot/k does not exist" in why(None, observed(), kernel="/boot/k")
+    paths = {"/boot/k": file_facts("/boot/k")}
+    assert "ramdisk /boot/r does not exist" in why(None, observed(paths=paths), kernel="/boot/k", ramdisk="/boot/r")
+    assert "does not exist yet; waiting for it" in why(device("/dev/sdb"), observed())
+    assert "is not a block device" in why(device("/srv/x"), observed(paths={"/srv/x": file_facts("/srv/x")}))
+    assert "nic eth0: bridge/br0 does not exist" in why(None, observed(), bridges=("br0",))
+    assert "not yet supported" in why(None, observed(), unsupported=("type = hvm",))
+
+
+def test_a_hurdle_is_looked_at_again_soon() -> None:
+    made = plan(desired(dom("web", device("/dev/sdb"))), observed())
+    assert made.look_again == NOW + 30
+
+
+def test_memory_is_shared_out_critical_ones_first_and_the_rest_is_told_what_is_free() -> None:
+    want = desired(dom("a"), dom("b", critical=True), dom("c", memory=Size.mib(100)))
+    made = plan(want, observed(hardware=hardware(Size.mib(256 + 1024 + 9 + 120))))
+    assert [step for step in ids(made) if step.startswith("start")] == ["start domain/b", "start domain/c"]
+    assert "needs 1033M of memory" in refused(made, "domain/a") and "120M are free" in refused(made, "domain/a")
+
+
+def test_while_the_dom0_balloons_xl_decides_about_memory() -> None:
+    assert not why(None, observed(hardware=hardware(Size(0), autoballoon=True)))
+
+
+def test_a_restart_gets_back_what_its_present_self_holds() -> None:
+    made = plan(
+        desired(dom("web")),
+        observed(live(3, "web", memory=GIB), hardware=hardware(Size.mib(256 + 9))),
+        memory(ready("web", 3, hand=Hand.RESTART, hand_domid=3)),
+    )
+    assert "start domain/web" in ids(made)
+
+
+@pytest.mark.parametrize(
+    ("autoballoon", "vcpus", "declared", "slots"),
+    [(False, 8, None, 4), (False, 2, None, 2), (True, 8, None, 1), (True, 8, 3, 3)],
+)
+def test_start_slots(autoballoon: bool, vcpus: int, declared: int | None, slots: int) -> None:
+    seen = observed(hardware=hardware(autoballoon=autoballoon, dom0_vcpus=vcpus))
+    assert plan(desired(start_parallel=declared), seen, UP).start_slots == slots
+
+
+def test_no_second_start_beside_an_xl_create_that_is_at_work() -> None:
+    assert "an xl process is at work" in str(why(None, observed(monitors=frozenset({"web"}))))
+    assert not why(None, observed(monitors=frozenset({"db"})))

@@ -1,0 +1,244 @@
+"""Every transition of planner.memory: what a look, a word by hand, and our own acts leave in the memory."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.planner.build import NOW, desired, dom, live, memory, observed, ready, rec, uid
+from xenlocal.model.desired import State
+from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.observed import LiveDomain, Unavailable
+from xenlocal.model.units import Duration
+from xenlocal.planner import memory as transitions
+from xenlocal.planner.memory import learn
+
+WEB = desired(dom("web"))
+
+
+def after(record: Record | None, *lives: LiveDomain, words: Off | None = None, now: float = NOW) -> Record:
+    """web's record after one look."""
+    before = memory(*([record] if record else []))
+    told = {uid("web"): words} if words else {}
+    return learn(before, WEB, observed(*lives), told, now).records[uid("web")]
+
+
+def test_a_new_section_gets_a_record() -> None:
+    want = desired(dom("db"), dom("web", after=("db",), stop_timeout=Duration(7)))
+    record = learn(memory(), want, observed(), {}, NOW).records[uid("web")]
+    assert (record.declared, record.predecessors, record.stop_timeout) == ("running", ("db",), 7)
+    assert record.domid is None and record.off is None
+
+
+def test_a_birth_is_dated_and_not_ready() -> None:
+    record = after(rec("web", off=Off.POWEROFF, off_since=1.0, stop_asked=2.0, gave_up_waiting=True), live(5, "web"))
+    assert (record.domid, record.born, record.ready) == (5, NOW, False)
+    assert (record.off, record.off_since, record.stop_asked, record.gave_up_waiting) == (
+        None,
+        None,
+        None,
+        False,
+    )
+
+
+def test_the_same_domid_changes_nothing() -> None:
+    before = ready("web", 5, predecessors=())
+    assert after(before, live(5, "web")) == before
+
+
+@pytest.mark.parametrize(
+    ("state", "asked", "off"),
+    [("shutdown", None, Off.POWEROFF), ("shutdown", 1.0, Off.STOPPED), ("crashed", 1.0, Off.CRASH)],
+)
+def test_a_shell_tells_how_its_guest_ended(state: str, asked: float | None, off: Off) -> None:
+    record = after(ready("web", 5, stop_asked=asked), live(5, "web", state))
+    assert (record.off, record.off_since, record.ready, record.domid) == (off, NOW, False, 5)
+    assert after(record, live(5, "web", state), now=NOW + 9) == record
+    assert record.crashes == ((NOW,) if off is Off.CRASH else ())
+
+
+def test_the_cause_seen_on_the_shell_outlives_the_shell() -> None:
+    record = after(rec("web", domid=5, off=Off.CRASH, off_since=3.0), words=Off.VANISHED)
+    assert (record.domid, record.off, record.off_since) == (None, Off.CRASH, 3.0)
+
+
+def test_crashes_older_than_the_window_are_forgotten() -> None:
+    record = after(ready("web", 5, crashes=(NOW - 4000, NOW - 10)), live(5, "web", "crashed"))
+    assert record.crashes == (NOW - 10, NOW)
+
+
+@pytest.mark.parametrize("words", [Off.REBOOTING, Off.VANISHED, Off.LOST])
+def test_one_that_is_gone_is_explained_by_its_monitors_last_words(words: Off) -> None:
+    before = ready("web", 5)
+    assert transitions.unexplained(memory(before), observed()) == (uid("web"),)
+    record = after(before, words=words)
+    assert (record.off, record.off_since, record.domid, record.ready) == (words, NOW, None, False)
+
+
+def test_without_last_words_it_is_lost_and_later_words_still_count() -> None:
+    lost = after(ready("web", 5))
+    assert lost.off is Off.LOST
+    assert transitions.unexplained(memory(lost), observed()) == (uid("web"),)
+    told = after(lost, words=Off.REBOOTING, now=NOW + 1)
+    assert (told.off, told.off_since) == (Off.REBOOTING, NOW)
+
+
+def test_one_we_asked_to_stop_is_stopped_unless_it_is_rebooting() -> None:
+    asked = ready("web", 5, stop_asked=NOW - 1)
+    assert transitions.unexplained(memory(asked), observed()) == (uid("web"),)
+    assert after(asked).off is Off.STOPPED
+    assert after(asked, words=Off.VANISHED).off is Off.STOPPED
+    record = after(asked, words=Off.REBOOTING)
+    assert (record.off, record.stop_asked) == (Off.REBOOTING, None)
+
+
+def test_one_that_never_was_here_or_is_here_needs_no_explanation() -> None:
+    assert transitions.unexplained(memory(rec("web")), observed()) == ()
+    assert transitions.unexplained(memory(ready("web", 5)), observed(live(5, "web"))) == ()
+    assert transitions.unexplained(memory(ready("web", 5)), observed(domains=Unavailable("no"))) == ()
+
+
+def test_unknown_domains_teach_nothing_about_them() -> None:
+    before = ready("web", 5)
+    learned = learn(memory(before), WEB, observed(domains=Unavailable("xl failed")), {}, NOW)
+    assert learned.records[uid("web")] == before
+
+
+def test_a_guests_reboot_picks_up_what_was_staged() -> None:
+    before = ready("web", 5, running={"memory": "1"}, staged={"memory": "2"})
+    record = after(before, live(6, "web"))
+    assert (record.running, record.staged, record.ready) == ({"memory": "2"}, None, False)
+    gone = after(before, words=Off.REBOOTING)
+    assert after(gone, live(6, "web")).running == {"memory": "2"}
+
+
+def test_what_somebody_else_started_runs_with_settings_unknown() -> None:
+    for off in (Off.POWEROFF, Off.STOPPED, Off.VANISHED):
+        assert after(rec("web", off=off, off_since=1.0, running={"memory": "1"}), live(6, "web")).running == {}
+    ours = transitions.started(memory(rec("web", off=Off.POWEROFF)), uid("web"), {"memory": "1"})
+    assert after(ours.records[uid("web")], live(6, "web")).running == {"memory": "1"}
+
+
+def test_a_changed_state_in_the_files_is_a_new_decision() -> None:
+    before = rec("web", declared="stopped", off=Off.CRASH, off_since=1.0, crashes=(1.0,), retry_at=NOW + 99, failures=3)
+    record = after(before)
+    assert (record.off, record.crashes, record.retry_at, record.failures) == (None, (), None, 0)
+
+
+@pytest.mark.parametrize("hand", list(Hand))
+def test_a_changed_state_is_newer_than_a_word_by_hand(hand: Hand) -> None:
+    record = after(ready("web", 5, declared="stopped", hand=hand, hand_domid=5), live(5, "web"))
+    assert (record.hand, record.hand_domid) == (None, None)
+
+
+def test_a_section_that_comes_back_is_no_new_decision() -> None:
+    before = rec("web", declared="", domid=5, born=1.0, hand=Hand.STOP)
+    assert after(before, live(5, "web")).hand is Hand.STOP
+
+
+def test_an_orphan_is_remembered_while_it_lives_with_its_order() -> None:
+    before = memory(ready("web", 5, predecessors=("db",), stop_timeout=9.0))
+    orphan = learn(before, desired(), observed(live(5, "web")), {}, NOW).records[uid("web")]
+    assert (orphan.declared, orphan.predecessors, orphan.stop_timeout) == ("", ("db",), 9.0)
+    assert not learn(before, desired(), observed(), {}, NOW).records
+
+
+def test_what_lives_under_a_declared_name_with_another_uuid_is_not_ours() -> None:
+    assert after(None, live(5, "web", uuid="foreign")).domid is None
+
+
+# by hand
+
+
+def word(record: Record, hand: Hand) -> Record:
+    return transitions.by_hand(memory(record), record.uuid, hand).records[record.uuid]
+
+
+@pytest.mark.parametrize("hand", list(Hand))
+def test_a_word_by_hand_ends_back_off(hand: Hand) -> None:
+    told = word(rec("web", crashes=(1.0,), failures=2, failure="no", retry_at=NOW + 9), hand)
+    assert (told.crashes, told.failures, told.failure, told.retry_at) == ((), 0, "", None)
+
+
+def test_start_of_a_shell_means_restart() -> None:
+    told = word(rec("web", domid=5, off=Off.POWEROFF), Hand.START)
+    assert (told.hand, told.hand_domid) == (Hand.RESTART, 5)
+
+
+def test_start_forgets_why_it_is_off_but_not_that_its_monitor_brings_it_back() -> None:
+    assert word(rec("web", off=Off.VANISHED), Hand.START).off is None
+    assert word(rec("web", off=Off.REBOOTING, off_since=NOW), Hand.START).off is Off.REBOOTING
+
+
+def test_restart_is_fulfilled_by_the_next_birth() -> None:
+    told = word(ready("web", 5), Hand.RESTART)
+    assert after(told, live(5, "web")).hand is Hand.RESTART
+    assert after(told, live(6, "web")).hand is Hand.START
+    gone = after(replace(told, stop_asked=NOW))
+    assert (gone.hand, gone.off) == (Hand.RESTART, Off.STOPPED)
+    assert after(gone, live(6, "web")).hand is Hand.START
+
+
+@pytest.mark.parametrize("hand", [Hand.STOP, Hand.DESTROY])
+def test_a_guest_that_reboots_instead_is_still_to_be_off(hand: Hand) -> None:
+    told = replace(word(ready("web", 5), hand), stop_asked=NOW)
+    assert after(told, live(6, "web")).hand is hand
+    gone = after(told, words=Off.REBOOTING)
+    back = after(gone, live(6, "web"))
+    assert (back.hand, back.stop_asked) == (hand, None)
+
+
+@pytest.mark.parametrize("hand", [Hand.STOP, Hand.DESTROY])
+def test_what_somebody_starts_with_xl_after_it_was_stopped_is_not_fought(hand: Hand) -> None:
+    gone = after(replace(word(ready("web", 5), hand), stop_asked=NOW))
+    assert after(gone, live(6, "web")).hand is Hand.START
+
+
+# what we did
+
+
+def test_a_start_that_worked_clears_what_was_before() -> None:
+    before = rec("web", off=Off.CRASH, off_since=1.0, failures=3, failure="no", retry_at=1.0, staged={"a": "b"})
+    record = transitions.started(memory(before), uid("web"), {"memory": "1"}).records[uid("web")]
+    assert record == rec("web", running={"memory": "1"})
+
+
+def test_failed_starts_wait_longer_each_time_up_to_a_limit() -> None:
+    kept, delays = memory(rec("web")), []
+    for _ in range(8):
+        kept = transitions.start_failed(kept, uid("web"), "no", NOW)
+        delays.append((kept.records[uid("web")].retry_at or 0) - NOW)
+    assert delays == [10, 20, 40, 80, 160, 300, 300, 300]
+    assert kept.records[uid("web")].failure == "no"
+
+
+def test_crash_back_off_is_0_10_20_40() -> None:
+    assert [transitions.crash_delay(count) for count in (1, 2, 3, 4, 5)] == [0, 10, 20, 40, 80]
+
+
+def test_a_destroyed_domu_is_named_during_a_host_shutdown_even_a_foreign_one() -> None:
+    kept = transitions.destroyed(memory(ready("web", 5)), uid("web"), "web", NOW)
+    assert kept.records[uid("web")].off is Off.DESTROYED and kept.forced == ()
+    kept = transitions.destroyed(memory(ready("web", 5), shutting_down=1.0), uid("web"), "web", NOW)
+    assert transitions.destroyed(kept, "other", "db", NOW).forced == ("db", "web")
+
+
+def test_a_boot_forgets_hands_ends_and_back_off_and_keeps_what_runs() -> None:
+    before = memory(
+        ready("db", 4, running={"a": "b"}),
+        rec("web", hand=Hand.STOP, hand_domid=3, off=Off.CRASH, crashes=(1.0,), failures=1, retry_at=9.0),
+    )
+    kept = transitions.forget(before)
+    assert kept.records[uid("db")] == before.records[uid("db")]
+    assert kept.records[uid("web")] == rec("web")
+
+
+def test_a_live_change_is_noted() -> None:
+    kept = transitions.changed_live(memory(ready("web", 5, running={"a": "1", "b": "2"})), uid("web"), "a", "3")
+    assert kept.records[uid("web")].running == {"a": "3", "b": "2"}
+
+
+def test_learning_twice_from_the_same_look_changes_nothing() -> None:
+    want = desired(dom("a"), dom("b", state=State.STOPPED), dom("c"))
+    seen = observed(live(1, "a"), live(2, "b", "shutdown"))
+    once = learn(Memory(), want, seen, {}, NOW)
+    assert learn(once, want, seen, {}, NOW + 5) == once

@@ -1,0 +1,149 @@
+"""DESIGN rule 12: at host shutdown every guest is asked, in reverse order; the whole fits the deadline."""
+
+import pytest
+
+from tests.unit.planner.build import (
+    NOW,
+    action,
+    actions,
+    desired,
+    dom,
+    edges,
+    ids,
+    live,
+    memory,
+    noticed,
+    observed,
+    plan,
+    ready,
+    rec,
+    refused,
+)
+from xenlocal.model.actions import StopDomain
+from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.observed import LiveDomain, Unavailable
+from xenlocal.model.plan import Goal, Plan
+from xenlocal.model.units import Duration
+from xenlocal.planner.shutdown import DEFAULT_STOP
+
+
+def down(*lives: LiveDomain, kept: Memory, now: float = NOW, **host: object) -> Plan:
+    return plan(desired(**host), observed(*lives), kept, Goal.SHUTDOWN, now)
+
+
+def chain(*names: str, timeout: float = 300.0, **values: object) -> tuple[list[LiveDomain], list[Record]]:
+    lives = [live(number, name) for number, name in enumerate(names, 1)]
+    records = [
+        ready(name, number, predecessors=tuple(names[: number - 1][-1:]), stop_timeout=timeout, **values)
+        for number, name in enumerate(names, 1)
+    ]
+    return lives, records
+
+
+def test_every_live_guest_is_asked_whatever_it_is() -> None:
+    made = down(
+        live(1, "ours"),
+        live(2, "orphan"),
+        live(3, "foreign"),
+        live(4, "byhand"),
+        live(5, "asleep", "paused"),
+        kept=memory(
+            ready("ours", 1),
+            ready("orphan", 2, declared=""),
+            ready("byhand", 4, declared="manual", hand=Hand.START),
+            ready("asleep", 5),
+        ),
+    )
+    assert {step.name: step.destroy for step in actions(made, StopDomain)} == {
+        "ours": True,
+        "orphan": True,
+        "foreign": False,
+        "byhand": True,
+        "asleep": True,
+    }
+    assert action(made, "stop domain/foreign").timeout == Duration(DEFAULT_STOP)
+    assert all(not step.after for step in made.steps)
+
+
+def test_followers_end_before_those_they_stand_on_are_asked() -> None:
+    lives, records = chain("nas", "db", "web")
+    made = down(*lives, live(9, "free"), kept=memory(*records))
+    assert edges(made, "stop domain/nas")[1] == ("stop domain/db",)
+    assert edges(made, "stop domain/db")[1] == ("stop domain/web",)
+    assert edges(made, "stop domain/web") == ((), ())
+    assert all(not step.needs for step in made.steps)  # a guest that hangs never keeps another from being asked
+
+
+def test_one_already_asked_is_not_asked_again() -> None:
+    made = down(live(1, "web"), kept=memory(ready("web", 1, stop_asked=NOW - 5)))
+    assert action(made, "stop domain/web").asked == NOW - 5
+
+
+def test_shells_of_ours_are_reaped_shells_of_others_and_the_dying_left() -> None:
+    made = down(
+        live(1, "ours", "shutdown"),
+        live(2, "theirs", "crashed"),
+        live(3, "going", "dying"),
+        kept=memory(ready("ours", 1), ready("going", 3)),
+    )
+    assert ids(made) == ("reap domain/ours",)
+
+
+def test_within_the_deadline_everyone_has_its_own_time() -> None:
+    lives, records = chain("a", "b", timeout=300)
+    made = down(*lives, kept=memory(*records, shutting_down=NOW))
+    assert {step.timeout for step in actions(made, StopDomain)} == {Duration(300)}
+    assert not made.notices
+
+
+def test_a_chain_longer_than_the_deadline_is_scaled_and_that_is_said() -> None:
+    lives, records = chain("a", "b", "c", "d", timeout=600)
+    made = down(*lives, kept=memory(*records, shutting_down=NOW), shutdown_deadline=Duration(610))
+    assert {step.timeout for step in actions(made, StopDomain)} == {Duration(150)}
+    assert "every guest gets 25% of its own" in noticed(made, "host/this")
+
+
+@pytest.mark.parametrize("passed", [0, 10, 100, 149])
+def test_a_plan_made_again_gives_nobody_less_time_than_before(passed: float) -> None:
+    lives, records = chain("a", "b", "c", "d", timeout=600)
+    asked = records[-1].__class__(**{**vars(records[-1]), "stop_asked": NOW})
+    kept = memory(*records[:-1], asked, shutting_down=NOW)
+    made = down(*lives, kept=kept, now=NOW + passed, shutdown_deadline=Duration(610))
+    for step in actions(made, StopDomain):
+        assert step.timeout.seconds == pytest.approx(150, abs=0.01)
+
+
+def test_after_the_deadline_everyone_is_still_asked() -> None:
+    lives, records = chain("a", "b")
+    made = down(*lives, kept=memory(*records, shutting_down=NOW - 9999))
+    assert len(actions(made, StopDomain)) == 2
+
+
+def test_unknown_domains_end_no_plan_in_silence() -> None:
+    made = plan(desired(dom("web")), observed(domains=Unavailable("xl failed")), memory(), Goal.SHUTDOWN)
+    assert not made.steps and made.unavailable == (("domains", "xl failed"),)
+
+
+def test_two_domains_of_one_name_are_both_asked() -> None:
+    made = down(live(1, "web"), live(2, "web", uuid="other"), kept=memory(ready("web", 1)))
+    assert {step.domid for step in actions(made, StopDomain)} == {1, 2}
+
+
+def test_an_order_that_has_become_a_circle_keeps_nobody_from_being_asked() -> None:
+    """`web` once stood after `db`; its section got another uuid, and now `db` stands after `web`."""
+    made = down(
+        live(1, "web"),
+        live(2, "db"),
+        kept=memory(
+            ready("web", 1, declared="", predecessors=("db",)),
+            ready("db", 2, predecessors=("web",)),
+        ),
+    )
+    assert len(actions(made, StopDomain)) == 2
+
+
+def test_a_guest_about_to_come_back_from_its_own_reboot_is_waited_for() -> None:
+    record = rec("web", off=Off.REBOOTING, off_since=NOW - 1)
+    made = down(kept=memory(record, shutting_down=NOW - 9))
+    assert not made.steps and "reboot" in refused(made, "domain/web") and made.look_again is not None
+    assert not down(kept=memory(record, shutting_down=NOW - 9), now=NOW + 60).refusals

@@ -1,0 +1,250 @@
+"""DESIGN rules 1 and 2 for LVs and image files: create, grow, activate, retire; never shrink or remove."""
+
+import pytest
+
+from tests.unit.planner.build import (
+    EXTENT,
+    GIB,
+    HERE,
+    WALL,
+    action,
+    block_facts,
+    desired,
+    device,
+    dom,
+    edges,
+    file_facts,
+    ids,
+    image,
+    learned_plan,
+    live,
+    lv,
+    memory,
+    noticed,
+    observed,
+    plan,
+    refused,
+    storage,
+    vbd,
+    volume,
+)
+from xenlocal.model.desired import Disk, LogicalVolume, State
+from xenlocal.model.names import trash_name
+from xenlocal.model.observed import KEPT_TAG, OUR_TAG, Volume
+from xenlocal.model.plan import Plan
+from xenlocal.model.units import Size
+
+FOREIGN = frozenset[str]()
+ROOT = "volume/vg0/root"
+
+
+def with_volume(present: Volume | None, disk: Disk, **tables: object) -> Plan:
+    return plan(
+        desired(dom("web", disk, state=State.STOPPED)),
+        observed(storage=storage(*([present] if present else [])), **tables),
+    )
+
+
+def test_an_absent_lv_is_created_before_its_domu_starts() -> None:
+    made = plan(desired(dom("web", lv("root"))), observed())
+    assert action(made, f"create {ROOT}").size == GIB
+    assert f"create {ROOT}" in edges(made, "start domain/web")[0]
+
+
+def test_a_size_is_rounded_up_to_whole_extents_and_that_is_no_difference_afterwards() -> None:
+    odd = Size(GIB.bytes + 1)
+    created = action(with_volume(None, lv("root", odd)), f"create {ROOT}")
+    assert created.size.bytes == GIB.bytes + EXTENT.bytes
+    made = with_volume(volume("root", created.size), lv("root", odd))
+    assert made.is_empty and not made.refusals
+
+
+def test_a_larger_declaration_grows_and_keeps_the_running_domu() -> None:
+    made = learned_plan(
+        desired(dom("web", lv("root", Size.mib(2048)))),
+        observed(live(3, "web"), storage=storage(volume("root", opened=True))),
+    )
+    assert action(made, f"grow {ROOT}").size == Size.mib(2048)
+    assert "stop domain/web" not in ids(made)
+
+
+def test_a_smaller_declaration_is_refused_with_what_to_write_and_the_rest_goes_on() -> None:
+    made = plan(
+        desired(dom("web", lv("root", GIB), lv("data", GIB, "xvdb"))),
+        observed(storage=storage(volume("root", Size.mib(2048)))),
+    )
+    assert refused(made, ROOT) == "is 2G, a.conf:1 says 1G: a volume is never shrunk; write size = 2G"
+    assert {"create volume/vg0/data", "start domain/web"} <= set(ids(made))
+
+
+def test_without_size_nothing_is_created_grown_or_refused_for_its_size() -> None:
+    assert "without size" in refused(with_volume(None, lv("root", None)), ROOT)
+    made = with_volume(volume("root"), lv("root", None))
+    assert made.is_empty and not made.refusals
+
+
+def test_no_room_in_the_volume_group_names_both_amounts() -> None:
+    made = plan(
+        desired(dom("web", lv("root", Size.mib(600)), lv("data", Size.mib(600), "xvdb"))),
+        observed(storage=storage(free=GIB)),
+    )
+    assert [step for step in ids(made) if step.startswith("create")] == ["create volume/vg0/data"]
+    assert refused(made, ROOT) == "needs 600M more, and vg0 has 424M free"
+    assert "needs 600M more" in refused(made, "domain/web")
+
+
+def test_a_missing_volume_group_holds_its_domu_only() -> None:
+    made = plan(
+        desired(dom("web", lv("root")), dom("db", image("/srv/db.img"))),
+        observed(storage=storage(), paths={"/srv/db.img": file_facts("/srv/db.img")}),
+    )
+    assert "start domain/db" in ids(made)
+    missing = plan(desired(dom("web", Disk("xvda", LogicalVolume("vg9", "root"), HERE, GIB))), observed())
+    assert "volume group vg9 does not exist or is not visible" in refused(missing, "domain/web")
+
+
+def test_a_foreign_lv_is_used_as_it_is_but_never_grown_activated_or_retired() -> None:
+    made = with_volume(volume("root", tags=FOREIGN), lv("root", Size.mib(2048)))
+    assert not made.steps and "lvchange --addtag xenlocal vg0/root" in refused(made, ROOT)
+    made = with_volume(volume("root", tags=FOREIGN, active=False), lv("root"))
+    assert not made.steps and "lvchange -ay vg0/root" in refused(made, ROOT)
+    made = plan(
+        desired(dom("web", lv("root"), state=State.ABSENT)),
+        observed(storage=storage(volume("root", tags=FOREIGN))),
+    )
+    assert not made.steps and "does not carry the tag" in noticed(made, ROOT)
+
+
+def test_an_inactive_lv_of_ours_is_activated_before_the_start() -> None:
+    made = plan(desired(dom("web", lv("root"))), observed(storage=storage(volume("root", active=False))))
+    assert f"activate {ROOT}" in edges(made, "start domain/web")[0]
+
+
+def test_what_lies_in_the_trash_is_not_created_anew() -> None:
+    trash = trash_name("root", 1_600_000_000)
+    made = with_volume(volume(trash), lv("root"))
+    assert not made.steps
+    assert f"xenlocal trash restore vg0/{trash}" in refused(made, ROOT)
+    assert f"xenlocal trash purge vg0/{trash}" in refused(made, ROOT)
+
+
+def test_absent_stops_then_renames_to_the_trash() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    made = learned_plan(
+        want,
+        observed(live(3, "web"), storage=storage(volume("root", opened=True)), vbds=(vbd(3, "/dev/vg0/root"),)),
+    )
+    assert ids(made) == ("stop domain/web", f"retire {ROOT}")
+    assert edges(made, f"retire {ROOT}")[0] == ("stop domain/web",)
+    assert action(made, f"retire {ROOT}").trash == trash_name("root", WALL)
+    assert "a.conf:1" in made.steps[1].reason and "14d" in made.steps[1].reason
+
+
+def test_absent_and_off_is_retired_at_once_and_only_once() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    assert ids(plan(want, observed(storage=storage(volume("root"))))) == (f"retire {ROOT}",)
+    made = plan(want, observed(storage=storage(volume(trash_name("root", WALL)))))
+    assert made.is_empty and not made.refusals
+
+
+@pytest.mark.parametrize("state", ["dying", "running"])
+def test_a_volume_is_not_retired_while_anything_of_its_domu_may_hold_it(state: str) -> None:
+    other = live(9, "web", state, uuid="someone else")
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    made = learned_plan(want, observed(other, storage=storage(volume("root", opened=True))))
+    assert not made.steps and "still on the host" in refused(made, ROOT)
+    made = learned_plan(want, observed(live(9, "web", "dying"), storage=storage(volume("root", opened=True))))
+    assert not made.steps and "still on the host" in refused(made, ROOT)
+
+
+def test_an_lv_open_on_the_dom0_is_not_retired() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    made = plan(want, observed(storage=storage(volume("root", opened=True))))
+    assert not made.steps and "has it open" in refused(made, ROOT)
+
+
+def test_an_lv_that_another_live_domain_holds_too_is_not_retired_after_its_own_stop() -> None:
+    want = desired(dom("web", lv("root", readonly=True), state=State.ABSENT))
+    made = learned_plan(
+        want,
+        observed(
+            live(3, "web"),
+            live(4, "theirs"),
+            storage=storage(volume("root", opened=True, device=(253, 1))),
+            vbds=(vbd(3, "/dev/vg0/root", (253, 1)), vbd(4, "/dev/mapper/vg0-root", (253, 1))),
+        ),
+    )
+    assert ids(made) == ("stop domain/web",)
+    assert "held by domain/theirs" in refused(made, ROOT)
+
+
+def test_an_lv_that_another_section_names_is_not_retired() -> None:
+    absent = dom("old", lv("root"), state=State.ABSENT)
+    seen = observed(storage=storage(volume("root", device=(253, 1))))
+    assert not plan(desired(absent, dom("new", lv("root"), state=State.STOPPED)), seen).steps
+    seen = observed(
+        storage=storage(volume("root", device=(253, 1))),
+        paths={"/dev/mapper/vg0-root": block_facts("/dev/mapper/vg0-root", "/dev/dm-1", (253, 1))},
+    )
+    by_device = dom("new", device("/dev/mapper/vg0-root"), state=State.STOPPED)
+    assert not plan(desired(absent, by_device), seen).steps
+
+
+def test_kept_by_hand_is_not_retired_again_and_the_mark_goes_with_the_next_use() -> None:
+    kept = volume("root", tags=frozenset({OUR_TAG, KEPT_TAG}))
+    assert not plan(desired(dom("web", lv("root"), state=State.ABSENT)), observed(storage=storage(kept))).steps
+    made = with_volume(kept, lv("root"))
+    assert action(made, f"untag {ROOT}").tags == (KEPT_TAG,)
+
+
+def test_two_readonly_users_of_one_lv_ask_for_the_larger_size() -> None:
+    made = plan(
+        desired(
+            dom("a", lv("iso", GIB, readonly=True)),
+            dom("b", lv("iso", Size.mib(2048), readonly=True)),
+        ),
+        observed(),
+    )
+    assert action(made, "create volume/vg0/iso").size == Size.mib(2048)
+    assert {"start domain/a", "start domain/b"} <= set(ids(made))
+
+
+def test_an_image_file_is_created_grown_and_never_shrunk() -> None:
+    path = "/srv/db.img"
+    want = desired(dom("db", image(path, GIB), state=State.STOPPED))
+    assert action(plan(want, observed()), f"create file/{path}").size == GIB
+    small = observed(paths={path: file_facts(path, Size.mib(1))})
+    assert action(plan(want, small), f"grow file/{path}").size == GIB
+    large = plan(want, observed(paths={path: file_facts(path, Size.mib(2048))}))
+    assert not large.steps and "never shrunk; write size = 2G" in refused(large, f"file/{path}")
+
+
+def test_a_file_that_is_none_or_cannot_be_made_says_so() -> None:
+    path = "/srv/db.img"
+    made = plan(desired(dom("db", image(path, GIB))), observed(paths={path: block_facts(path)}))
+    assert not made.steps and "device = ..." in refused(made, f"file/{path}")
+    made = plan(desired(dom("db", image(path))), observed())
+    assert not made.steps and "without size" in refused(made, "domain/db")
+
+
+def test_files_and_given_devices_of_an_absent_domu_stay() -> None:
+    want = desired(dom("db", image("/srv/db.img", GIB), device("/dev/sdb", "xvdb"), state=State.ABSENT))
+    seen = observed(
+        paths={"/srv/db.img": file_facts("/srv/db.img"), "/dev/sdb": block_facts("/dev/sdb")},
+    )
+    assert not plan(want, seen).steps
+
+
+def test_a_growth_that_fails_does_not_keep_its_domu_off() -> None:
+    made = plan(desired(dom("web", lv("root", Size.mib(2048)))), observed(storage=storage(volume("root"))))
+    needs, after = edges(made, "start domain/web")
+    assert f"grow {ROOT}" in after and f"grow {ROOT}" not in needs
+
+
+def test_until_the_boot_goal_has_run_no_lv_is_taken_from_under_a_running_domu() -> None:
+    made = learned_plan(
+        desired(dom("web", lv("root"), state=State.ABSENT)),
+        observed(live(3, "web"), storage=storage(volume("root", opened=True)), vbds=(vbd(3, "/dev/vg0/root"),)),
+        memory(boot_done=False),
+    )
+    assert made.is_empty and "still on the host" in refused(made, ROOT)

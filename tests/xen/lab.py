@@ -1,0 +1,107 @@
+"""What the scenarios declare: files of /etc/xenlocal for the rig's guests, and how to ask for their outcome."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rig.guest import KERNEL, RAMDISK, cmdline
+from rig.journal import Event, guest_journal, times
+from rig.machine import Machine, Result
+from rig.wait import wait_for
+
+SETTLE = 480
+"""Seconds a change may take under emulation: `xl create` alone takes 8 s there when idle, a minute on a busy one."""
+ASK_EVERY = 5
+"""Seconds between two questions to `xenlocal status`: to start Python takes seconds there."""
+
+NETWORK = "[bridge lab0]\nports = none\naddress = 192.0.2.1/24\n"
+
+
+def domain(
+    name: str,
+    *,
+    keys: str = "",
+    disks: tuple[str, ...] = ("32M",),
+    nics: tuple[str, ...] = (),
+    options: dict[str, str] | None = None,
+    parts: str = "",
+    memory: str = "96M",
+) -> str:
+    """A `[domain]` on vg0/NAME-0, vg0/NAME-1, ... of the sizes in `disks`; its journal is on the first."""
+    settings = {
+        "memory": memory, "kernel": KERNEL, "ramdisk": RAMDISK, "cmdline": cmdline(**(options or {})),
+        "start_timeout": "2m", "stop_timeout": "1m",
+    }  # fmt: skip
+    settings |= {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in keys.splitlines())}
+    lines = [f"[domain {name}]", *(f"{key} = {value}" for key, value in settings.items())]
+    for number, size in enumerate(disks):
+        vdev = f"xvd{chr(ord('a') + number)}"
+        lines += [f"  [[disk {vdev}]]", f"  volume = vg0/{name}-{number}", f"  size = {size}"]
+    for number, bridge in enumerate(nics):
+        lines += [f"  [[nic eth{number}]]", f"  bridge = {bridge}"]
+    return "\n".join(lines) + "\n" + parts
+
+
+def write(m: Machine, **files: str) -> None:
+    """Files of /etc/xenlocal, NAME=text."""
+    for name, text in files.items():
+        m.put(f"/etc/xenlocal/{name}.conf", text)
+
+
+def reload(m: Machine) -> Result:
+    return m.run("systemctl reload xenlocal", 120, check=False)
+
+
+def status(m: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(m.out("xenlocal status --json", 120))
+    return found
+
+
+def row(m: Machine, name: str) -> dict[str, Any]:
+    """A domU's line of `xenlocal status`."""
+    return next(each for each in status(m)["domains"] if each["name"] == name)
+
+
+def volume(m: Machine, name: str) -> dict[str, Any]:
+    return next(each for each in status(m)["volumes"] if each["name"] == f"volume/{name}")
+
+
+def wait_all_ready(m: Machine, *names: str, timeout: float = SETTLE) -> None:
+    """`xenlocal apply` waits inside the dom0: to ask again and again from here would keep its CPUs busy."""
+
+    def all_ready() -> bool:
+        m.run("xenlocal apply", timeout, check=False)
+        rows = {each["name"]: each for each in status(m)["domains"]}
+        return all(rows[name]["ready"] for name in names)
+
+    wait_for(all_ready, timeout, f"{', '.join(names)} ready", ASK_EVERY)
+
+
+def wait_off(m: Machine, name: str, timeout: float = SETTLE) -> None:
+    wait_for(lambda: row(m, name)["observed"] == "off", timeout, f"{name} off", ASK_EVERY)
+
+
+def wait_notice(m: Machine, name: str, part: str, timeout: float = SETTLE) -> str:
+    """Wait until a notice of this domU contains `part`; returns it."""
+    found: list[str] = []
+
+    def noticed() -> bool:
+        found[:] = [text for text in row(m, name)["notices"] if part in text]
+        return bool(found)
+
+    wait_for(noticed, timeout, f"a notice of {name} with {part!r}", ASK_EVERY)
+    return found[0]
+
+
+def journal(m: Machine, name: str) -> list[Event]:
+    return guest_journal(m, f"/dev/vg0/{name}-0")
+
+
+def when(m: Machine, name: str, what: str) -> float:
+    """When this last happened to the guest, by its own journal."""
+    return times(journal(m, name), what)[-1]
+
+
+def whats(m: Machine, name: str) -> list[str]:
+    return [event.what for event in journal(m, name)]

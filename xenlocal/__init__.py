@@ -1,0 +1,3 @@
+"""xenlocal: makes a Debian Xen dom0 match the files in /etc/xenlocal."""
+
+__version__ = "1.0.0"

@@ -1,0 +1,1 @@
+"""Thin: each module knows one tool and nothing else of xenlocal but the model."""

@@ -1,0 +1,148 @@
+"""Does what an action says: writes the xl.cfg it needs, runs its commands in order, each with its own time limit.
+
+That the domid still is the domU that is meant, is checked by the executor just before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import time
+from collections.abc import Callable, Sequence
+
+from xenlocal.adapters import argv as mapping
+from xenlocal.adapters.command import Runner
+from xenlocal.adapters.files import write_private
+from xenlocal.model.actions import Action, ChangeBridge, StageConfig, StartDomain
+from xenlocal.model.errors import CommandFailed, Temporary, XenlocalError
+
+# Seconds, by the word after `xl`. Xen hands out and scrubs the memory of a 200 GB domU at a few GB a second, and
+# `xl create` waits up to 40 s for each device; killed halfway, it leaves a domain that nobody watches over.
+_TIMEOUTS = {"create": 600.0, "destroy": 600.0}
+_TIMEOUT = 120.0
+_VERIFY_SECONDS = 30.0  # the gateway has to answer within this, or the bridge goes back
+_RETRY_SECONDS = 600.0
+
+log = logging.getLogger("xenlocal")
+
+
+class HostActuator:
+    """Satisfies `engine.ports.Actuator`.
+
+    `write(path, text)` puts a private file in place; `unique()` gives a word that no earlier scope has in its name;
+    `clock` and `pause` are there for tests.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        run_dir: str,
+        systemd: bool,
+        *,
+        write: Callable[[str, str], None] = write_private,
+        unique: Callable[[], str] = lambda: os.urandom(4).hex(),
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._runner, self._run_dir, self._systemd = runner, os.path.abspath(run_dir), systemd
+        self._write, self._unique, self._clock, self._pause = write, unique, clock, pause
+
+    def perform(self, action: Action) -> None:
+        """Raises CommandFailed, ToolMissing, Temporary, or XenlocalError for an action that cannot be done safely."""
+        context = self._context(self._unique())
+        try:
+            lines = mapping.commands(action, context)
+            if isinstance(action, StartDomain | StageConfig):
+                self._put(*mapping.config_file(action, context))
+            if isinstance(action, ChangeBridge) and action.way_back is not None:
+                self._change_with_way_back(action, action.way_back, context)
+                return
+        except ValueError as error:
+            raise XenlocalError(f"cannot {action.verb} {action.target}: {error}") from error
+        self._run(lines)
+
+    def script(self, action: Action) -> Sequence[str]:
+        """Shell commands, one a string; that of a file is a here-document of several lines."""
+        context = self._context("by-hand")
+        try:
+            lines = [shlex.join(line) for line in mapping.commands(action, context)]
+            if isinstance(action, StartDomain | StageConfig):
+                lines = [*_here_document(*mapping.config_file(action, context)), *lines]
+        except ValueError as error:
+            return (f"# cannot {action.verb} {action.target}: {error}",)
+        return tuple(lines)
+
+    def _context(self, unique: str) -> mapping.Context:
+        return mapping.Context(self._run_dir, self._systemd, unique)
+
+    def _put(self, path: str, text: str) -> None:
+        try:
+            self._write(path, text)
+        except OSError as error:
+            raise XenlocalError(f"cannot write {path}: {error.strerror}") from error
+
+    def _run(self, lines: Sequence[mapping.Argv]) -> None:
+        for line in lines:
+            words = line[line.index("--") + 1 :] if "--" in line else line
+            timeout = _TIMEOUTS.get(words[1], _TIMEOUT) if words[0] == "xl" else _TIMEOUT
+            self._runner.run(line, timeout=timeout)
+
+    def _change_with_way_back(self, action: ChangeBridge, back: ChangeBridge, context: mapping.Context) -> None:
+        """Rule 9. A gateway that does not answer before the change proves nothing after it: then nothing is done."""
+        if not self._gateway_answers(action, 5.0):
+            raise Temporary(
+                f"cannot change {action.target} safely: it carries the default route, and the gateway "
+                f"{action.gateway} does not answer a ping before the change",
+                _RETRY_SECONDS,
+            )
+        self._run(mapping.arm(action, context))
+        try:
+            self._run(mapping.change(action))
+            if not self._gateway_answers(action, _VERIFY_SECONDS):
+                raise Temporary(
+                    f"the change of {action.target} was taken back: the gateway {action.gateway} did not answer "
+                    f"within {_VERIFY_SECONDS:.0f} s after it",
+                    _RETRY_SECONDS,
+                )
+        except XenlocalError:
+            self._go_back(action, back)
+            raise
+        self._run(mapping.disarm(action))
+
+    def _go_back(self, action: ChangeBridge, back: ChangeBridge) -> None:
+        """At once. If a part of it fails, the timer stays and tries the whole again."""
+        complete = True
+        for line in mapping.change(back):
+            try:
+                self._run((line,))
+            except XenlocalError as error:
+                log.warning("on the way back of %s: %s", action.target, error)
+                complete = False
+        if complete:
+            try:
+                self._run(mapping.disarm(action))
+            except XenlocalError as error:
+                log.warning("on the way back of %s: %s", action.target, error)
+
+    def _gateway_answers(self, action: ChangeBridge, within: float) -> bool:
+        """Pings until one is answered; `within` seconds. ping itself waits, or fails at once without a route."""
+        (ping,) = mapping.verify(action)
+        deadline = self._clock() + within
+        while True:
+            try:
+                self._runner.run(ping, timeout=10)
+                return True
+            except CommandFailed:
+                if self._clock() + 1 >= deadline:
+                    return False
+                self._pause(1)
+
+
+def _here_document(path: str, text: str) -> tuple[str, str]:
+    end = "XENLOCAL-END"
+    while end in text.splitlines():
+        end += "-"
+    directory = shlex.quote(os.path.dirname(path))
+    body = text if text.endswith("\n") or not text else f"{text}\n"
+    return f"install -d -m 700 {directory}", f"(umask 077; cat >{shlex.quote(path)}) <<'{end}'\n{body}{end}"

@@ -1,0 +1,248 @@
+"""PURE: which commands each action runs. The same mapping does it and prints it (`plan --sh`).
+
+Every name that came from a file or from the host is checked here once more: an argument that could be taken for an
+option, for config text (`xl create` and `=`) or for two arguments raises ValueError, and nothing is run.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from xenlocal.model.actions import (
+    Action,
+    ActivateVolume,
+    AwaitReady,
+    ChangeBridge,
+    CreateVolume,
+    DestroyDomain,
+    GrowVolume,
+    PurgeVolume,
+    ResizeFile,
+    RestoreVolume,
+    RetireVolume,
+    SetLive,
+    StageConfig,
+    StartDomain,
+    StopDomain,
+    UntagVolume,
+)
+from xenlocal.model.names import parse_trash_name
+from xenlocal.model.observed import KEPT_TAG, OUR_ALIAS, OUR_TAG
+from xenlocal.model.units import Size
+
+Argv = tuple[str, ...]
+WAY_BACK_SECONDS = 60
+_SECTOR = Size(512)  # lvcreate and lvextend refuse a size in bytes that is no multiple of it
+_NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+@:-]*")
+_PATH = re.compile(r"/[^\x00-\x1f=]*")
+_ADDRESS = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
+_GATEWAY = re.compile(r"[0-9a-fA-F][0-9a-fA-F.:]*(?:%[A-Za-z0-9_.]+)?|::[0-9a-fA-F.:]*")
+_CPUS = re.compile(r"[0-9a-z^][0-9a-z,:^-]*")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the commands depend on beside the action. `systemd`: it runs this machine (/run/systemd/system exists).
+    `unique`: part of the name of a scope, since the monitor of an earlier life may still hold the former scope."""
+
+    run_dir: str
+    systemd: bool
+    unique: str
+
+
+def commands(action: Action, context: Context) -> tuple[Argv, ...]:
+    """In order, each to be run only after the one before has succeeded. Raises ValueError for an unsafe argument."""
+    match action:
+        case CreateVolume(vg, lv, size):
+            wipe = ("--yes", "--wipesignatures", "y", "--zero", "y")
+            where = ("--size", _bytes(size), "--name", _name(lv), _name(vg))
+            return (("lvcreate", *wipe, "--addtag", OUR_TAG, *where),)
+        case GrowVolume(vg, lv, size):
+            return (("lvextend", "--size", _bytes(size), _lv(vg, lv)),)
+        case ActivateVolume(vg, lv):
+            return (("lvchange", "--activate", "y", _lv(vg, lv)),)
+        case RetireVolume(vg, lv, trash):
+            return (("lvrename", _name(vg), _name(lv), _trash(trash)),)
+        case RestoreVolume(vg, lv, trash):
+            # Tagged first: a volume that came back untagged would be retired again by the next cycle.
+            mark = ("lvchange", "--addtag", KEPT_TAG, _lv(vg, _trash(trash)))
+            return (mark, ("lvrename", _name(vg), trash, _name(lv)))
+        case UntagVolume(vg, lv, tags):
+            options = tuple(word for tag in tags for word in ("--deltag", _name(tag)))
+            return (("lvchange", *options, _lv(vg, lv)),)
+        case PurgeVolume(vg, lv):
+            return (("lvremove", "--yes", _lv(vg, _trash(lv))),)
+        case ResizeFile(path, size, verb):
+            # GNU truncate reads `>N` as "at least N": whatever the file has become since, this never shrinks it.
+            keep = () if verb == "create" else ("--no-create",)
+            return (("truncate", *keep, f"--size=>{size.bytes}", _path(path)),)
+        case ChangeBridge():
+            return (*arm(action, context), *change(action), *verify(action), *disarm(action))
+        case StartDomain(name):
+            return (_create(name, context),)
+        case StopDomain(domid=domid):
+            return (("xl", "shutdown", "-F", _domid(domid)),)
+        case DestroyDomain(domid=domid):
+            return (("xl", "destroy", _domid(domid)),)
+        case SetLive():
+            return (_set(action),)
+        case StageConfig(domid=domid):
+            return (("xl", "config-update", _domid(domid), config_file(action, context)[0]),)
+        case AwaitReady():
+            return ()
+
+
+def config_file(action: StartDomain | StageConfig, context: Context) -> tuple[str, str]:
+    """Path and text of the xl.cfg that has to be there before the commands run."""
+    end = "cfg" if isinstance(action, StartDomain) else "next.cfg"
+    return _path(f"{context.run_dir}/domains/{_name(action.name)}.{end}"), action.config
+
+
+def _create(name: str, context: Context) -> Argv:
+    """In a scope of its own, so that no restart of a unit takes the monitor along, and that comes down only after
+    xenlocal-guests.service has stopped the guests (FACTS: `Before=` turns round at shutdown)."""
+    create = ("xl", "create", "-q", _path(f"{context.run_dir}/domains/{_name(name)}.cfg"))
+    if not context.systemd:
+        return create
+    return (
+        "systemd-run", "--scope", "--collect", "--quiet", "--slice=xenlocal.slice",
+        f"--unit=xenlocal-{unit_escape(name)}-{_name(context.unique)}",
+        f"--description=domU {name}, started by xenlocal",
+        "--property=Before=xenlocal-guests.service", "--", *create,
+    )  # fmt: skip
+
+
+def _set(action: SetLive) -> Argv:
+    domid = _domid(action.domid)
+    match action.key:
+        case "memory":
+            return ("xl", "mem-set", domid, f"{_number(action.value)}m")
+        case "vcpus":
+            return ("xl", "vcpu-set", domid, _number(action.value))
+        case "cpus":
+            return ("xl", "vcpu-pin", domid, "all", _checked(_CPUS, action.value, "a list of CPUs"))
+        case "cpu_weight":
+            if action.scheduler not in ("credit", "credit2"):
+                raise ValueError(f"the scheduler {action.scheduler} knows no weight")
+            return ("xl", f"sched-{action.scheduler}", "-d", domid, "-w", _number(action.value))
+    raise ValueError(f"{action.key} cannot be changed on a running domU")
+
+
+def change(action: ChangeBridge) -> tuple[Argv, ...]:
+    """The change of the bridge itself. mtu after the ports: adding one lowers the bridge's own."""
+    name = _link(action.name)
+    device = ("ip", "link", "set", "dev", name)
+    lines: list[Argv] = []
+    if action.create:
+        # One process for both: a bridge without our alias is foreign, and if we were killed between the two, the
+        # next cycle would not touch its own bridge. (Tried: the kernel ignores an alias in `ip link add`.)
+        make = shlex.join(("ip", "link", "add", "name", name, "type", "bridge"))
+        lines.append(("sh", "-ec", f"{make}; {shlex.join((*device, 'alias', OUR_ALIAS))}"))
+    options: list[str] = []
+    if action.stp is not None:
+        options += ["stp_state", str(int(action.stp))]
+    if action.vlan_filtering is not None:
+        options += ["vlan_filtering", str(int(action.vlan_filtering))]
+    if options:
+        lines.append((*device, "type", "bridge", *options))
+    if action.remove_address is not None:
+        lines.append(("ip", "addr", "del", _address(action.remove_address), "dev", name))
+    lines += [("ip", "link", "set", "dev", _link(port), "nomaster") for port in action.remove_ports]
+    for port in action.add_ports:
+        lines.append(("ip", "link", "set", "dev", _link(port), "master", name))
+        lines.append(("ip", "link", "set", "dev", port, "up"))
+    if action.mtu is not None:
+        lines.append((*device, "mtu", str(int(action.mtu))))
+    if action.add_address is not None:
+        lines.append(("ip", "addr", "add", _address(action.add_address), "dev", name))
+    if action.up:
+        lines.append((*device, "up"))
+    return tuple(lines)
+
+
+def arm(action: ChangeBridge, context: Context) -> tuple[Argv, ...]:
+    """systemd brings the way back, whatever becomes of us or of the network, unless `disarm` comes first."""
+    if action.way_back is None:
+        return ()
+    if not context.systemd:
+        raise ValueError("it carries the default route, and without systemd there is no timed way back")
+    if action.gateway is None:
+        raise ValueError("it carries the default route, and no gateway is known that could prove the change")
+    back = "; ".join(shlex.join(line) for line in change(action.way_back))
+    return ((
+        "systemd-run", f"--on-active={WAY_BACK_SECONDS}s", "--timer-property=AccuracySec=1s", "--quiet", "--collect",
+        f"--unit={_way_back_unit(action)}", "/bin/sh", "-c", back,
+    ),)  # fmt: skip
+
+
+def verify(action: ChangeBridge) -> tuple[Argv, ...]:
+    if action.way_back is None or action.gateway is None:
+        return ()
+    return (("ping", "-n", "-q", "-c", "1", "-w", "5", _checked(_GATEWAY, action.gateway, "an address")),)
+
+
+def disarm(action: ChangeBridge) -> tuple[Argv, ...]:
+    return () if action.way_back is None else (("systemctl", "stop", f"{_way_back_unit(action)}.timer"),)
+
+
+def _way_back_unit(action: ChangeBridge) -> str:
+    return f"xenlocal-way-back-{unit_escape(action.name)}"
+
+
+def unit_escape(name: str) -> str:
+    """As systemd-escape does it: what a unit's name may not hold becomes \\xNN."""
+    return "".join(
+        char if re.fullmatch(r"[A-Za-z0-9_.-]", char) else "".join(f"\\x{byte:02x}" for byte in char.encode())
+        for char in name
+    )
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"{text!r} is not {what} that can be given to a command")
+    return text
+
+
+def _name(text: str) -> str:
+    return _checked(_NAME, text, "a name")
+
+
+def _link(text: str) -> str:
+    if len(text) > 15:
+        raise ValueError(f"{text!r} is too long for a network interface")
+    return _name(text)
+
+
+def _path(text: str) -> str:
+    return _checked(_PATH, text, "a path")
+
+
+def _address(text: str) -> str:
+    return _checked(_ADDRESS, text, "an address")
+
+
+def _lv(vg: str, lv: str) -> str:
+    return f"{_name(vg)}/{_name(lv)}"
+
+
+def _trash(lv: str) -> str:
+    """Rule 2: nothing but the trash is ever removed, and nothing is retired to any other place."""
+    if parse_trash_name(lv) is None:
+        raise ValueError(f"{lv!r} is no volume of the trash")
+    return _name(lv)
+
+
+def _bytes(size: Size) -> str:
+    return f"{size.rounded_up(_SECTOR).bytes}b"
+
+
+def _domid(domid: int) -> str:
+    if domid <= 0:
+        raise ValueError(f"{domid} is no domU")
+    return str(domid)
+
+
+def _number(text: str) -> str:
+    return _checked(re.compile(r"[0-9]{1,9}"), text, "a number")

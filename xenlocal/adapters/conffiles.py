@@ -1,0 +1,172 @@
+"""The files with the configuration, read safely. `confdir` watches their directory.
+
+What can write a configuration can run anything as root, so a file counts only when nobody but root (or who runs us)
+could have written it. A file that does not qualify is a problem like any other: nothing is skipped in silence.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import stat
+import time
+from collections.abc import Sequence
+
+from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.errors import ConfigError
+
+FILE_LIMIT = 256 << 10  # bytes: the parser is quadratic on hostile text (FACTS)
+_TRIES, _PAUSE = 5, 0.05  # seconds; for a file that changes while it is read
+
+
+class _Changing(Exception):
+    """The file or the directory was changed while it was read."""
+
+
+class ConfigFiles:
+    """Satisfies `engine.ports.ConfigSource`. `path`: the directory."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+
+    def read(self) -> tuple[ConfigFile, ...]:
+        """Every `*.conf`, sorted by name; hidden files, backups and editors' leftovers are not configuration.
+
+        Raises ConfigError with every offender at once. An empty directory is an empty configuration; one that is
+        missing, or that others can write to, is a problem.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._read_once()
+            except _Changing:
+                time.sleep(_PAUSE)
+        raise ConfigError([Problem(self.path, 0, "", "", "files in it change faster than they can be read")])
+
+    def _read_once(self) -> tuple[ConfigFile, ...]:
+        try:
+            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ConfigError([Problem(self.path, 0, "", "", _about_directory(self.path, error))]) from error
+        try:
+            wrong = _who_can_write(self.path, os.fstat(directory), "755")
+            if wrong:
+                raise ConfigError([Problem(self.path, 0, "", "", wrong)])
+            names = _configuration(directory)
+            files = _read_all([(name, os.path.join(self.path, name)) for name in names], directory)
+            if _configuration(directory) != names:
+                raise _Changing
+            return files
+        finally:
+            os.close(directory)
+
+
+def read_files(paths: Sequence[str]) -> tuple[ConfigFile, ...]:
+    """The given files, for `xenlocal check FILE...`, by the same rules. Raises ConfigError."""
+    for _ in range(_TRIES):
+        try:
+            return _read_all([(path, path) for path in paths], None)
+        except _Changing:
+            time.sleep(_PAUSE)
+    raise ConfigError([Problem(paths[0], 0, "", "", "the files change faster than they can be read")])
+
+
+def is_configuration(name: str) -> bool:
+    """Whether a file of this name in the directory counts."""
+    return name.endswith(".conf") and not name.startswith(".")
+
+
+def _configuration(directory: int) -> list[str]:
+    return sorted(name for name in os.listdir(directory) if is_configuration(name))
+
+
+def _read_all(places: Sequence[tuple[str, str]], directory: int | None) -> tuple[ConfigFile, ...]:
+    files, problems = [], []
+    for name, shown in places:
+        shown = _printable(shown)
+        text = _read_one(name, shown, directory)
+        if isinstance(text, Problem):
+            problems.append(text)
+        else:
+            files.append(ConfigFile(shown, text))
+    if problems:
+        raise ConfigError(problems)
+    return tuple(files)
+
+
+def _read_one(name: str, shown: str, directory: int | None) -> str | Problem:
+    def problem(message: str, line: int = 0) -> Problem:
+        return Problem(shown, line, "", "", message)
+
+    try:  # O_NONBLOCK: opening a FIFO must not wait for a writer
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        descriptor = os.open(name, flags, dir_fd=directory)
+    except OSError as error:
+        if error.errno == errno.ENOENT and directory is not None:
+            raise _Changing from error  # it was there when the directory was listed
+        return problem(_about_file(shown, error))
+    try:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            return problem("is not a regular file; remove it, or write a plain file in its place")
+        if wrong := _who_can_write(shown, before, "644"):
+            return problem(wrong)
+        if before.st_size > FILE_LIMIT:
+            return problem(f"has {before.st_size} bytes, more than the {FILE_LIMIT} allowed; split it")
+        data = b""
+        while len(data) <= before.st_size and (part := os.read(descriptor, before.st_size + 1 - len(data))):
+            data += part
+        if _state(before) != _state(os.fstat(descriptor)) or len(data) != before.st_size:
+            raise _Changing
+    except OSError as error:
+        return problem(_about_file(shown, error))
+    finally:
+        os.close(descriptor)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return problem(
+            f"is not UTF-8 (byte 0x{data[error.start]:02x}); save it as UTF-8, for example: "
+            f"iconv -f latin1 -t utf-8 -o NEW {shlex.quote(shown)}",
+            line,
+        )
+
+
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _who_can_write(shown: str, found: os.stat_result, mode: str) -> str:
+    """Why the owner or the mode cannot be trusted, with what to type; "" where they can."""
+    quoted = shlex.quote(shown)
+    if found.st_uid not in (0, os.geteuid()):
+        return f"belongs to user {found.st_uid}, not to root; type: chown root:root {quoted}; chmod {mode} {quoted}"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        who = "everybody" if found.st_mode & stat.S_IWOTH else "its group"
+        return f"can be written by {who}; type: chmod go-w {quoted}"
+    return ""
+
+
+def _about_directory(path: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return f"the directory does not exist; type: mkdir -m 755 {shlex.quote(path)}"
+    if error.errno == errno.ENOTDIR:
+        return "is not a directory"
+    return f"cannot be opened: {error.strerror}"
+
+
+def _about_file(shown: str, error: OSError) -> str:
+    if error.errno in (errno.ELOOP, errno.EMLINK):
+        return "is a symbolic link; put the file itself there"
+    if error.errno == errno.ENOENT:
+        return "does not exist"
+    if error.errno == errno.ENXIO:
+        return "is not a regular file; remove it, or write a plain file in its place"
+    return f"cannot be read: {error.strerror}"
+
+
+def _printable(name: str) -> str:
+    """A file name as messages can show it: any byte may be in one."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

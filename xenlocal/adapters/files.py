@@ -1,0 +1,118 @@
+"""Files of the host that are neither configuration nor our records: looked at, read, and generated for `xl`.
+
+Besides `confdir`, `records` and `process` the only module that opens files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Protocol
+
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.observed import PathFacts, PathKind
+from xenlocal.model.units import Size
+
+TEXT_LIMIT = 4 << 20  # bytes; the longest is /proc/net/ipv6_route of a dom0 with hundreds of vifs
+
+
+class FileReader(Protocol):
+    """What the other adapters read without a command; the simulator answers it too."""
+
+    def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
+        """stat() of each; those that do not exist are left out. Raises XenlocalError where that is not known."""
+
+    def read_text(self, path: str) -> str | None:
+        """The text of a file, None where there is none. Raises XenlocalError where it cannot be read."""
+
+    def command_lines(self) -> tuple[tuple[str, ...], ...]:
+        """The argument lists of all processes. Raises XenlocalError where they cannot be had."""
+
+
+class Files:
+    """The real file system."""
+
+    def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
+        facts = {}
+        for path in sorted(set(paths)):
+            try:
+                found = os.stat(path)
+                real = os.path.realpath(path, strict=True)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # known to be absent
+            except (OSError, ValueError) as error:
+                raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
+            facts[path] = _facts(found, real)
+        return MappingProxyType(facts)
+
+    def command_lines(self) -> tuple[tuple[str, ...], ...]:
+        lines = []
+        try:
+            processes = [name for name in os.listdir("/proc") if name.isdecimal()]
+        except OSError as error:
+            raise XenlocalError(f"cannot look at /proc: {_why(error)}") from error
+        for process in processes:
+            with contextlib.suppress(OSError):  # it has just ended
+                with open(f"/proc/{process}/cmdline", "rb") as file:
+                    words = file.read(TEXT_LIMIT).decode("utf-8", "backslashreplace")
+                lines.append(tuple(words.removesuffix("\0").split("\0")))
+        return tuple(lines)
+
+    def read_text(self, path: str) -> str | None:
+        try:
+            with open(path, "rb") as file:
+                data = file.read(TEXT_LIMIT + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise XenlocalError(f"cannot read {path}: {_why(error)}") from error
+        if len(data) > TEXT_LIMIT:
+            raise XenlocalError(f"cannot read {path}: longer than {TEXT_LIMIT} bytes")
+        return data.decode("utf-8", "backslashreplace")
+
+
+def write_private(path: str, text: str, mode: int = 0o600) -> None:
+    """Put `text` at `path` as a whole or not at all, also across a power cut: new file, fsync, rename, fsync.
+
+    The directory is made (0700) where it is missing. Raises OSError.
+    """
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    temporary = os.path.join(directory, f".{os.path.basename(path)}.new")
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # left by a crash; O_EXCL then follows no link planted at its name
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text.encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _facts(found: os.stat_result, real: str) -> PathFacts:
+    if stat.S_ISBLK(found.st_mode):
+        device = (os.major(found.st_rdev), os.minor(found.st_rdev))
+        return PathFacts(PathKind.BLOCK, Size(0), real, device)
+    if stat.S_ISREG(found.st_mode):
+        return PathFacts(PathKind.FILE, Size(found.st_size), real)
+    return PathFacts(PathKind.OTHER, Size(0), real)
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

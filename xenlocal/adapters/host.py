@@ -1,0 +1,52 @@
+"""The Reader port on a real host, or on the simulator's: every table from the adapter that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from xenlocal.adapters.command import Runner
+from xenlocal.adapters.files import FileReader
+from xenlocal.adapters.iproute import IpReader
+from xenlocal.adapters.lvm import LvmReader
+from xenlocal.adapters.xenstore import XenstoreReader
+from xenlocal.adapters.xl import XlReader
+from xenlocal.engine.ports import LastWords
+from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
+
+
+class HostReader:
+    """Satisfies `engine.ports.Reader`."""
+
+    def __init__(self, runner: Runner, files: FileReader) -> None:
+        self._files = files
+        self._xl = XlReader(runner, files)
+        self._xenstore = XenstoreReader(runner)
+        self._lvm = LvmReader(runner)
+        self._ip = IpReader(runner, files)
+
+    def domains(self) -> Mapping[int, LiveDomain]:
+        return self._xl.domains()
+
+    def storage(self) -> Storage:
+        return self._lvm.storage()
+
+    def network(self) -> Network:
+        return self._ip.network()
+
+    def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
+        return self._files.paths(paths)
+
+    def xenstore(self) -> XenStore:
+        return self._xenstore.xenstore()
+
+    def hardware(self) -> Hardware:
+        return self._xl.hardware()
+
+    def monitors(self) -> frozenset[str]:
+        return self._xl.monitors()
+
+    def stoppable(self, domids: Sequence[int]) -> frozenset[int]:
+        return self._xenstore.stoppable(domids)
+
+    def last_words(self, name: str) -> LastWords:
+        return self._xl.last_words(name)

@@ -1,0 +1,110 @@
+"""What xenstore says: block backends, who can be asked to stop. And the births and deaths.
+
+`xenstore-ls -f` prints a node a line, `PATH = "VALUE"`, or `PATH:` where the value could not be read
+(tools/xenstore/xenstore_client.c). A guest writes below its own path what it likes, but cannot make up a line: names
+consist of letters, digits and `-/_@` (xenstored refuses others), and sanitise_value() prints every byte of a value
+that is not printable ASCII, and the backslash, as an escape; the quote alone is not escaped, so the last one ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from xenlocal.adapters.command import Runner, Stream, Streamer
+from xenlocal.model.errors import CommandFailed
+from xenlocal.model.observed import Vbd, XenStore
+
+# one request a node: only the dom0's own part is walked, a guest's is read key by key (tests/records/NOTES.md)
+_LS = ("xenstore-ls", "-f", "/local/domain/0")
+_WATCH = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
+_LINE = re.compile(r'(/[A-Za-z0-9/@_-]+)(?: = "(.*)"|:)')
+_BACKEND = re.compile(r"/local/domain/0/backend/(?:vbd|vbd3|tap|qdisk|virtio_disk)/(\d+)/(\d+)(?:/([a-z-]+))?")
+_DEVICE = re.compile(r"([0-9a-f]{1,4}):([0-9a-f]{1,6})")
+_PREFIX = re.compile(r"(?:phy|file|aio|raw|tap|tap2|qcow2?|vhd|qed):")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|([0-7]{3})|(.))")
+
+
+class XenstoreReader:
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def xenstore(self) -> XenStore:
+        """Raises CommandFailed, ToolMissing."""
+        return parse(self._runner.run(_LS, timeout=60))
+
+    def stoppable(self, domids: Sequence[int]) -> frozenset[int]:
+        """Those whose control/feature-poweroff is "1". xenstore-read prints a value a line, escaped, and ends with
+        exit 1 at the first path that is not there (do_read() in xenstore_client.c): later ones stay unknown.
+
+        Raises CommandFailed, ToolMissing.
+        """
+        paths = [f"/local/domain/{domid}/control/feature-poweroff" for domid in domids]
+        values = self._runner.run(("xenstore-read", *paths), timeout=60, ok=frozenset({0, 1})).splitlines()
+        return frozenset(domid for domid, value in zip(domids, values, strict=False) if value == "1")
+
+
+def watch(streamer: Streamer, on_event: Callable[[], None]) -> Stream:
+    """Call `on_event` after every birth, shutdown and death of a domain, from a thread of its own.
+
+    The watch also fires once at its registration, which covers what happened while it was not there.
+    xenstore-watch flushes after every line (do_watch()), so nothing waits in a pipe. Raises ToolMissing.
+    """
+    return streamer.stream(_WATCH, lambda line: on_event())
+
+
+def parse(text: str) -> XenStore:
+    """Raises CommandFailed where a line is not understood, the text ends within one, or dom0 is not in it.
+
+    A text that ends between two lines is not noticed: that the tool exited with 0 stands for it.
+    """
+    backends: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    if not text.endswith("\n"):
+        raise CommandFailed(_LS, 0, "its output is empty or ends within a line")
+    saw_dom0 = False
+    for line in text[:-1].split("\n"):
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise CommandFailed(_LS, 0, f"cannot understand its line {line[:200]!r}")
+        path, value = match[1], match[2]
+        saw_dom0 = saw_dom0 or path.startswith("/local/domain/0")
+        if backend := _BACKEND.fullmatch(path):
+            entry = backends[backend[1], backend[2]]
+            if backend[3] and value is not None:
+                entry[backend[3]] = unescape(value)
+    if not saw_dom0:
+        raise CommandFailed(_LS, 0, "it does not show /local/domain/0")
+    vbds = tuple(_vbd(int(domid), int(devid), entry) for (domid, devid), entry in sorted(backends.items()))
+    return XenStore(vbds)
+
+
+def _vbd(domid: int, devid: int, entry: Mapping[str, str]) -> Vbd:
+    """A backend that is half there (being made, being torn down) still holds its disk: all it lacks is taken as
+    unknown, and unknown is writable."""
+    device = _DEVICE.fullmatch(entry.get("physical-device", ""))
+    return Vbd(
+        domid=domid,
+        vdev=entry.get("dev") or str(devid),
+        params=_PREFIX.sub("", entry.get("params", ""), count=1),
+        device=(int(device[1], 16), int(device[2], 16)) if device else None,
+        writable=entry.get("mode", "w") != "r",
+    )
+
+
+def unescape(value: str) -> str:
+    """sanitise_value() undone (unsanitise_value(), tools/libs/store/xs.c); bytes that are no UTF-8 stay escapes."""
+    if "\\" not in value:
+        return value
+    simple = {"t": b"\t", "n": b"\n", "r": b"\r", "\\": b"\\"}
+    data, position = b"", 0
+    for match in _ESCAPE.finditer(value):
+        data += value[position : match.start()].encode()
+        position = match.end()
+        if match[1]:
+            data += bytes([int(match[1], 16)])
+        elif match[2]:
+            data += bytes([int(match[2], 8) & 0xFF])
+        else:
+            data += simple.get(match[3], match[3].encode())
+    return (data + value[position:].encode()).decode("utf-8", "backslashreplace")

@@ -1,0 +1,309 @@
+"""The composition root: alone joins the engine to adapters or to the simulator.
+
+The command line asks the daemon; where there is none, the same engine runs here, under the same lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from xenlocal import config
+from xenlocal.adapters import control, process
+from xenlocal.adapters.confdir import ConfigDir, read_files
+from xenlocal.adapters.files import Files
+from xenlocal.adapters.process import Busy, Lock
+from xenlocal.adapters.records import FileRecords
+from xenlocal.adapters.systemd import SystemdNotifier, log_to
+from xenlocal.engine.configuration import Configuration
+from xenlocal.engine.inbox import Inbox, Request
+from xenlocal.engine.keeper import Keeper
+from xenlocal.engine.lookout import Lookout
+from xenlocal.engine.loop import Loop
+from xenlocal.engine.ports import Actuator, MemoryStore, Notifier, Prober, Reader, Work
+from xenlocal.engine.reconcile import Cycle, survey
+from xenlocal.engine.status import status, trash
+from xenlocal.engine.tasks import Tools
+from xenlocal.model.desired import Problem
+from xenlocal.model.errors import ConfigError, XenlocalError
+from xenlocal.model.memory import Memory
+from xenlocal.model.plan import Goal, Plan
+
+log = logging.getLogger("xenlocal")
+NO_DAEMON = 6
+_PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
+_SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
+
+
+@dataclass(frozen=True)
+class Places:
+    """The global options of the command line."""
+
+    config_dir: str
+    state_dir: str
+    run_dir: str
+    simulate: str | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """Everything outside: a real dom0, or a simulated one behind the same ports."""
+
+    reader: Reader
+    actuator: Actuator
+    prober: Prober
+    work: Work
+    watch: Callable[[Callable[[], None]], Any]  # calls back at births and deaths
+
+
+class _ReadOnly:
+    """The memory of a host that somebody else owns: read, never written."""
+
+    def __init__(self, records: MemoryStore, as_if_booted: bool) -> None:
+        self._records, self._as_if_booted = records, as_if_booted
+
+    def load_memory(self) -> Memory:
+        memory = self._records.load_memory()
+        return replace(memory, boot_done=True) if self._as_if_booted else memory
+
+    def save_memory(self, memory: Memory) -> None:
+        """What a look teaches is only for this one plan."""
+
+
+class App:
+    busy = Busy
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._run_dir = Path(places.run_dir)
+        self._socket = self._run_dir / "control.sock"
+        self._records = FileRecords(places.run_dir, places.state_dir)
+
+    def check(self, files: Sequence[str]) -> tuple[Problem, ...]:
+        """Every problem of these files, or of the configuration directory. Needs no host."""
+        try:
+            texts = read_files(files) if files else ConfigDir(self._places.config_dir).read()
+            config.read(texts, self._records.host_id())
+        except ConfigError as error:
+            return error.problems
+        return ()
+
+    def plan(self) -> tuple[Plan, dict[str, Sequence[str]]]:
+        """What `apply` would do now, and each step as shell lines. Raises ConfigError when the files are not valid."""
+        desired = config.read(ConfigDir(self._places.config_dir).read(), self._records.host_id())
+        host = self._host(live=False)
+        tools = _tools(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
+        _, plan = survey(desired, Goal.CONVERGE, tools)
+        return plan, {step.id: host.actuator.script(step.action) for step in plan.steps}
+
+    def status(self) -> dict[str, Any]:
+        """From the daemon, without one from a look of our own. Raises XenlocalError while the daemon knows nothing."""
+        try:
+            answer = self._ask_daemon("status", (), lambda _text: None)
+        except control.ConnectionLost as error:
+            raise XenlocalError(str(error)) from error
+        if answer is not None:
+            code, data = answer
+            if code != 0:
+                raise XenlocalError(str(data["message"]))
+            return data
+        configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
+        configuration.load(keep=False)
+        keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._host(live=False)
+        observed, plan = survey(configuration.in_force, Goal.CONVERGE, _tools(host, keeper))
+        cycle = Cycle(configuration.in_force, observed, plan)
+        data = status(cycle, keeper.memory, configuration.problems, host.work.now(), host.work.wall())
+        data["host"]["daemon"] = "not running"
+        return data
+
+    def reload(self) -> tuple[int, dict[str, Any]]:
+        answer = self._ask_daemon("reload", (), lambda _text: None)
+        if answer is not None:
+            return answer
+        problems = self.check(())
+        if problems:
+            raise ConfigError(problems)
+        return NO_DAEMON, {"message": "the files are valid, but no daemon runs; type: systemctl start xenlocal"}
+
+    def ask(self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
+        """Have it done: by the daemon, or here when there is none. A boot or shutdown goal is finished here when the
+        daemon goes away in the middle of it: the memory tells what has been done."""
+        host_wide, patience = verb in ("boot", "shutdown"), 0
+        while True:
+            try:
+                answer = self._ask_daemon(verb, names, progress)
+                if answer is not None and not (host_wide and answer[1].get("retry")):
+                    return answer
+                patience = _PATIENCE if answer is not None and verb == "boot" else patience
+            except control.ConnectionLost as error:
+                if not host_wide:
+                    return NO_DAEMON, {"message": f"{error}; `xenlocal status` tells how far it came"}
+                progress(f"{error}; going on as soon as it is back, or without it")
+                patience = _PATIENCE if verb == "boot" else 0
+            if patience > 0:
+                # at boot systemd starts the daemon again, and that is to be the one; at shutdown it does not
+                patience -= 1
+                threading.Event().wait(_SETTLE)
+                continue
+            try:
+                with Lock(self._places.run_dir):
+                    return self._do_it_here(verb, names, progress)
+            except Busy:
+                if not host_wide:
+                    raise
+                # a daemon is just coming up or going down; the unit's own timeout bounds this
+                threading.Event().wait(_SETTLE)
+
+    def trash(self) -> list[dict[str, Any]]:
+        """What lies in the trash of every volume group, oldest first."""
+        configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
+        configuration.load(keep=False)
+        keep, host = configuration.in_force.host.trash_keep.seconds, self._host(live=False)
+        return trash(host.reader.storage(), keep, host.work.wall())
+
+    def console(self, name: str) -> bool:
+        """Become `xl console`. False when the domU is not running."""
+        live = [each for each in self._host(live=False).reader.domains().values() if each.name == name]
+        if not live:
+            return False
+        os.execvp("xl", ["xl", "console", str(live[0].domid)])
+
+    def run_daemon(self, daemonize: bool) -> int:
+        os.umask(0o077)
+        for directory in (self._places.run_dir, self._places.state_dir):
+            Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+        if self._places.simulate is None and not _is_dom0():
+            raise XenlocalError(
+                "this machine is no Xen dom0: /proc/xen/capabilities does not say control_d; boot into Xen first"
+            )
+        with Lock(self._places.run_dir) as lock:
+            if daemonize:
+                process.daemonize(lock, str(self._run_dir / "daemon.log"))
+            log_to(sys.stderr)
+            self._daemon(SystemdNotifier())
+        return 0
+
+    def _daemon(self, notifier: Notifier) -> None:
+        host = self._host(live=True)
+        loop, inbox = self._loop(host, notifier)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: inbox.stop())
+        signal.signal(signal.SIGHUP, lambda _number, _frame: inbox.look_again())
+
+        def handle(
+            verb: str,
+            names: tuple[str, ...],
+            progress: Callable[[str], None],
+            ended: Callable[[int, dict[str, Any]], None],
+        ) -> None:
+            if verb == "status":
+                data = loop.status()
+                ended(0, data) if data is not None else ended(
+                    1, {"message": "the first look at the host is not over yet"}
+                )
+                return
+            if verb == "reload":
+                ended(*loop.reload())
+                return
+            request = Request(verb, names, progress)
+            request.ended = lambda: ended(request.code, request.result)
+            inbox.ask(request)
+
+        server = control.ControlServer(self._socket, handle)
+        watches = [ConfigDir(self._places.config_dir).watch(inbox.look_again), host.watch(inbox.host_event)]
+        try:
+            loop.run()
+        finally:
+            server.close()
+            for watch in watches:
+                watch.stop()
+
+    def _do_it_here(
+        self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]
+    ) -> tuple[int, dict[str, Any]]:
+        os.umask(0o077)
+        log_to(sys.stderr, logging.ERROR)
+        host = self._host(live=False)
+        loop, inbox = self._loop(host, SystemdNotifier())
+        request = Request(verb, names, progress)
+        watch = host.watch(inbox.host_event)
+        try:
+            loop.serve(request)
+        finally:
+            watch.stop()
+        return request.code, request.result
+
+    def _loop(self, host: Host, notifier: Notifier) -> tuple[Loop, Inbox]:
+        inbox = Inbox(host.work.wake)
+        configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
+        return Loop(configuration, _tools(host, Keeper(self._records)), inbox, notifier), inbox
+
+    def _ask_daemon(
+        self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]
+    ) -> tuple[int, dict[str, Any]] | None:
+        return control.ask(self._socket, verb, names, progress)
+
+    def _host(self, live: bool) -> Host:
+        if self._places.simulate is not None:
+            return _simulated(self._places.simulate, self._places.run_dir, live)
+        return _real(self._places.run_dir)
+
+
+def _real(run_dir: str) -> Host:
+    from xenlocal.adapters import xenstore
+    from xenlocal.adapters.actuator import HostActuator
+    from xenlocal.adapters.command import Commands
+    from xenlocal.adapters.host import HostReader
+    from xenlocal.adapters.probe import TcpProber
+    from xenlocal.adapters.work import ThreadWork
+
+    commands = Commands()
+    systemd = os.path.isdir("/run/systemd/system")
+    return Host(
+        HostReader(commands, Files()),
+        HostActuator(commands, run_dir, systemd),
+        TcpProber(),
+        ThreadWork(),
+        lambda on_event: xenstore.watch(commands, on_event),
+    )
+
+
+def _tools(host: Host, keeper: Keeper) -> Tools:
+    return Tools(host.reader, host.actuator, host.prober, host.work, keeper, Lookout(host.reader, host.work))
+
+
+def _is_dom0() -> bool:
+    return "control_d" in (Files().read_text("/proc/xen/capabilities") or "")
+
+
+def _simulated(path: str, run_dir: str, live: bool) -> Host:
+    from xenlocal.adapters import xenstore
+    from xenlocal.adapters.actuator import HostActuator
+    from xenlocal.adapters.host import HostReader
+    from xenlocal.adapters.work import ThreadWork
+    from xenlocal.simulator.filebacked import FileBackedDom0
+    from xenlocal.simulator.files import SimFiles, SimProber
+    from xenlocal.simulator.runner import SimRunner
+    from xenlocal.simulator.work import VirtualWork
+
+    dom0 = FileBackedDom0(path, live)
+    work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
+    runner = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work)
+    if isinstance(work, VirtualWork):
+        actuator = HostActuator(runner, run_dir, systemd=True, clock=work.now, pause=work.sleep)
+    else:
+        actuator = HostActuator(runner, run_dir, systemd=True)
+    return Host(
+        HostReader(runner, SimFiles(dom0)),
+        actuator,
+        SimProber(dom0),
+        work,
+        lambda on_event: xenstore.watch(runner, on_event),
+    )

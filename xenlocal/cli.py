@@ -1,0 +1,247 @@
+"""The command line: argparse, exit codes, printing. It decides nothing; `app` joins the parts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from xenlocal import __version__, views
+from xenlocal.app import App, Places
+from xenlocal.model.errors import ConfigError, XenlocalError
+
+OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY, NO_DAEMON, BUSY = 0, 1, 2, 3, 4, 5, 6, 75
+_WATCH_EVERY = 2.0  # seconds
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every verb and option. The man page xenlocal(8) is tested against it."""
+    parser = argparse.ArgumentParser(
+        prog="xenlocal", description="Make this Xen dom0 match the files in /etc/xenlocal.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"xenlocal {__version__}")
+    _global_options(parser, top=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+
+    def verb(name: str, run: Callable[[App, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        _global_options(added, top=False)
+        added.set_defaults(run=run)
+        return added
+
+    show = verb("status", _status, "show what is declared, what runs, and what needs attention")
+    show.add_argument("name", nargs="?", metavar="NAME", help="only this domU, with everything known of it")
+    show.add_argument("--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C")
+    check = verb("check", _check, "read the files and report every problem; needs no host")
+    check.add_argument("files", nargs="*", metavar="FILE", help="these files instead of the configuration directory")
+    plan = verb("plan", _plan, "show what `apply` would do, and why; changes nothing")
+    plan.add_argument("--sh", action="store_true", help="as the shell commands each step runs")
+    plan.add_argument(
+        "--detailed-exitcode", action="store_true", help="0 nothing to do, 2 steps, 5 only refusals, 1 unknown"
+    )
+    verb("apply", _ask, "make the host match the files now, and wait until it does")
+    verb("reload", _reload, "read the files again; fails, and changes nothing, unless they are valid")
+    for name, text in (
+        ("start", "start domUs now; holds until `stop` or the next boot"),
+        ("stop", "shut domUs down cleanly and keep them off until `start` or the next boot"),
+        ("restart", "shut domUs down cleanly and start them with what the files say now"),
+    ):
+        verb(name, _ask, text).add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
+    destroy = verb("destroy", _destroy, "cut domUs off without asking the guest, and keep them off")
+    destroy.add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
+    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
+    _trash_verbs(verb("trash", _trash_list, "retired volumes: list, restore, purge"))
+    run = verb("run", _run, "the daemon (started by xenlocal.service)")
+    run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
+    verb("boot", _ask, "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")
+    verb("shutdown", _ask, "run the shutdown goal: stop every guest of the host (used by xenlocal-guests.service)")
+    return parser
+
+
+def _global_options(parser: argparse.ArgumentParser, top: bool) -> None:
+    """The same for every verb, before or after it. Only the top level sets defaults: neither hides the other."""
+    group = parser.add_argument_group("global options")
+
+    def default(value: object) -> Any:
+        return value if top else argparse.SUPPRESS
+
+    group.add_argument("--config-dir", metavar="DIR", default=default("/etc/xenlocal"), help="default /etc/xenlocal")
+    group.add_argument(
+        "--state-dir", metavar="DIR", default=default("/var/lib/xenlocal"), help="default /var/lib/xenlocal"
+    )
+    group.add_argument("--run-dir", metavar="DIR", default=default("/run/xenlocal"), help="default /run/xenlocal")
+    group.add_argument("--simulate", metavar="FILE", default=default(None), help="act on a simulated dom0 kept in FILE")
+    group.add_argument("--json", action="store_true", default=default(False), help="print JSON (schema 1) on stdout")
+
+
+def _trash_verbs(trash: argparse.ArgumentParser) -> None:
+    verbs = trash.add_subparsers(dest="trash_verb", metavar="ACTION")
+    listing = verbs.add_parser("list", help="what lies in the trash (the default)", allow_abbrev=False)
+    _global_options(listing, top=False)
+    for name, text in (
+        ("restore", "give volumes their former name back"),
+        ("purge", "remove volumes of the trash for good"),
+    ):
+        added = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        _global_options(added, top=False)
+        added.add_argument("names", nargs="+", metavar="VG/LV", help="as `xenlocal trash list` shows it")
+        added.set_defaults(run=_trash_change)
+        if name == "purge":
+            added.add_argument(
+                "--yes", action="store_true", help="do not ask, and do not wait for trash_keep to be over"
+            )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    if arguments.verb is None:
+        arguments.run, arguments.name, arguments.watch = _status, None, False
+    app = App(Places(arguments.config_dir, arguments.state_dir, arguments.run_dir, arguments.simulate))
+    try:
+        return int(arguments.run(app, arguments))
+    except ConfigError as error:
+        return _invalid([asdict(problem) for problem in error.problems], arguments.json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    except app.busy as error:
+        print(f"xenlocal: {error}", file=sys.stderr)
+        return BUSY
+    except (XenlocalError, OSError) as error:
+        print(f"xenlocal: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _print(data: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
+    print(json.dumps(data, indent=2) if as_json else text(data).rstrip("\n"))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _invalid(problems: list[dict[str, Any]], as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"schema": 1, "ok": False, "problems": problems}, indent=2))
+    for problem in problems:
+        _say(views.problem(problem))
+    return INVALID
+
+
+def _status(app: App, arguments: argparse.Namespace) -> int:
+    shown = ""
+    while True:
+        data = app.status()
+        if arguments.name is not None:
+            data["domains"] = [row for row in data["domains"] if row["name"] == arguments.name]
+            if not data["domains"]:
+                _say(f"xenlocal: no domU named {arguments.name}; `xenlocal status` lists them")
+                return NOT_FOUND
+        text = json.dumps(data) if arguments.watch else ""
+        if not arguments.watch or text != shown:
+            _print(data, arguments.json, views.one_domain if arguments.name is not None else views.status)
+        if not arguments.watch:
+            return OK
+        shown = text
+        sys.stdout.flush()
+        threading.Event().wait(_WATCH_EVERY)
+
+
+def _check(app: App, arguments: argparse.Namespace) -> int:
+    problems = [asdict(problem) for problem in app.check(arguments.files)]
+    _print({"schema": 1, "ok": not problems, "problems": problems}, arguments.json, views.check)
+    return INVALID if problems else OK
+
+
+def _plan(app: App, arguments: argparse.Namespace) -> int:
+    plan, scripts = app.plan()
+    data = views.plan_json(plan)
+    if arguments.sh:
+        print(views.plan_sh(plan, scripts), end="")
+    else:
+        _print(data, arguments.json, views.plan)
+    if not arguments.detailed_exitcode:
+        return OK
+    if data["unavailable"]:
+        return FAILED
+    return 2 if not plan.is_empty else PARTLY if plan.refusals else OK
+
+
+def _ask(app: App, arguments: argparse.Namespace) -> int:
+    return _request(app, arguments, arguments.verb, getattr(arguments, "names", ()))
+
+
+def _request(app: App, arguments: argparse.Namespace, verb: str, names: Sequence[str]) -> int:
+    code, result = app.ask(verb, tuple(names), _say)
+    if code == INVALID:
+        return _invalid(list(result["problems"]), arguments.json)
+    if arguments.json:
+        print(json.dumps({"schema": 1, "ok": code == OK, **result}, indent=2))
+    elif result.get("message"):
+        _say(f"xenlocal: {result['message']}")
+    return code
+
+
+def _reload(app: App, arguments: argparse.Namespace) -> int:
+    code, result = app.reload()
+    if code == INVALID:
+        return _invalid(list(result["problems"]), arguments.json)
+    if arguments.json:
+        print(json.dumps({"schema": 1, "ok": code == OK, "problems": [], **result}, indent=2))
+    elif result.get("message"):
+        _say(f"xenlocal: {result['message']}")
+    return code
+
+
+def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
+    if arguments.yes:
+        return True
+    if not sys.stdin.isatty():
+        _say("xenlocal: nobody is there to ask; use --yes")
+        return False
+    _say(question)
+    return input("Type yes to go on: ").strip() == "yes"
+
+
+def _destroy(app: App, arguments: argparse.Namespace) -> int:
+    names = ", ".join(arguments.names)
+    if not _confirmed(arguments, f"This cuts off {names} at once, like pulling the plug; unwritten data is lost."):
+        return USAGE
+    return _request(app, arguments, "destroy", arguments.names)
+
+
+def _console(app: App, arguments: argparse.Namespace) -> int:
+    if not app.console(arguments.name):
+        _say(f"xenlocal: {arguments.name} is not running; `xenlocal status {arguments.name}` tells why")
+        return NOT_FOUND
+    return OK
+
+
+def _trash_list(app: App, arguments: argparse.Namespace) -> int:
+    _print({"schema": 1, "trash": app.trash()}, arguments.json, views.trash)
+    return OK
+
+
+def _trash_change(app: App, arguments: argparse.Namespace) -> int:
+    verb = f"trash {arguments.trash_verb}"
+    if arguments.trash_verb == "purge":
+        rows = {row["name"]: row for row in app.trash()}
+        for name in arguments.names:
+            if name in rows and not rows[name]["expired"] and not arguments.yes:
+                _say(f"xenlocal: {name} is kept until {rows[name]['keep_until']} (trash_keep); --yes purges it before")
+                return FAILED
+        if not _confirmed(arguments, f"This removes {', '.join(arguments.names)} and all data in it for good."):
+            return USAGE
+    return _request(app, arguments, verb, arguments.names)
+
+
+def _run(app: App, arguments: argparse.Namespace) -> int:
+    return app.run_daemon(arguments.daemonize)

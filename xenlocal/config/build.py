@@ -1,0 +1,261 @@
+"""From sections to the objects of the model, with the problems that one object has by itself.
+
+A faulty object is still built, as far as it goes, so that the checks across objects see it: nobody gets to use it,
+because one problem anywhere refuses the whole configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xenlocal.config import identity, names, passthrough, schema
+from xenlocal.config.problems import Place, Problems, clip, did_you_mean
+from xenlocal.config.sections import Section
+from xenlocal.config.settings import Settings, read_settings
+from xenlocal.model.desired import (
+    Backing,
+    BlockDevice,
+    Bridge,
+    DefaultProbe,
+    Disk,
+    Domain,
+    GuestType,
+    Host,
+    ImageFile,
+    LogicalVolume,
+    Nic,
+    Probe,
+    TcpProbe,
+)
+from xenlocal.model.units import Size
+
+_BOOT = ("kernel", "bootloader", "firmware", "pvgrub")
+_VALUE_SHOWN = ("type", "bootloader", "firmware", "on_unready")
+
+
+@dataclass(frozen=True)
+class DomainDraft:
+    """A domain, and where each thing of it stands."""
+
+    domain: Domain
+    settings: Settings
+    disks: tuple[tuple[Disk, Settings], ...]
+    nics: tuple[tuple[Nic, Settings], ...]
+
+
+def build_host(section: Section, problems: Problems) -> Host:
+    settings = _without_parts(section, "host", problems)
+    return Host(**settings.values)
+
+
+def build_defaults(section: Section, problems: Problems) -> Settings:
+    return _without_parts(section, "defaults", problems)
+
+
+def build_bridge(section: Section, name: str, problems: Problems) -> tuple[Bridge, Settings]:
+    settings = _without_parts(section, "bridge", problems)
+    _check_name(names.interface, name, section.place, problems)
+    if name in (settings.get("ports") or ()):
+        problems.add(settings.at("ports"), f"a bridge cannot be its own port; remove '{clip(name)}'", "ports")
+    return Bridge(name=name, source=section.place.source, **settings.values), settings
+
+
+def _without_parts(section: Section, kind: str, problems: Problems) -> Settings:
+    for part in section.parts:
+        message = f"[{kind}] has no parts; [[{clip(part.title)}]] belongs into a [domain NAME]"
+        problems.add(part.place, message)
+    return read_settings(section, kind, problems)
+
+
+def _check_name(rule: Any, name: str, place: Place, problems: Problems) -> bool:
+    try:
+        rule(name)
+    except ValueError as error:
+        problems.add(place, str(error))
+        return False
+    return True
+
+
+def build_domain(section: Section, name: str, defaults: Settings, host_id: str, problems: Problems) -> DomainDraft:
+    _check_name(names.domain, name, section.place, problems)
+    settings = read_settings(section, "domain", problems)
+    _inherit(settings, defaults, name)
+    uuid = settings.get("uuid") or identity.derive_uuid(host_id, name)
+    parts = _parts(section, problems)
+    disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
+    nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
+    probe: Probe = DefaultProbe()
+    extra: dict[str, str] = {}
+    unsupported = _unsupported(settings, "domain")
+    for part, kind, _ in parts:
+        if kind == "ready":
+            probe, missing = _ready(part, problems)
+            unsupported += missing
+        elif kind == "xl":
+            extra = _xl(part, problems)
+    _check_sizes(settings, problems)
+    _check_boot(settings, problems)
+    supported = {key.name for key in schema.KEYS if key.section == "domain" and key.supported} - {"uuid"}
+    fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
+    domain = Domain(
+        name=name,
+        uuid=uuid,
+        source=section.place.source,
+        disks=tuple(disk for disk, _ in disks if disk),
+        nics=tuple(nic for nic, _ in nics if nic),
+        probe=probe,
+        extra=tuple(sorted(extra.items())),
+        unsupported=tuple(unsupported),
+        **fields,
+    )
+    return DomainDraft(
+        domain,
+        settings,
+        tuple((disk, where) for disk, where in disks if disk),
+        tuple((nic, where) for nic, where in nics if nic),
+    )
+
+
+def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
+    """Take from [defaults] what the domain is silent on. How it boots is one choice: a domain that declares its own
+    way is not silent on the others; and one that everybody else waits for does not wait for itself."""
+    keys = {key.name for key in schema.KEYS if key.section == "domain" and key.shared}
+    if "kernel" in settings.values:
+        keys -= set(_BOOT)
+    elif settings.values.keys() & set(_BOOT) or settings.get("type") is GuestType.HVM:
+        keys -= {*_BOOT, "ramdisk", "cmdline"}
+    settings.inherit(defaults, keys)
+    for key in ("after", "needs"):
+        if settings.inherits(key):
+            settings.values[key] = tuple(other for other in settings.values[key] if other != name)
+
+
+def _unsupported(settings: Settings, kind: str) -> list[str]:
+    """What is valid here and this version cannot do yet, as the planner's refusal says it."""
+    found = []
+    if settings.get("type") is GuestType.HVM:
+        found.append("type = hvm")
+    for key in schema.keys_of(kind).values():
+        if not key.supported and key.name in settings.values:
+            value = f" = {settings.values[key.name]}" if key.name in _VALUE_SHOWN else ""
+            found.append(f"[[ready]] {key.name}" if kind == "ready" else f"{key.name}{value}")
+    return found
+
+
+def _check_sizes(settings: Settings, problems: Problems) -> None:
+    if settings.lacks("memory"):
+        problems.add(settings.place, "memory is missing; write one such as memory = 4G", "memory")
+    for low, high, default in (("memory", "maxmem", None), ("vcpus", "maxvcpus", 1)):
+        least, most = settings.values.get(low, default), settings.get(high)
+        if least is not None and most is not None and most < least:
+            place = settings.place if settings.inherits(high) else settings.at(high)
+            problems.add(place, f"{high} {most} is less than {low} {least}; write {high} = {least} or more", high)
+
+
+def _check_boot(settings: Settings, problems: Problems) -> None:
+    ways = [key for key in _BOOT if key in settings.values]
+    hvm = settings.get("type") is GuestType.HVM
+    for key in ways[1:]:
+        message = f"{ways[0]} and {key} are two ways to boot; write only one of them"
+        problems.add(settings.at(key), message, key)
+    for key in ("bootloader", "pvgrub"):
+        if hvm and key in ways:
+            problems.add(settings.at(key), f"{key} is not for hvm guests, which boot their disk; remove it", key)
+    excused = settings.excused & {*_BOOT, "type"} - settings.values.keys()
+    if not ways and not hvm and not excused and not settings.damaged:
+        message = "kernel is missing; write one such as kernel = /boot/vmlinuz-6.1.0-xen"
+        problems.add(settings.place, message, "kernel")
+    if "ramdisk" in settings.values and settings.lacks("kernel"):
+        problems.add(settings.at("ramdisk"), "ramdisk needs a kernel; write kernel = PATH, or remove it", "ramdisk")
+
+
+def _parts(section: Section, problems: Problems) -> list[tuple[Section, str, str]]:
+    """The parts of a domain that are of a known kind and well named: (part, kind, name)."""
+    found: dict[tuple[str, str], Section] = {}
+    for part in section.parts:
+        kind, _, title = part.title.partition(" ")
+        message = _part_problem(part.title, kind, title)
+        if message:
+            problems.add(part.place, message)
+        elif (kind, title) in found:
+            problems.add(part.place, f"already declared at {found[kind, title].place.source}")
+            _read_only_for_problems(part, kind, problems)
+        else:
+            found[kind, title] = part
+    return [(part, kind, title) for (kind, title), part in found.items()]
+
+
+def _part_problem(text: str, kind: str, title: str) -> str | None:
+    if kind not in schema.PARTS:
+        if kind in schema.SECTIONS:
+            return f"[[{clip(text)}]] is no part of a domain; write [{clip(text)}]"
+        return f"unknown part [[{clip(text)}]]" + did_you_mean(
+            kind, schema.PARTS, "write [[disk NAME]], [[nic NAME]], [[ready]] or [[xl]]"
+        )
+    if schema.PARTS[kind] and not title:
+        return f"[[{kind}]] has no name; write one such as [[{kind} {'xvda' if kind == 'disk' else 'eth0'}]]"
+    if not schema.PARTS[kind] and title:
+        return f"[[{kind}]] takes no name; write [[{kind}]]"
+    return None
+
+
+def _read_only_for_problems(part: Section, kind: str, problems: Problems) -> None:
+    if kind != "xl":
+        read_settings(part, kind, problems)
+
+
+def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Settings]:
+    _check_name(names.vdev, vdev, part.place, problems)
+    settings = read_settings(part, "disk", problems)
+    given = [key for key in ("volume", "device", "file") if key in settings.values]
+    for key in given[1:]:
+        message = f"a disk is either a volume, a device or a file; remove {given[0]} or {key}"
+        problems.add(settings.at(key), message, key)
+    if not given:
+        if not settings.damaged and not settings.excused & {"volume", "device", "file"}:
+            message = "the disk has no volume, device or file; write one such as volume = vg0/web-root"
+            problems.add(settings.place, message, "volume")
+        return None, settings
+    if given == ["device"] and "size" in settings.values:
+        message = "size is not for a device, which is used as it is; remove it"
+        problems.add(settings.at("size"), message, "size")
+    value = settings.values[given[0]]
+    backing: Backing = (
+        value
+        if isinstance(value, LogicalVolume)
+        else (BlockDevice(value) if given[0] == "device" else ImageFile(value))
+    )
+    readonly = settings.get("mode") == "r"
+    return Disk(vdev, backing, part.place.source, settings.get("size"), readonly), settings
+
+
+def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic | None, Settings]:
+    _check_name(names.nic, name, part.place, problems)
+    settings = read_settings(part, "nic", problems)
+    if settings.lacks("bridge"):
+        problems.add(settings.place, "bridge is missing; write one such as bridge = br0", "bridge")
+    mac = settings.get("mac") or identity.derive_mac(uuid, name)
+    return Nic(name, settings.values.get("bridge", ""), mac, part.place.source), settings
+
+
+def _ready(part: Section, problems: Problems) -> tuple[Probe, list[str]]:
+    settings = read_settings(part, "ready", problems)
+    given = list(settings.values)
+    for key in given[1:]:
+        problems.add(settings.at(key), f"one probe only; remove {given[0]} or {key}", key)
+    if not given and not settings.excused and not settings.damaged:
+        message = "[[ready]] is empty; write one such as tcp = 192.0.2.21:5432, or remove it"
+        problems.add(settings.place, message)
+    tcp = settings.get("tcp")
+    return (tcp if isinstance(tcp, TcpProbe) else DefaultProbe()), _unsupported(settings, "ready")
+
+
+def _xl(part: Section, problems: Problems) -> dict[str, str]:
+    found = {}
+    for key, entry in part.entries.items():
+        try:
+            found[key] = passthrough.render(key, entry)
+        except ValueError as error:
+            problems.add(part.place.at(entry.line), str(error), key)
+    return found

@@ -1,0 +1,188 @@
+"""What is wrong between objects, over all files: names that lead nowhere, and things that two have at once."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from xenlocal.config.build import DomainDraft
+from xenlocal.config.identity import derive_mac
+from xenlocal.config.problems import Place, Problems, clip, did_you_mean
+from xenlocal.config.settings import Settings
+from xenlocal.model.desired import Backing, Bridge, Disk, LogicalVolume, State
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """Everything declared, faulty or not. `perhaps` are names in headers of unknown kind: somebody meant something
+    by them, so a reference to one is not reported as well. `complete` False: some text declares nobody knows
+    what, so that no reference can be called unknown."""
+
+    bridges: Mapping[str, tuple[Bridge, Settings]]
+    domains: Mapping[str, DomainDraft]
+    defaults: Settings
+    perhaps: frozenset[str]
+    complete: bool
+
+    def in_order(self) -> list[DomainDraft]:
+        """By where they stand, so that of two that quarrel the later one is told."""
+        return sorted(self.domains.values(), key=lambda draft: (draft.settings.place.file, draft.settings.place.line))
+
+
+def check(drafts: Drafts, problems: Problems) -> None:
+    _ports(drafts, problems)
+    _bridges_of_nics(drafts, problems)
+    _macs(drafts, problems)
+    _uuids(drafts, problems)
+    _disks(drafts, problems)
+    _references(drafts, problems)
+
+
+def _known(name: str, known: Iterable[str], drafts: Drafts) -> bool:
+    return not name or name in known or name in drafts.perhaps or not drafts.complete
+
+
+def _ports(drafts: Drafts, problems: Problems) -> None:
+    first: dict[str, Place] = {}
+    by_place = sorted(drafts.bridges.values(), key=lambda each: (each[1].place.file, each[1].place.line))
+    for bridge, settings in by_place:
+        for port in bridge.ports or ():
+            place = settings.at("ports")
+            if port in first:
+                where = f"already a port of {first[port].label} ({first[port].source})"
+                problems.add(place, f"port '{port}' is {where}; a port has one bridge", "ports")
+            elif port in drafts.bridges and port != bridge.name:
+                problems.add(place, f"port '{port}' is itself a bridge; remove it", "ports")
+            first.setdefault(port, place)
+
+
+def _bridges_of_nics(drafts: Drafts, problems: Problems) -> None:
+    for draft in drafts.in_order():
+        for nic, settings in draft.nics:
+            if not _known(nic.bridge, drafts.bridges, drafts):
+                otherwise = f"declare [bridge {clip(nic.bridge)}], with external = yes if something else makes it"
+                hint = did_you_mean(nic.bridge, drafts.bridges, otherwise)
+                problems.add(settings.at("bridge"), f"unknown bridge '{clip(nic.bridge)}'{hint}", "bridge")
+
+
+def _macs(drafts: Drafts, problems: Problems) -> None:
+    first: dict[str, Place] = {}
+    declared_first = sorted(
+        ((nic, settings, draft) for draft in drafts.in_order() for nic, settings in draft.nics),
+        key=lambda each: "mac" not in each[1].values,
+    )
+    taken = {nic.mac for nic, _, _ in declared_first}
+    for nic, settings, draft in declared_first:
+        place = settings.at("mac")
+        if nic.mac not in first:
+            first[nic.mac] = place
+            continue
+        other = f"{first[nic.mac].label} ({first[nic.mac].source})"
+        if "mac" in settings.values:
+            message = f"mac {nic.mac} is already that of {other}; write another, or leave mac out"
+        else:
+            free = next(
+                mac
+                for n in range(1, len(taken) + 2)
+                if (mac := derive_mac(draft.domain.uuid, f"{nic.name}/{n}")) not in taken
+            )
+            message = f"the derived mac {nic.mac} happens to be that of {other}; write one, such as mac = {free}"
+        problems.add(place, message, "mac")
+
+
+def _uuids(drafts: Drafts, problems: Problems) -> None:
+    first: dict[str, Place] = {}
+    for draft in drafts.in_order():
+        place = draft.settings.at("uuid")
+        if draft.domain.uuid in first:
+            other = first[draft.domain.uuid]
+            message = f"uuid {draft.domain.uuid} is already that of {other.label} ({other.source})"
+            problems.add(place, f"{message}; take one from uuidgen, or leave uuid out", "uuid")
+        first.setdefault(draft.domain.uuid, place)
+
+
+@dataclass(frozen=True)
+class _Use:
+    draft: DomainDraft
+    disk: Disk
+    settings: Settings
+
+    @property
+    def place(self) -> Place:
+        kinds = ("volume", "device", "file")
+        return next((self.settings.places[key] for key in kinds if key in self.settings.places), self.settings.place)
+
+    @property
+    def absent(self) -> bool:
+        return self.draft.domain.state is State.ABSENT
+
+    @property
+    def who(self) -> str:
+        return f"{self.settings.place.label} ({self.place.source})"
+
+
+def _disks(drafts: Drafts, problems: Problems) -> None:
+    uses: dict[str, list[_Use]] = defaultdict(list)
+    for draft in drafts.in_order():
+        for disk, settings in draft.disks:
+            uses[same_storage(disk.backing)].append(_Use(draft, disk, settings))
+    for users in uses.values():
+        if len(users) > 1:
+            _shared(users, problems)
+
+
+def _shared(users: Sequence[_Use], problems: Problems) -> None:
+    """Each use after the first that quarrels is told once, with the one it quarrels with."""
+    retired = next((use for use in users if use.absent and isinstance(use.disk.backing, LogicalVolume)), None)
+    writer: _Use | None = None
+    for use in users:
+        target = use.disk.backing.target
+        if retired and not use.absent:
+            message = f"{target} also belongs to {retired.who}, which is absent: it would be retired under this domU"
+            problems.add(use.place, f"{message}; remove it there", target.kind)
+        elif not use.disk.readonly and not (use.absent and retired is None):
+            if writer:
+                message = f"{target} is already writable in {writer.who}; write mode = r, or another {target.kind}"
+                problems.add(use.place, message, target.kind)
+            writer = writer or use
+
+
+def same_storage(backing: Backing) -> str:
+    """The same text for two ways to write one volume: by LVM's names, /dev/VG/LV or /dev/mapper/VG-LV."""
+    if isinstance(backing, LogicalVolume):
+        return backing.path
+    mapped = re.fullmatch(r"/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)", backing.path)
+    if mapped:
+        return "/dev/" + "/".join(part.replace("--", "-") for part in mapped.groups())
+    return backing.path
+
+
+def _references(drafts: Drafts, problems: Problems) -> None:
+    for draft in drafts.in_order():
+        domain, settings = draft.domain, draft.settings
+        for key, names in (("after", domain.after), ("needs", domain.needs)):
+            place = drafts.defaults.at(key) if settings.inherits(key) else settings.at(key)
+            for name in names:
+                other = drafts.domains.get(name)
+                if name == domain.name:
+                    problems.add(place, f"{key} names the domU itself; remove '{clip(name)}'", key)
+                elif other is None:
+                    if not _known(name, (), drafts):
+                        own = set() if settings.inherits(key) else {domain.name}
+                        hint = did_you_mean(name, drafts.domains.keys() - own, f"declare [domain {clip(name)}]")
+                        problems.add(place, f"unknown domain '{clip(name)}' in {key}{hint}", key)
+                elif key == "needs" and domain.state is State.RUNNING:
+                    _can_start(draft, other, settings.at(key), problems)
+
+
+def _can_start(draft: DomainDraft, other: DomainDraft, place: Place, problems: Problems) -> None:
+    state, name = other.domain.state, clip(other.domain.name)
+    if state in (State.STOPPED, State.ABSENT):
+        problems.add(
+            place,
+            f"it needs '{name}', which is {state} ({other.settings.at('state').source}), so it can never start; "
+            f"write after = {name} instead",
+            "needs",
+        )

@@ -1,0 +1,120 @@
+"""Parsers of values about the guest's outside: how it shows that it is ready, and what of the host it is given."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from xenlocal.config import names
+from xenlocal.config.problems import clip
+from xenlocal.config.values import items
+from xenlocal.model.desired import TcpProbe
+
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+_TCP = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([0-9]{1,5})")
+_PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
+_USB = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}|[0-9]{1,3}-[0-9]{1,3}(?:\.[0-9]{1,3})*")
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_VNC = re.compile(r"(.+):([0-9]{1,3})")
+_XENSTORE = re.compile(r"(?:data|control|attr)(?:/[A-Za-z0-9_@:.-]+)+")
+_MAX_PATTERN = 256
+
+
+def _host(text: str) -> str:
+    """An address or a host name."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    if not _HOST.fullmatch(text) or len(text) > 253 or re.fullmatch(r"[0-9.]+", text):
+        raise ValueError(f"'{clip(text)}' is neither an address nor a host name")
+    return text
+
+
+def tcp(key: str, text: str) -> TcpProbe:
+    match = _TCP.fullmatch(text)
+    if not match:
+        try:
+            hint = f"[{ipaddress.IPv6Address(text)}]:22"
+        except ValueError:
+            hint = "one such as 192.0.2.21:5432 or [2001:db8::21]:5432"
+        raise ValueError(f"{key} '{clip(text)}' is not HOST:PORT; write {hint}")
+    inside, host, port = match.groups()
+    if not 1 <= int(port) <= 65535:
+        raise ValueError(f"{key} '{clip(text)}' has no such port; write one from 1 to 65535")
+    if inside is None:
+        return TcpProbe(_host(host), int(port))
+    try:
+        return TcpProbe(str(ipaddress.IPv6Address(inside)), int(port))
+    except ValueError:
+        raise ValueError(f"'{clip(inside)}' is not an IPv6 address; brackets are only for those") from None
+
+
+def ping(key: str, text: str) -> str:
+    return _host(text)
+
+
+def console(key: str, text: str) -> str:
+    """A regular expression that a line of the console must match."""
+    if not 1 <= len(text) <= _MAX_PATTERN:
+        raise ValueError(f"{key} is {len(text)} characters long; at most {_MAX_PATTERN} are possible")
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        raise ValueError(f"{key} '{clip(text)}' is not a regular expression: {error}") from None
+    return text
+
+
+def xenstore(key: str, text: str) -> str:
+    if len(text) > _MAX_PATTERN or not _XENSTORE.fullmatch(text):
+        raise ValueError(f"{key} '{clip(text)}' is no key a guest can write; write one such as data/xenlocal/ready")
+    return text
+
+
+def command(key: str, text: str) -> str:
+    words = text.split()
+    if not words[0].startswith("/"):
+        raise ValueError(f"{key} '{clip(words[0])}' is not an absolute path; write it from / on")
+    names.path(words[0])
+    return " ".join(words)
+
+
+def vnc(key: str, text: str) -> str:
+    match = _VNC.fullmatch(text)
+    try:
+        if not match:
+            raise ValueError
+        ipaddress.ip_address(match[1].removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(f"{key} '{clip(text)}' is not ADDRESS:DISPLAY; write one such as 127.0.0.1:1") from None
+    return text
+
+
+def hostid(key: str, text: str) -> str:
+    value = text.lower()
+    if value != "locked" and not re.fullmatch(r"[0-9a-f]{8}", value):
+        raise ValueError(f"{key} '{clip(text)}' is neither locked nor eight hexadecimal digits; write locked")
+    return value
+
+
+def account(key: str, text: str) -> str:
+    if not _ACCOUNT.fullmatch(text):
+        raise ValueError(f"{key} '{clip(text)}' is not the name of a Unix user or group")
+    return text
+
+
+def pci(key: str, text: str) -> tuple[str, ...]:
+    return _devices(key, text, _PCI, "a PCI address; write one such as 0000:03:00.0, as lspci -D prints")
+
+
+def usb(key: str, text: str) -> tuple[str, ...]:
+    return _devices(key, text, _USB, "a USB device; write VENDOR:PRODUCT such as 0529:0001, as lsusb prints")
+
+
+def _devices(key: str, text: str, pattern: re.Pattern[str], wanted: str) -> tuple[str, ...]:
+    found = [item.lower() for item in items(text)]
+    for item in found:
+        if not pattern.fullmatch(item):
+            raise ValueError(f"{key} '{clip(item)}' is not {wanted}")
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,105 @@
+"""PURE: the texts of all files -> Desired, or every problem of them. The whole package is reached through here.
+
+The way of a text: lines (limits) -> sections (ConfigObj) -> settings (schema) -> build (objects) -> crosschecks
+and cycles (between objects).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from xenlocal.config import build, crosschecks, cycles, schema
+from xenlocal.config.crosschecks import Drafts
+from xenlocal.config.problems import Place, Problems, clip, nearest
+from xenlocal.config.sections import Section, scan
+from xenlocal.model.desired import ConfigFile, Desired, Host
+from xenlocal.model.errors import ConfigError
+
+
+def read(files: Sequence[ConfigFile], host_id: str) -> Desired:
+    """What the files say together. `host_id` names this host for ever: UUIDs are derived from it.
+
+    Raises ConfigError with every problem of all files, sorted by file and line, and nothing else, whatever the texts
+    are. No file at all is a valid wish for nothing.
+    """
+    problems = Problems()
+    declared = _Declared(problems)
+    for file in sorted(files, key=lambda each: each.name):
+        result = scan(file, problems)
+        declared.complete = declared.complete and result.complete
+        for section in result.sections:
+            declared.add(section)
+    desired = declared.build(host_id)
+    found = problems.sorted()
+    if found:
+        raise ConfigError(found)
+    return desired
+
+
+class _Declared:
+    """The sections of all files by kind and name."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.complete = True
+        self.sections: dict[tuple[str, str], Section] = {}
+        self.repeated: list[tuple[str, str, Section]] = []
+        self.perhaps: set[str] = set()
+
+    def add(self, section: Section) -> None:
+        kind, _, name = section.title.partition(" ")
+        message = _header_problem(section.title, kind, name)
+        if message:
+            self.problems.add(section.place, message)
+            self.perhaps |= set(section.title.split())
+        elif (kind, name) in self.sections:
+            self.repeated.append((kind, name, section))
+            place = self.sections[kind, name].place.source
+            self.problems.add(section.place, f"already declared at {place}")
+        else:
+            self.sections[kind, name] = section
+
+    def build(self, host_id: str) -> Desired:
+        problems = self.problems
+        empty = Section("", Place("", 0))
+        host = build.build_host(self.sections["host", ""], problems) if ("host", "") in self.sections else Host()
+        defaults = build.build_defaults(self.sections.get(("defaults", ""), empty), problems)
+        builders: dict[str, Callable[[Section, str], Any]] = {
+            "host": lambda section, name: build.build_host(section, problems),
+            "defaults": lambda section, name: build.build_defaults(section, problems),
+            "bridge": lambda section, name: build.build_bridge(section, name, problems),
+            "domain": lambda section, name: build.build_domain(section, name, defaults, host_id, problems),
+        }
+        for kind, name, section in self.repeated:
+            builders[kind](section, name)  # only for its problems
+        bridges = self._built("bridge", builders["bridge"])
+        domains = self._built("domain", builders["domain"])
+        drafts = Drafts(bridges, domains, defaults, frozenset(self.perhaps), self.complete)
+        crosschecks.check(drafts, problems)
+        cycles.check(drafts, problems)
+        return Desired(
+            host,
+            MappingProxyType({name: bridge for name, (bridge, _) in bridges.items()}),
+            MappingProxyType({name: draft.domain for name, draft in domains.items()}),
+        )
+
+    def _built(self, wanted: str, builder: Callable[[Section, str], Any]) -> Mapping[str, Any]:
+        names = sorted(name for kind, name in self.sections if kind == wanted)
+        return {name: builder(self.sections[wanted, name], name) for name in names}
+
+
+def _header_problem(title: str, kind: str, name: str) -> str | None:
+    if kind in schema.PARTS:
+        return f"[{clip(title)}] is a part of a domain; write [[{clip(title)}]] below a [domain NAME]"
+    if kind not in schema.SECTIONS:
+        meant = nearest(kind, schema.SECTIONS)
+        if meant:
+            return f"unknown section [{clip(title)}]; did you mean [{clip(f'{meant} {name}'.strip())}]?"
+        return f"unknown section [{clip(title)}]; write [host], [defaults], [bridge NAME] or [domain NAME]"
+    if schema.SECTIONS[kind] and not name:
+        return f"[{kind}] has no name; write one such as [{kind} {'br0' if kind == 'bridge' else 'web'}]"
+    if not schema.SECTIONS[kind] and name:
+        return f"[{kind}] takes no name; write [{kind}]"
+    return None

@@ -1,0 +1,1 @@
+"""Observe, execute, reconcile, loop. Knows ports (Protocols), never a tool."""

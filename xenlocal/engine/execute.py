@@ -1,0 +1,171 @@
+"""Carry out a plan: every step as early as its edges allow, commands on the pool, waits on no thread at all.
+
+A failed step blocks those that need it and nobody else. Something urgent ends the waits and the launching,
+never a command: what is unfinished is in the memory, and the next plan takes it up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xenlocal.engine.commands import Command
+from xenlocal.engine.readiness import Readiness
+from xenlocal.engine.stopping import Stop
+from xenlocal.engine.tasks import Outcome, Result, Task, Tools
+from xenlocal.model.actions import Action, AwaitReady, StartDomain, StopDomain
+from xenlocal.model.desired import Desired
+from xenlocal.model.names import Kind
+from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.plan import Goal, Plan, Step
+from xenlocal.planner import memory as transitions
+
+log = logging.getLogger("xenlocal")
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How the executor speaks with what surrounds it."""
+
+    urgent: Callable[[], bool] = lambda: False  # give way now?
+    host_event: Callable[[], bool] = lambda: False  # a birth or death since the last call?
+    heartbeat: Callable[[], float | None] = lambda: None  # still alive; returns when to say so again
+    progress: Callable[[str], None] = lambda _text: None
+    looked: Callable[[], None] = lambda: None  # the host was seen, and what is to be done is known
+
+
+def _task_for(step: Step, tools: Tools) -> Task:
+    if isinstance(step.action, AwaitReady):
+        return Readiness(step.action, tools)
+    if isinstance(step.action, StopDomain):
+        return Stop(step.action, tools)
+    return Command(step, tools)
+
+
+class Execution:
+    """One run of one plan."""
+
+    def __init__(self, plan: Plan, desired: Desired, tools: Tools, hooks: Hooks) -> None:
+        self._plan, self._desired, self._tools, self._hooks = plan, desired, tools, hooks
+        self._waiting: dict[str, Step] = {step.id: step for step in plan.steps}
+        self._running: dict[str, tuple[Step, Task, float]] = {}
+        self._results: dict[str, Result] = {}
+        tools.lookout.reset()
+        self._surprise = False  # a domU ended that this plan did not mean to end
+
+    def run(self) -> tuple[Result, ...]:
+        while self._waiting or self._running:
+            giving_way = self._hooks.urgent() or (self._surprise and self._plan.goal is not Goal.SHUTDOWN)
+            moved = self._look()
+            moved |= self._collect(giving_way)
+            if giving_way:
+                self._abandon_waiting()
+            else:
+                moved |= self._launch()
+            if not moved and (self._waiting or self._running):
+                self._tools.work.wait(self._next())
+        return tuple(self._results[step.id] for step in self._plan.steps)
+
+    def _launch(self) -> bool:
+        launched = False
+        for step in list(self._waiting.values()):
+            blocker = next((need for need in step.needs if self._bad(need)), None)
+            if blocker is not None:
+                why = self._results[blocker]
+                self._end(
+                    step,
+                    Outcome.BLOCKED,
+                    f"waits for {why.step.action.target}: {why.message or why.outcome}",
+                    0,
+                )
+                launched = True
+            elif self._may_start(step):
+                del self._waiting[step.id]
+                if step.changes_host:
+                    text = f"{step.action.verb} {step.action.target}: {step.reason}"
+                    log.info("%s", text)
+                    self._hooks.progress(text)
+                self._running[step.id] = (step, _task_for(step, self._tools), self._tools.work.now())
+                launched = True
+        return launched
+
+    def _may_start(self, step: Step) -> bool:
+        if any(other not in self._results for other in (*step.needs, *step.after)):
+            return False
+        if isinstance(step.action, StartDomain):
+            return sum(isinstance(other, StartDomain) for other in self._under_way()) < self._plan.start_slots
+        if step.action.target.kind is Kind.VOLUME:
+            # LVM locks the whole volume group: side by side they would only wait for each other
+            return not any(other.target.kind is Kind.VOLUME for other in self._under_way())
+        return True
+
+    def _under_way(self) -> list[Action]:
+        return [step.action for step, _, _ in self._running.values()]
+
+    def _bad(self, step_id: str) -> bool:
+        result = self._results.get(step_id)
+        if result is None or result.outcome is Outcome.DONE:
+            return False
+        # one that had to be destroyed has ended too, which is all that others need of its end
+        return not (result.outcome is Outcome.LATE and isinstance(result.step.action, StopDomain))
+
+    def _collect(self, giving_way: bool) -> bool:
+        moved = False
+        for step, task, begun in list(self._running.values()):
+            ended = task.poll()
+            if ended is None and giving_way and not task.runs_command:
+                ended = (Outcome.INTERRUPTED, "")
+            if ended is not None:
+                del self._running[step.id]
+                self._end(step, *ended, self._tools.work.now() - begun)
+                moved = True
+        return moved
+
+    def _abandon_waiting(self) -> None:
+        for step in list(self._waiting.values()):
+            self._end(step, Outcome.INTERRUPTED, "", 0)
+
+    def _end(self, step: Step, outcome: Outcome, message: str, seconds: float) -> None:
+        self._waiting.pop(step.id, None)
+        self._results[step.id] = Result(step, outcome, message, seconds)
+        if outcome is Outcome.INTERRUPTED:
+            return
+        text = f"{step.action.target}: {step.action.verb} {outcome}" + (f": {message}" if message else "")
+        self._hooks.progress(text)
+        if outcome is not Outcome.DONE:
+            log.warning("%s", text)
+        elif step.changes_host:
+            log.info("%s (%.1f s)", text, seconds)
+
+    def _look(self) -> bool:
+        """Feed what the lookout saw into the memory; notice ends that nobody here asked for."""
+        if self._hooks.host_event():
+            self._tools.lookout.call(within=0)
+        keeper, lookout = self._tools.keeper, self._tools.lookout
+        if not lookout.poll(keeper.memory):
+            return False
+        if isinstance(lookout.domains, Unavailable):
+            return True
+        before = keeper.memory
+        seen, now = Observed(domains=lookout.domains), self._tools.work.now()
+        keeper.update(lambda memory: transitions.learn(memory, self._desired, seen, lookout.causes, now))
+        for uuid, record in keeper.memory.records.items():
+            old = before.records.get(uuid)
+            if old is not None and old.domid is not None and old.off is None and record.off is not None:
+                self._surprise |= not self._is_ending(record.name)
+        return True
+
+    def _is_ending(self, name: str) -> bool:
+        return any(
+            step.action.target.name == name and step.action.verb in ("stop", "reap", "destroy")
+            for step, _, _ in self._running.values()
+        )
+
+    def _next(self) -> float | None:
+        times = [
+            self._tools.lookout.next,
+            self._hooks.heartbeat(),
+            *(task.next for _, task, _ in self._running.values()),
+        ]
+        return min((when for when in times if when is not None), default=None)

@@ -1,0 +1,202 @@
+"""What an administrator asked for: how it begins, and when it has ended. One job may span several cycles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from xenlocal.engine.inbox import Request
+from xenlocal.engine.reconcile import Cycle
+from xenlocal.engine.tasks import Outcome, Result, Tools
+from xenlocal.model.actions import PurgeVolume, RestoreVolume, StopDomain
+from xenlocal.model.desired import Desired, State
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.memory import Hand, Memory, Off
+from xenlocal.model.names import domain as domain_target
+from xenlocal.model.names import parse_trash_name
+from xenlocal.model.observed import Unavailable
+from xenlocal.model.plan import Goal, Step
+from xenlocal.planner import memory as transitions
+from xenlocal.planner.wishes import is_up
+
+OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY = 0, 1, 2, 3, 4, 5
+_HANDS = {"start": Hand.START, "stop": Hand.STOP, "restart": Hand.RESTART, "destroy": Hand.DESTROY}
+
+
+def begin(request: Request, desired: Desired, tools: Tools) -> None:
+    """Put the request into the memory, so that the next cycle acts on it; or refuse it at once."""
+    if request.verb in _HANDS:
+        _by_hand(request, desired, tools)
+    elif request.verb == "boot":
+        tools.keeper.update(_booting)
+    elif request.verb == "shutdown":
+        now = tools.work.now()
+        tools.keeper.update(
+            lambda memory: (
+                memory if memory.shutting_down is not None else replace(memory, shutting_down=now, forced=())
+            )
+        )
+    elif request.verb in ("trash restore", "trash purge"):
+        _trash(request, tools)
+    elif request.verb == "apply":
+        if tools.keeper.memory.shutting_down is not None:
+            request.finish(FAILED, message="cannot do that: the host is shutting down; `xenlocal boot` ends that")
+            return
+        # an administrator's word: from now on domUs are not left alone any more
+        tools.keeper.update(lambda memory: replace(memory, boot_done=True))
+    else:
+        request.finish(USAGE, message=f"unknown request '{request.verb}'")
+
+
+def _booting(memory: Memory) -> Memory:
+    """A first boot goal forgets what was decided before; a repeated one only ends a shutdown given up."""
+    fresh = memory if memory.boot_done and memory.shutting_down is None else transitions.forget(memory)
+    return replace(fresh, boot_done=True, shutting_down=None)
+
+
+def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
+    missing = [name for name in request.names if name not in desired.domains]
+    if missing:
+        known = ", ".join(desired.domains) or "none"
+        request.finish(NOT_FOUND, message=f"no domU named {', '.join(missing)} is declared; declared are: {known}")
+        return
+    if tools.keeper.memory.shutting_down is not None:
+        request.finish(FAILED, message="cannot do that: the host is shutting down")
+        return
+    absent = [name for name in request.names if desired.domains[name].state is State.ABSENT]
+    if absent and request.verb in ("start", "restart"):
+        request.finish(FAILED, message=f"cannot start {', '.join(absent)}: state = absent; change the file first")
+        return
+    hand = _HANDS[request.verb]
+    for name in request.names:
+        uuid = desired.domains[name].uuid
+        if uuid not in tools.keeper.memory.records:
+            tools.keeper.update(partial(Memory.with_record, record=transitions.new_record(desired.domains[name])))
+        tools.keeper.update(partial(transitions.by_hand, uuid=uuid, hand=hand))
+
+
+def _trash(request: Request, tools: Tools) -> None:
+    """Names are VG/TRASHNAME. All are checked before the first is touched; what follows is the next cycle's."""
+    restore = request.verb == "trash restore"
+    try:
+        storage = tools.reader.storage()
+        actions = []
+        for name in dict.fromkeys(request.names):
+            vg, _, lv = name.partition("/")
+            trash, volume = parse_trash_name(lv), storage.volumes.get((vg, lv))
+            if trash is None or volume is None or not volume.ours:
+                why = "is not in the trash" if trash is None or volume is None else "does not carry the tag xenlocal"
+                request.finish(NOT_FOUND, message=f"{name} {why}; `xenlocal trash list` shows what can be had")
+                return
+            if restore and (vg, trash[1]) in storage.volumes:
+                request.finish(FAILED, message=f"cannot restore {name}: volume/{vg}/{trash[1]} exists")
+                return
+            actions.append(RestoreVolume(vg, trash[1], lv) if restore else PurgeVolume(vg, lv))
+        for action in actions:
+            request.progress(f"{action.verb} {action.target}")
+            tools.actuator.perform(action)
+    except XenlocalError as error:
+        request.finish(FAILED, message=str(error))
+        return
+    request.finish(OK, message="")
+
+
+def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
+    """Finish the request if this cycle has brought it to an end."""
+    if request.verb == "shutdown":
+        _settle_shutdown(request, cycle, memory, now)
+    elif cycle.interrupted:
+        return
+    elif request.verb in _HANDS:
+        if not _coming_back(request, cycle, memory, now):
+            _settle_by_hand(request, cycle, memory)
+    else:
+        failures = [f"{result.step.action.target}: {result.message}" for result in cycle.bad]
+        refusals = [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
+        differs = [
+            f"{step.action.target}: still to {step.action.verb}" for step in cycle.plan.steps if step.changes_host
+        ]
+        unknown = [f"{table} unknown: {why}" for table, why in cycle.plan.unavailable]
+        said = list(dict.fromkeys([*failures, *refusals, *unknown, *differs]))
+        code = OK if not said else FAILED if unknown else PARTLY
+        request.finish(code, message="; ".join(said), steps=[_step(result) for result in cycle.results])
+
+
+def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
+    domains = cycle.observed.domains
+    begun = memory.shutting_down if memory.shutting_down is not None else now
+    over = now >= begun + cycle.desired.host.shutdown_deadline.seconds
+    unknown = isinstance(domains, Unavailable)
+    # a refusal: a guest is about to come back from its own reboot
+    settled = not unknown and not cycle.plan.refusals and all(_had_its_time(step, cycle) for step in cycle.plan.steps)
+    if not (settled or over):
+        return
+    here = () if isinstance(domains, Unavailable) else domains.values()
+    left = [live.name or f"domid {live.domid}" for live in here if is_up(live)]
+    said = [f"had to be destroyed: {', '.join(memory.forced)}"] if memory.forced else []
+    said += [f"still running: {', '.join(left)}"] if left else []
+    said += [f"which guests are left is unknown: {domains.why}"] if isinstance(domains, Unavailable) else []
+    request.finish(PARTLY if said else OK, message="; ".join(said) or "every guest stopped cleanly")
+
+
+def _had_its_time(step: Step, cycle: Cycle) -> bool:
+    """Only a foreign guest, asked in this cycle, may be left running."""
+    action = step.action
+    return (
+        isinstance(action, StopDomain)
+        and not action.destroy
+        and any(
+            isinstance(result.step.action, StopDomain)
+            and result.step.action.domid == action.domid
+            and result.outcome is Outcome.LATE
+            for result in cycle.results
+        )
+    )
+
+
+def _coming_back(request: Request, cycle: Cycle, memory: Memory, now: float) -> bool:
+    """A guest that is to be off reboots by itself: it is off only when its new self has been stopped."""
+    uuids = {cycle.desired.domains[name].uuid for name in request.names if name in cycle.desired.domains}
+    records = [record for uuid, record in memory.records.items() if uuid in uuids]
+    return request.verb in ("stop", "destroy") and any(
+        record.off is Off.REBOOTING and now < (record.off_since or 0.0) + transitions.REBOOT_GRACE for record in records
+    )
+
+
+def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
+    said = []
+    for name in request.names:
+        domain = cycle.desired.domains.get(name)
+        record = memory.records.get(domain.uuid) if domain is not None else None
+        if record is None:
+            said.append(f"{domain_target(name)} is not declared any more")
+            continue
+        reasons = [result.message for result in cycle.bad if result.step.action.target == domain_target(name)]
+        reasons += [refusal.reason for refusal in cycle.plan.refusals if refusal.target == domain_target(name)]
+        is_on = record.domid is not None and record.off is None
+        if request.verb in ("start", "restart") and not (is_on and record.ready):
+            said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is not ready"))
+        elif request.verb in ("stop", "destroy") and is_on:
+            said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is still running"))
+        elif request.verb == "stop" and reasons:
+            request.progress(f"{domain_target(name)}: {reasons[0]}")
+    failed = len(said) == len(request.names)
+    request.finish(FAILED if said and failed else PARTLY if said else OK, message="; ".join(said))
+
+
+def _step(result: Result) -> dict[str, Any]:
+    return {
+        "id": result.step.id,
+        "verb": result.step.action.verb,
+        "target": str(result.step.action.target),
+        "outcome": str(result.outcome),
+        "message": result.message,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def goal_of(memory: Memory, requests: list[Request]) -> Goal:
+    if memory.shutting_down is not None:
+        return Goal.SHUTDOWN
+    return Goal.BOOT if any(request.verb == "boot" for request in requests) else Goal.CONVERGE

@@ -1,0 +1,36 @@
+"""The memory and who may change it: the one thread that runs cycles. Every change is on disk before the next
+step, so that a killed daemon gives no guest more time, less time or a second start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from xenlocal.engine.ports import MemoryStore
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.memory import Memory
+
+log = logging.getLogger("xenlocal")
+
+
+class Keeper:
+    def __init__(self, records: MemoryStore) -> None:
+        self._records = records
+        self._unsaved = ""  # why the memory on disk is older than this one
+        self.memory = records.load_memory()
+
+    def update(self, change: Callable[[Memory], Memory]) -> None:
+        changed = change(self.memory)
+        if changed != self.memory or self._unsaved:
+            self.memory = changed
+            self._save()
+
+    def _save(self) -> None:
+        """A full disk must not keep guests from being started or asked to stop: go on from memory."""
+        try:
+            self._records.save_memory(self.memory)
+            self._unsaved = ""
+        except XenlocalError as error:
+            if str(error) != self._unsaved:
+                log.error("%s; a restart of the daemon would forget what it did since", error)
+            self._unsaved = str(error)

@@ -1,0 +1,95 @@
+"""Fresh looks at the domUs while something waits for a birth, a readiness or an end.
+
+One look serves all that wait, whatever their number; nothing is looked at when nobody waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from xenlocal.engine.observe import causes, known_or_why
+from xenlocal.engine.ports import Reader, Work
+from xenlocal.model.memory import Memory, Off
+from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Unavailable
+
+INTERVAL = 1.0  # seconds between two looks while something waits
+_SOONEST = 0.2  # seconds after the former look, even when an event calls
+_SHARE = 10  # a look takes at most this part of the time: on a slow or busy host it must not keep starts waiting
+_LONGEST = 15.0  # seconds: however slow a look is, a guest that is waited for is not forgotten
+
+
+@dataclass
+class _Seen:
+    """What one look finds; written on the pool, and read only when the look has ended."""
+
+    domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
+    stoppable: frozenset[int] | None = None
+    causes: dict[str, Off] = field(default_factory=dict)
+
+
+class Lookout:
+    def __init__(self, reader: Reader, work: Work) -> None:
+        self._reader, self._work = reader, work
+        self._future: Future[None] | None = None
+        self._last = float("-inf")
+        self._due = float("inf")
+        self._pause = _SOONEST
+        self._unready: set[int] = set()
+        self._seen = _Seen()
+        self.domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
+        self.stoppable: frozenset[int] = frozenset()
+        self.causes: dict[str, Off] = {}
+        self.since = float("-inf")
+        """When the look began that found all this: what came after it cannot be in it."""
+
+    def reset(self) -> None:
+        """A new plan was made from a newer look: what was seen before, or is being looked at, is no answer to
+        whoever waits from now on.
+        """
+        self._future = None
+        self._due = float("inf")
+        self._unready.clear()
+        self.domains, self.stoppable, self.causes = NOT_ASKED, frozenset(), {}
+        self.since = float("-inf")
+
+    def call(self, *, within: float, unready: int | None = None) -> None:
+        """Somebody waits: look again within so many seconds; at what this domid says of itself, too."""
+        self._due = min(self._due, max(self._work.now() + within, self._last + self._pause))
+        if unready is not None:
+            self._unready.add(unready)
+
+    def poll(self, memory: Memory) -> bool:
+        """Start a look that is due; True when one has just ended."""
+        now = self._work.now()
+        if self._future is not None:
+            if not self._future.done():
+                return False
+            self._future.result()
+            self._future = None
+            self.domains, self.causes, self.since = self._seen.domains, self._seen.causes, self._last
+            self.stoppable = self.stoppable if self._seen.stoppable is None else self._seen.stoppable
+            self._pause = min(max(_SOONEST, _SHARE * (now - self._last)), _LONGEST)
+            return True
+        if now >= self._due:
+            unready, self._unready = sorted(self._unready), set()
+            self._due, self._last = float("inf"), now
+            seen = self._seen = _Seen()
+            self._future = self._work.submit(lambda: self._look(seen, memory, unready))
+        return False
+
+    @property
+    def next(self) -> float | None:
+        """When `poll` has something to do; None: only when a task ends."""
+        return None if self._future is not None or self._due == float("inf") else self._due
+
+    def _look(self, seen: _Seen, memory: Memory, unready: list[int]) -> None:
+        domains: Any = known_or_why(self._reader.domains)
+        if unready:
+            found: Any = known_or_why(partial(self._reader.stoppable, unready))
+            seen.stoppable = frozenset() if isinstance(found, Unavailable) else found
+        seen.causes = causes(self._reader, memory, Observed(domains=domains))
+        seen.domains = domains

@@ -1,0 +1,198 @@
+"""The loop: a wakeup only says *look again*; one cycle answers all before it. The single owner of changes.
+
+One thread runs it. Other threads put requests into the inbox and read `snapshot`, which is replaced, never
+changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from xenlocal.engine import jobs
+from xenlocal.engine.configuration import Configuration
+from xenlocal.engine.execute import Hooks
+from xenlocal.engine.inbox import Inbox, Request
+from xenlocal.engine.ports import Notifier
+from xenlocal.engine.reconcile import Cycle, reconcile
+from xenlocal.engine.status import sentence, status
+from xenlocal.engine.tasks import Tools
+from xenlocal.model.desired import Problem
+from xenlocal.model.plan import Goal
+
+log = logging.getLogger("xenlocal")
+_DEBOUNCE = 0.1  # seconds of quiet after a change of the files: editors write in several steps
+_FIRST_RETRY = 5.0  # seconds until the next look after a cycle that left something undone; doubles
+_LAST_RETRY = 300.0
+_SHUTDOWN_RETRY = 2.0
+
+
+class Loop:
+    def __init__(self, configuration: Configuration, tools: Tools, inbox: Inbox, notifier: Notifier) -> None:
+        self._configuration, self._tools, self._inbox, self._notifier = configuration, tools, inbox, notifier
+        self._jobs: list[Request] = []
+        self._is_ready = False
+        self._retries = 0
+        self._said: frozenset[str] = frozenset()
+        self._sentence = ""
+        self._undone: frozenset[str] = frozenset()
+        self.snapshot: Cycle | None = None
+
+    def run(self) -> None:
+        """Until `inbox.stop()`: the daemon."""
+        self._configuration.load()
+        until = self._turn()
+        while not self._inbox.stopping:
+            if not self._inbox.anything:
+                self._sleep(until)
+            if not self._inbox.stopping and (self._inbox.anything or self._tools.work.now() >= until):
+                until = self._turn()
+        self._notifier.stopping()
+        for request in self._jobs:
+            request.finish(jobs.FAILED, message="the daemon was stopped before this was done", retry=True)
+
+    def serve(self, request: Request) -> None:
+        """Until this one request has ended: the command line without a daemon."""
+        self._configuration.load()
+        self._inbox.ask(request)
+        while not request.finished:
+            until = self._turn()
+            if not request.finished and not self._inbox.anything:
+                self._sleep(until)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Of the files as they are now."""
+        return self._configuration.problems
+
+    def reload(self) -> tuple[int, dict[str, Any]]:
+        """From any thread: read the files now, and have the next cycle act on them. Waits for no cycle, since an
+        `xl create` that is under way may take a minute."""
+        self._notifier.reloading()
+        problems = self._configuration.load()
+        self._notifier.ready()
+        self._inbox.look_again()
+        message = "" if not problems else "the files are not valid; the configuration before stays in force"
+        code = jobs.INVALID if problems else jobs.OK
+        return code, {"problems": [asdict(problem) for problem in problems], "message": message}
+
+    def status(self) -> dict[str, Any] | None:
+        """From any thread. None before the first look."""
+        cycle, work = self.snapshot, self._tools.work
+        if cycle is None:
+            return None
+        return status(cycle, self._tools.keeper.memory, self._configuration.problems, work.now(), work.wall())
+
+    def _turn(self) -> float:
+        """Take what came in, run one cycle, and say when to look again without being called."""
+        if self._inbox.anything and not self._inbox.has_requests:
+            self._debounce()
+        arrived = self._inbox.take()
+        self._configuration.load()
+        for request in arrived:
+            self._begin(request)
+        goal = jobs.goal_of(self._tools.keeper.memory, self._jobs)
+        cycle = reconcile(self._configuration.in_force, goal, self._tools, self._hooks(goal))
+        self.snapshot = cycle
+        self._report(cycle)
+        memory, now = self._tools.keeper.memory, self._tools.work.now()
+        for request in list(self._jobs):
+            self._refuse_if_invalid(request)
+        for request in [request for request in self._jobs if not request.finished]:
+            jobs.settle(request, cycle, memory, now)
+        self._jobs = [request for request in self._jobs if not request.finished]
+        return self._next_look(cycle, now)
+
+    def _refuse_if_invalid(self, request: Request) -> None:
+        """`apply` of files that are not valid has failed, whatever the cycle did with the configuration before; so
+        has `boot` where there is no configuration at all."""
+        nothing = self._configuration.desired is None
+        if self.problems and (request.verb == "apply" or (request.verb == "boot" and nothing)):
+            request.finish(jobs.INVALID, problems=[asdict(problem) for problem in self.problems])
+
+    def _begin(self, request: Request) -> None:
+        jobs.begin(request, self._configuration.in_force, self._tools)
+        if not request.finished:
+            self._jobs.append(request)
+
+    def _hooks(self, goal: Goal) -> Hooks:
+        def urgent() -> bool:
+            # at host shutdown nothing but our own end is more urgent than the guests
+            return self._inbox.stopping if goal is Goal.SHUTDOWN else self._inbox.urgent
+
+        return Hooks(urgent, self._inbox.take_host_event, self._heartbeat, self._progress, self._looked)
+
+    def _looked(self) -> None:
+        """systemd waits for this word: after the first look, not after the last start of a slow domU."""
+        if not self._is_ready:
+            self._is_ready = True
+            self._notifier.ready()
+
+    def _progress(self, text: str) -> None:
+        self._notifier.status(text)
+        for request in self._jobs:
+            request.progress(text)
+
+    def _report(self, cycle: Cycle) -> None:
+        """One sentence a cycle, and each refusal once: only what has changed is said again."""
+        said = sentence(cycle, self._tools.keeper.memory, self._configuration.problems)
+        self._notifier.status(said)
+        if said != self._sentence:
+            log.info("%s", said)
+            self._sentence = said
+        notes = frozenset(
+            [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
+            + [f"{notice.target}: {notice.text}" for notice in cycle.plan.notices]
+            + [f"{table} unknown: {why}" for table, why in cycle.plan.unavailable]
+        )
+        for note in sorted(notes - self._said):
+            log.warning("%s", note)
+        self._said = notes
+        if not cycle.interrupted:
+            tried = {result.step.id for result in cycle.results}
+            for step in cycle.plan.steps:
+                if step.changes_host and step.id in tried:
+                    log.warning(
+                        "%s still differs: to %s, because %s",
+                        step.action.target,
+                        step.action.verb,
+                        step.reason,
+                    )
+
+    def _next_look(self, cycle: Cycle, now: float) -> float:
+        undone = frozenset(step.id for step in cycle.plan.steps)
+        if cycle.interrupted or (undone - self._undone and cycle.results):
+            self._undone = undone
+            return now  # given way, or something new has come up: go on at once
+        self._undone = undone
+        host = cycle.desired.host
+        times = [now + host.resync.seconds]
+        if undone or cycle.plan.unavailable or cycle.bad:
+            pause = min(_FIRST_RETRY * 2**self._retries, _LAST_RETRY)
+            self._retries = min(self._retries + 1, 10)
+            times.append(now + (_SHUTDOWN_RETRY if cycle.plan.goal is Goal.SHUTDOWN else pause))
+        else:
+            self._retries = 0
+        if cycle.plan.look_again is not None:
+            times.append(max(cycle.plan.look_again, now))
+        return min(times)
+
+    def _sleep(self, until: float) -> None:
+        work = self._tools.work
+        while not self._inbox.anything and work.now() < until:
+            beat = self._heartbeat()
+            work.wait(until if beat is None else min(beat, until))
+
+    def _debounce(self) -> None:
+        work = self._tools.work
+        quiet = work.now() + _DEBOUNCE
+        while work.now() < quiet:
+            work.wait(quiet)
+
+    def _heartbeat(self) -> float | None:
+        interval = self._notifier.watchdog_interval()
+        if interval is None:
+            return None
+        self._notifier.watchdog()
+        return self._tools.work.now() + interval

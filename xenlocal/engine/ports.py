@@ -1,0 +1,113 @@
+"""What the engine needs of the world, as Protocols. `app` joins them to adapters or to the simulator.
+
+Every reader raises `CommandFailed`, `ToolMissing` or another `XenlocalError` when it cannot know; `observe`
+turns that into `Unavailable`. None returns an empty table for an answer it did not get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from enum import StrEnum
+from typing import Protocol
+
+from xenlocal.model.actions import Action
+from xenlocal.model.desired import ConfigFile
+from xenlocal.model.memory import Memory
+from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
+
+
+class LastWords(StrEnum):
+    """What the `xl` monitor of a vanished domU wrote last (/var/log/xen/xl-NAME.log)."""
+
+    REBOOT = "reboot"  # it is about to create the domU anew, or tried to
+    DESTROYED = "destroyed"  # somebody destroyed it
+    UNKNOWN = "unknown"
+
+
+class Reader(Protocol):
+    """Looks at the host; one method a table of `Observed`, one command each."""
+
+    def domains(self) -> Mapping[int, LiveDomain]: ...
+    def storage(self) -> Storage: ...
+    def network(self) -> Network: ...
+    def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]: ...
+    def xenstore(self) -> XenStore: ...
+    def hardware(self) -> Hardware: ...
+    def monitors(self) -> frozenset[str]:
+        """Names of domUs for which an `xl create` of ours is at work or on watch. No command."""
+
+    def stoppable(self, domids: Sequence[int]) -> frozenset[int]:
+        """Which of these guests say that they can be asked to stop; maybe not all: those before the first
+        that does not say so. One command."""
+
+    def last_words(self, name: str) -> LastWords: ...
+
+
+class Actuator(Protocol):
+    """Changes the host."""
+
+    def perform(self, action: Action) -> None:
+        """Run the commands of one action, in order, until one fails.
+
+        Raises CommandFailed, ToolMissing, Temporary. `StopDomain` only asks; waiting and destroying are the
+        executor's. `AwaitReady` is never handed here.
+        """
+
+    def script(self, action: Action) -> Sequence[str]:
+        """The same commands as shell lines, for `plan --sh`."""
+
+
+class Work(Protocol):
+    """Time and concurrency: real threads, or the simulator's virtual clock."""
+
+    def now(self) -> float:
+        """Seconds of a clock that never jumps."""
+
+    def wall(self) -> float:
+        """Unix seconds, for what people read and for names in the trash."""
+
+    def submit(self, task: Callable[[], None]) -> Future[None]:
+        """Run `task` beside others. Its end wakes `wait`."""
+
+    def wait(self, until: float | None) -> None:
+        """Return when a task ended, `wake` was called since the last return, or `now()` reached `until`."""
+
+    def wake(self) -> None:
+        """End the present or the next `wait`. From any thread or signal handler."""
+
+
+class Prober(Protocol):
+    def accepts(self, host: str, port: int, timeout: float) -> bool:
+        """Whether a TCP connection is accepted within `timeout` seconds."""
+
+
+class MemoryStore(Protocol):
+    """Where the memory lives between two processes: /run."""
+
+    def load_memory(self) -> Memory: ...
+    def save_memory(self, memory: Memory) -> None: ...
+
+
+class Records(MemoryStore, Protocol):
+    """All our own files: the memory, and the last good configuration in /var/lib."""
+
+    def load_good(self) -> tuple[ConfigFile, ...] | None: ...
+    def save_good(self, files: Sequence[ConfigFile]) -> None: ...
+
+
+class ConfigSource(Protocol):
+    def read(self) -> tuple[ConfigFile, ...]:
+        """Every file, safely. Raises ConfigError naming each that cannot be trusted or read."""
+
+
+class Notifier(Protocol):
+    """systemd, or nobody."""
+
+    def ready(self) -> None: ...
+    def status(self, sentence: str) -> None: ...
+    def reloading(self) -> None: ...
+    def watchdog(self) -> None: ...
+    def stopping(self) -> None: ...
+    def watchdog_interval(self) -> float | None:
+        """Seconds between two `watchdog` calls that systemd expects, or None."""

@@ -1,0 +1,74 @@
+"""One cycle: observe, plan, act; observe and plan again: a plan not empty then is what still differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from xenlocal.engine.execute import Execution, Hooks
+from xenlocal.engine.observe import causes, look
+from xenlocal.engine.tasks import Outcome, Result, Tools
+from xenlocal.model.desired import Desired
+from xenlocal.model.memory import Memory, Off
+from xenlocal.model.observed import Observed, Table
+from xenlocal.model.plan import Goal, Plan
+from xenlocal.planner import make_plan
+from xenlocal.planner import memory as transitions
+
+_ROUNDS = 4  # each asks for tables not asked before; there are six in three groups
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What one cycle saw, did, and left. `plan` and `observed` are those after the acting."""
+
+    desired: Desired
+    observed: Observed
+    plan: Plan
+    results: tuple[Result, ...] = ()
+
+    @property
+    def interrupted(self) -> bool:
+        return any(result.outcome is Outcome.INTERRUPTED for result in self.results)
+
+    @property
+    def bad(self) -> tuple[Result, ...]:
+        return tuple(
+            result for result in self.results if result.outcome in (Outcome.FAILED, Outcome.LATE, Outcome.BLOCKED)
+        )
+
+
+def _learn(desired: Desired, seen: Observed, found: Mapping[str, Off], now: float, memory: Memory) -> Memory:
+    return transitions.learn(memory, desired, seen, found, now)
+
+
+def survey(desired: Desired, goal: Goal, tools: Tools) -> tuple[Observed, Plan]:
+    """Observe what the plan needs to know, and no more. Domains are always looked at, and learned from."""
+    observed, wanted = Observed(), frozenset({Table.DOMAINS})
+    work, keeper = tools.work, tools.keeper
+    for _ in range(_ROUNDS):
+        observed = look(tools.reader, work, desired, observed, wanted)
+        if Table.DOMAINS in wanted:
+            seen, found = observed, causes(tools.reader, keeper.memory, observed)
+            keeper.update(partial(_learn, desired, seen, found, work.now()))
+        plan = make_plan(desired, observed, goal, work.now(), work.wall(), keeper.memory)
+        wanted = plan.wanted
+        if not wanted:
+            break
+    return observed, plan
+
+
+def reconcile(desired: Desired, goal: Goal, tools: Tools, hooks: Hooks) -> Cycle:
+    observed, plan = survey(desired, goal, tools)
+    hooks.looked()
+    if not plan.steps:
+        return Cycle(desired, observed, plan)
+    results = Execution(plan, desired, tools, hooks).run()
+    if plan.is_empty:
+        # nothing but waiting for readiness: the host was not touched, only the memory has to be planned with
+        plan = make_plan(desired, observed, goal, tools.work.now(), tools.work.wall(), tools.keeper.memory)
+        if not plan.wanted and plan.is_empty:
+            return Cycle(desired, observed, plan, results)
+    observed, plan = survey(desired, goal, tools)
+    return Cycle(desired, observed, plan, results)

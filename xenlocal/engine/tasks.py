@@ -1,0 +1,63 @@
+"""What a step on its way is to the executor, how it may end, and what it works with.
+
+`commands`, `readiness` and `stopping` are the three kinds. `poll` never blocks: it is called whenever
+something may have changed, and returns how the step ended, or None. Waiting costs no thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from xenlocal.engine.keeper import Keeper
+from xenlocal.engine.lookout import Lookout
+from xenlocal.engine.ports import Actuator, Prober, Reader, Work
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.plan import Step
+
+FIRST_LOOK = 0.2  # seconds after a start or a request
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+    LATE = "late"  # not ready in time; or had to be destroyed
+    BLOCKED = "blocked"  # something it needs did not succeed
+    INTERRUPTED = "interrupted"  # gave way to something newer; the next plan takes it up
+
+
+@dataclass(frozen=True)
+class Result:
+    step: Step
+    outcome: Outcome
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What tasks work with."""
+
+    reader: Reader
+    actuator: Actuator
+    prober: Prober
+    work: Work
+    keeper: Keeper
+    lookout: Lookout
+
+
+class Task(Protocol):
+    def poll(self) -> tuple[Outcome, str] | None: ...
+    @property
+    def next(self) -> float | None:
+        """When to poll again although nothing happened."""
+
+    @property
+    def runs_command(self) -> bool:
+        """Whether a command is under way, which is never interrupted."""
+
+
+def told(error: BaseException) -> str:
+    """An error in words for the administrator."""
+    return str(error) if isinstance(error, XenlocalError) else f"internal error: {error!r}"

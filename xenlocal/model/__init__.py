@@ -1,0 +1,11 @@
+"""PURE: the words of xenlocal as frozen dataclasses. Imports nothing of xenlocal but itself.
+
+units     sizes and durations with their units
+names     `kind/name` of every object
+desired   what the files say
+observed  what the host says; a table that could not be had is `Unavailable`, never empty
+memory    what xenlocal remembers of each domU since the dom0 came up
+actions   what can be done to the host, typed
+plan      steps in order, with reasons; refusals; what could not be known
+errors    who must act: administrator, package, tool, or nobody but time
+"""

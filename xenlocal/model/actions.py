@@ -1,0 +1,272 @@
+"""Everything xenlocal can do to a host, typed, so that it can be inspected before it happens.
+
+`adapters.argv` turns each into the commands it runs: the same for doing it and for `plan --sh`.
+A domain is acted upon by domid, and the UUID goes along: the executor re-reads it just before use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from xenlocal.model.desired import Probe
+from xenlocal.model.names import Kind, Target
+from xenlocal.model.units import Duration, Size
+
+
+@dataclass(frozen=True)
+class CreateVolume:
+    """A new LV, old signatures wiped, tagged ours."""
+
+    vg: str
+    lv: str
+    size: Size
+    verb = "create"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class GrowVolume:
+    """`lvextend`; a running PV guest sees it at once (FACTS: blkback tells blkfront)."""
+
+    vg: str
+    lv: str
+    size: Size
+    verb = "grow"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class ActivateVolume:
+    vg: str
+    lv: str
+    verb = "activate"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class RetireVolume:
+    """Rename to the trash. `trash` comes from `names.trash_name`, which says when and what it was."""
+
+    vg: str
+    lv: str
+    trash: str
+    verb = "retire"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class RestoreVolume:
+    """Bring a volume back from the trash, marked as kept, so that the next cycle does not retire it again."""
+
+    vg: str
+    lv: str
+    trash: str
+    verb = "restore"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class UntagVolume:
+    vg: str
+    lv: str
+    tags: tuple[str, ...]
+    verb = "untag"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class PurgeVolume:
+    """Remove an LV of the trash for good. Only `xenlocal trash purge` makes this; the planner never does."""
+
+    vg: str
+    lv: str
+    verb = "purge"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class ResizeFile:
+    """Create a sparse image file, or grow it. Never shrinks."""
+
+    path: str
+    size: Size
+    verb: str = "create"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.FILE, self.path)
+
+
+@dataclass(frozen=True)
+class ChangeBridge:
+    """Bring one bridge to its declared state. Only what differs is set here.
+
+    `way_back`: the bridge carries the dom0's default route; the previous values in `before` come back by
+    themselves unless the gateway still answers afterwards.
+    """
+
+    name: str
+    create: bool = False
+    add_ports: tuple[str, ...] = ()
+    remove_ports: tuple[str, ...] = ()
+    add_address: str | None = None
+    mtu: int | None = None
+    stp: bool | None = None
+    vlan_filtering: bool | None = None
+    up: bool = False
+    way_back: ChangeBridge | None = None
+    gateway: str | None = None  # that must answer after a change with a way back
+    remove_address: str | None = None  # only in a way back
+
+    @property
+    def verb(self) -> str:
+        return "create" if self.create else "change"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.BRIDGE, self.name)
+
+
+@dataclass(frozen=True)
+class StartDomain:
+    """`xl create` in a scope of its own. `config` is the whole xl.cfg, `settings` what it says, key by key."""
+
+    name: str
+    uuid: str
+    config: str
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    verb = "start"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class AwaitReady:
+    """No command: waits until the domU is ready, at most `timeout` from its birth."""
+
+    name: str
+    uuid: str
+    probe: Probe
+    timeout: Duration
+    verb = "await"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class StopDomain:
+    """Ask for a clean shutdown, wait until it is gone; destroy it only when `timeout` since the asking is over.
+
+    `asked`: when it was already asked (monotonic seconds), so that a restart of the daemon asks nobody twice and
+    gives nobody more or less time. `destroy` False (a foreign domU): never, only report that it did not stop in time.
+    """
+
+    name: str
+    uuid: str
+    domid: int
+    timeout: Duration
+    asked: float | None = None
+    destroy: bool = True
+    verb = "stop"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class DestroyDomain:
+    """`xl destroy` by an administrator's explicit word (`verb` destroy), or of a guest that has already
+    ended and is only kept to tell why (`verb` reap)."""
+
+    name: str
+    uuid: str
+    domid: int
+    verb: str = "reap"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class SetLive:
+    """A setting that Xen changes on a running domU: memory, vcpus, cpus, cpu_weight."""
+
+    name: str
+    uuid: str
+    domid: int
+    key: str  # the xl.cfg key
+    rendered: str  # as in xl.cfg; `value` is without quotes
+    scheduler: str = "credit2"  # cpu_weight goes through `xl sched-SCHEDULER`
+    verb = "set"
+
+    @property
+    def value(self) -> str:
+        return self.rendered.strip('"')
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """`xl config-update`: takes effect at the guest's own next reboot."""
+
+    name: str
+    uuid: str
+    domid: int
+    config: str
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    verb = "stage"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+Action = (
+    CreateVolume
+    | GrowVolume
+    | ActivateVolume
+    | RetireVolume
+    | RestoreVolume
+    | UntagVolume
+    | PurgeVolume
+    | ResizeFile
+    | ChangeBridge
+    | StartDomain
+    | AwaitReady
+    | StopDomain
+    | DestroyDomain
+    | SetLive
+    | StageConfig
+)

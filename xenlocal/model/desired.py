@@ -1,0 +1,235 @@
+"""What the files say: the result of reading a valid configuration.
+
+A key the administrator left out is None here wherever the host's own value then stays in force
+(compare only what was declared); keys with a default of ours hold that default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from xenlocal.model.names import Kind, Target
+from xenlocal.model.units import Duration, Size
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where something was written, for messages: `file:line`."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """The text of one file, read safely by `adapters.confdir`. `name` is its path as messages show it."""
+
+    name: str
+    text: str
+
+
+class GuestType(StrEnum):
+    PV = "pv"
+    PVH = "pvh"
+    HVM = "hvm"
+
+
+class State(StrEnum):
+    RUNNING = "running"
+    MANUAL = "manual"
+    STOPPED = "stopped"
+    ABSENT = "absent"
+
+
+class OnPoweroff(StrEnum):
+    STAY_OFF = "stay-off"
+    RESTART = "restart"
+
+
+class OnCrash(StrEnum):
+    RESTART = "restart"
+    STAY_OFF = "stay-off"
+    PRESERVE = "preserve"
+
+
+@dataclass(frozen=True)
+class Host:
+    """`[host]`, with its defaults."""
+
+    shutdown_deadline: Duration = Duration(25 * 60)
+    start_parallel: int | None = None  # None: auto
+    dom0_reserve: Size = Size.mib(256)
+    trash_keep: Duration = Duration(14 * 86400)
+    resync: Duration = Duration(600)
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """`[bridge NAME]`."""
+
+    name: str
+    source: Source
+    ports: tuple[str, ...] | None = None  # (): declared `none`, an internal network; None: not declared
+    external: bool = False
+    address: str | None = None  # CIDR, as `10.9.0.1/24`
+    mtu: int | None = None
+    stp: bool | None = None
+    vlan_filtering: bool | None = None
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.BRIDGE, self.name)
+
+
+@dataclass(frozen=True)
+class LogicalVolume:
+    vg: str
+    lv: str
+
+    @property
+    def path(self) -> str:
+        return f"/dev/{self.vg}/{self.lv}"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class BlockDevice:
+    path: str
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DEVICE, self.path)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    path: str
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.FILE, self.path)
+
+
+Backing = LogicalVolume | BlockDevice | ImageFile
+
+
+@dataclass(frozen=True)
+class Disk:
+    """`[[disk VDEV]]`: `vdev` is the name the guest sees, such as xvda."""
+
+    vdev: str
+    backing: Backing
+    source: Source
+    size: Size | None = None
+    readonly: bool = False
+
+
+@dataclass(frozen=True)
+class Nic:
+    """`[[nic NAME]]`; `mac` is always set: declared, or derived from the UUID and the nic's name."""
+
+    name: str
+    bridge: str
+    mac: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class TcpProbe:
+    """`tcp = HOST:PORT`: ready when a connection is accepted."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class DefaultProbe:
+    """No `[[ready]]`: the PV stop feature shows in xenstore, or `after` has passed since the birth."""
+
+    after: Duration = Duration(10)
+
+
+Probe = TcpProbe | DefaultProbe
+
+
+@dataclass(frozen=True)
+class Domain:
+    """`[domain NAME]` with its parts, `[defaults]` already merged in."""
+
+    name: str
+    uuid: str  # lower case, with dashes; declared, or derived from the host and the name
+    source: Source
+    memory: Size
+    type: GuestType = GuestType.PV
+    state: State = State.RUNNING
+    description: str = ""
+    maxmem: Size | None = None
+    vcpus: int = 1
+    maxvcpus: int | None = None
+    cpus: str | None = None  # xl's pinning syntax: `2-5,7`
+    cpu_weight: int | None = None
+    kernel: str | None = None
+    ramdisk: str | None = None
+    cmdline: str = ""
+    after: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    start_timeout: Duration = Duration(300)
+    stop_timeout: Duration = Duration(300)
+    on_poweroff: OnPoweroff = OnPoweroff.STAY_OFF
+    on_crash: OnCrash = OnCrash.RESTART
+    critical: bool = False
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    probe: Probe = DefaultProbe()
+    extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
+    unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `type = hvm`, `pci`, ...
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+    @property
+    def predecessors(self) -> tuple[str, ...]:
+        """Every domU that is ready before this one starts, and stops after it."""
+        return tuple(sorted({*self.after, *self.needs}))
+
+
+def _empty_bridges() -> Mapping[str, Bridge]:
+    return MappingProxyType({})
+
+
+def _empty_domains() -> Mapping[str, Domain]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One whole valid configuration. Mappings are in sorted order of their names."""
+
+    host: Host = Host()
+    bridges: Mapping[str, Bridge] = field(default_factory=_empty_bridges)
+    domains: Mapping[str, Domain] = field(default_factory=_empty_domains)
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """Something wrong in a file. `message` says what, and best what to write instead."""
+
+    file: str
+    line: int
+    section: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (where, self.section, self.message) if part)

@@ -1,0 +1,47 @@
+"""Errors named after who must act. Their texts start with "cannot" or name the thing that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xenlocal.model.desired import Problem
+
+
+class XenlocalError(Exception):
+    """Every error xenlocal raises on purpose."""
+
+
+class ConfigError(XenlocalError):
+    """The administrator must edit a file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+class ToolMissing(XenlocalError):
+    """A package must be installed."""
+
+
+class CommandFailed(XenlocalError):
+    """A tool said no. `status` is its exit code, negative for a signal, None when it ran into its deadline."""
+
+    def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
+        self.argv, self.status, self.stderr = tuple(argv), status, stderr
+        how = "timed out" if status is None else f"exit {status}"
+        words = self.argv[self.argv.index("--") + 1 :] if "--" in self.argv else self.argv  # what is only wrapped
+        super().__init__(f"cannot run '{' '.join(words)[:200]}' ({how}): {_shortened(stderr) or 'no message'}")
+
+
+def _shortened(stderr: str) -> str:
+    """One line. A tool names the cause first, libxl above all, and what it gave up in the end."""
+    said = " ".join(stderr.split())
+    return said if len(said) <= 500 else f"{said[:350]} ... {said[-140:]}"
+
+
+class Temporary(XenlocalError):
+    """Nobody must act: it is worth trying again after `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)

@@ -1,0 +1,76 @@
+"""What xenlocal remembers between two cycles, since the dom0 came up: it lives in /run, so a boot forgets it.
+
+Pure data; `planner.memory` holds the transitions, `adapters.records` the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class Hand(StrEnum):
+    """What an administrator asked for by hand; it holds until the next request by hand or boot."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"  # until the domU has been born anew
+    DESTROY = "destroy"  # like STOP, without asking the guest
+
+
+class Off(StrEnum):
+    """Why a domU that is not live is not live, as far as it is known."""
+
+    POWEROFF = "poweroff"  # the guest powered itself off, or `xl shutdown` was used
+    CRASH = "crash"
+    STOPPED = "stopped"  # by us
+    DESTROYED = "destroyed"  # by us, after its time
+    VANISHED = "vanished"  # somebody destroyed it with xl
+    REBOOTING = "rebooting"  # its monitor is about to create it anew
+    LOST = "lost"  # gone, and nothing tells why
+
+
+@dataclass(frozen=True)
+class Record:
+    """One domU of ours. Times are seconds of the dom0's monotonic clock, which no clock jump disturbs."""
+
+    uuid: str
+    name: str
+    declared: str = ""  # `state` in the files at the last look; "" while no section names it
+    domid: int | None = None  # live at the last look
+    born: float | None = None  # of the present domid
+    ready: bool = False  # of the present domid
+    gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
+    off: Off | None = None
+    off_since: float | None = None
+    hand: Hand | None = None
+    hand_domid: int | None = None  # RESTART, DESTROY: the domid that is meant
+    stop_asked: float | None = None  # when we asked the present domid to shut down
+    crashes: tuple[float, ...] = ()  # ends that were not meant to be: crashes, and lives that were very short
+    failures: int = 0  # starts in a row that failed
+    failure: str = ""  # of the last one
+    retry_at: float | None = None  # not started before this
+    running: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # xl settings it runs with
+    staged: Mapping[str, str] | None = None  # ... and will run with after its own reboot
+    predecessors: tuple[str, ...] = ()  # kept for the day its section has vanished
+    stop_timeout: float = 300.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Everything remembered. `boot_done`: the boot goal has run; `shutting_down`: the shutdown goal has begun."""
+
+    records: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))  # by UUID
+    boot_done: bool = False
+    shutting_down: float | None = None  # since when
+    forced: tuple[str, ...] = ()  # domUs that had to be destroyed during this shutdown
+
+    def with_record(self, record: Record) -> Memory:
+        return replace(self, records=MappingProxyType({**self.records, record.uuid: record}))
+
+    def change(self, uuid: str, **changes: Any) -> Memory:
+        """The memory with fields of one record changed; KeyError where the UUID is not known."""
+        return self.with_record(replace(self.records[uuid], **changes))

@@ -1,0 +1,53 @@
+"""Names of objects as xenlocal prints them: `domain/web`, `volume/vg0/web-root`, `bridge/br0`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    HOST = "host"
+    BRIDGE = "bridge"
+    VOLUME = "volume"  # an LVM logical volume, named VG/LV
+    FILE = "file"  # a raw disk image on the dom0, named by its path
+    DEVICE = "device"  # a given block device, named by its path
+    DOMAIN = "domain"
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """One object of the host, ours or foreign."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def domain(name: str) -> Target:
+    return Target(Kind.DOMAIN, name)
+
+
+def bridge(name: str) -> Target:
+    return Target(Kind.BRIDGE, name)
+
+
+def volume(vg: str, lv: str) -> Target:
+    return Target(Kind.VOLUME, f"{vg}/{lv}")
+
+
+_TRASH = re.compile(r"xenlocal-trash\.(\d{1,12})\.(.+)")
+
+
+def trash_name(lv: str, unix_time: float) -> str:
+    """What an LV is called in the trash. The name alone says when and what, so that one rename retires it."""
+    return f"xenlocal-trash.{int(unix_time)}.{lv}"
+
+
+def parse_trash_name(lv: str) -> tuple[int, str] | None:
+    """(Unix time of retirement, former name), or None where it is no name of the trash."""
+    match = _TRASH.fullmatch(lv)
+    return (int(match[1]), match[2]) if match else None

@@ -1,0 +1,206 @@
+"""What the host says at one moment. A table that could not be had is `Unavailable(why)`: unknown is never empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from xenlocal.model.units import Size
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """The table was asked for and could not be had, or (`NOT_ASKED`) was not needed so far."""
+
+    why: str
+
+
+NOT_ASKED = Unavailable("not asked")
+
+
+class Table(StrEnum):
+    """The tables of `Observed`. Each costs one command, whatever the number of domUs."""
+
+    DOMAINS = "domains"  # xl list -v
+    STORAGE = "storage"  # lvm fullreport
+    NETWORK = "network"  # ip -j -d addr (+ /proc/net/route)
+    PATHS = "paths"  # stat() of the declared paths; no command
+    XENSTORE = "xenstore"  # xenstore-ls: needed only to start
+    HARDWARE = "hardware"  # xl info: needed only to start
+    MONITORS = "monitors"  # /proc: needed only to start; no command
+
+
+class LiveState(StrEnum):
+    """The state letters of `xl list`."""
+
+    RUNNING = "running"  # r, b or between: it has a CPU or wants one
+    PAUSED = "paused"  # p alone: created and not yet released, or paused by hand
+    SHUTDOWN = "shutdown"  # s: powered off, kept by on_poweroff=preserve
+    CRASHED = "crashed"  # c: kept by on_crash=preserve
+    DYING = "dying"  # d: being torn down, may still hold its disks
+
+
+@dataclass(frozen=True)
+class LiveDomain:
+    """A line of `xl list -v`, dom0 left out. `name` is empty for the `(null)` of a dying domain."""
+
+    domid: int
+    name: str
+    uuid: str
+    state: LiveState
+    memory: Size
+    vcpus: int
+
+    @property
+    def is_down(self) -> bool:
+        """Its guest has ended, only the shell is kept: reap it, do not wait for it."""
+        return self.state in (LiveState.SHUTDOWN, LiveState.CRASHED)
+
+
+@dataclass(frozen=True)
+class VolumeGroup:
+    name: str
+    free: Size
+    extent: Size
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A logical volume. `device` is its (major, minor) when it is active."""
+
+    vg: str
+    lv: str
+    size: Size
+    active: bool
+    opened: bool
+    tags: frozenset[str] = frozenset()
+    device: tuple[int, int] | None = None
+
+    @property
+    def ours(self) -> bool:
+        return OUR_TAG in self.tags
+
+
+OUR_TAG = "xenlocal"
+KEPT_TAG = "xenlocal-kept"  # restored by hand from the trash: not retired again while it carries this
+OUR_ALIAS = "xenlocal"  # `ip link` alias of a bridge we made
+
+
+@dataclass(frozen=True)
+class Storage:
+    groups: Mapping[str, VolumeGroup]
+    volumes: Mapping[tuple[str, str], Volume]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network interface of the dom0. `stp` and `vlan_filtering` are None where it is no bridge."""
+
+    name: str
+    kind: str  # "bridge", "vif", "dummy", ... or "" for hardware
+    mtu: int
+    up: bool
+    master: str | None = None
+    alias: str = ""
+    addresses: tuple[str, ...] = ()  # CIDR
+    stp: bool | None = None
+    vlan_filtering: bool | None = None
+    lower: str | None = None  # the interface a VLAN or the like stands on
+
+
+@dataclass(frozen=True)
+class Network:
+    links: Mapping[str, Link]
+    default_links: frozenset[str]  # interfaces that carry a default route of the dom0
+    gateways: tuple[str, ...] = ()
+
+    def carries_default_route(self, name: str) -> bool:
+        """Whether a default route goes through this interface, itself or by a VLAN on top of it."""
+        seen: set[str] = set()
+        names = list(self.default_links)
+        while names:
+            each = names.pop()
+            link = self.links.get(each)
+            if each not in seen and link is not None and link.lower is not None:
+                names.append(link.lower)
+            seen.add(each)
+        return name in seen
+
+    def ports(self, bridge: str) -> tuple[str, ...]:
+        return tuple(sorted(link.name for link in self.links.values() if link.master == bridge))
+
+
+class PathKind(StrEnum):
+    FILE = "file"
+    BLOCK = "block"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class PathFacts:
+    """What stat() says of a path, symlinks followed. A path that does not exist is not in the table."""
+
+    kind: PathKind
+    size: Size  # of a regular file; 0 else
+    real: str  # the path with every symlink resolved
+    device: tuple[int, int] | None = None  # of a block device
+
+
+@dataclass(frozen=True)
+class Vbd:
+    """A block backend that exists, so its disk is held, whatever the domain's state."""
+
+    domid: int
+    vdev: str
+    params: str  # path as given to xl, without a `phy:`/`aio:` prefix
+    device: tuple[int, int] | None
+    writable: bool
+
+
+@dataclass(frozen=True)
+class XenStore:
+    """What the dom0's part of xenstore says of the devices it serves. No guest can write there."""
+
+    vbds: tuple[Vbd, ...]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """`xl info`. Memory that Xen has, and that no domain holds."""
+
+    total: Size
+    free: Size
+    dom0_vcpus: int
+    scheduler: str
+    autoballoon: bool  # dom0 gives memory away at `xl create`: Xen was booted without dom0_mem=
+    capabilities: frozenset[str] = frozenset()  # virt_caps: pv, hvm, hap, ...
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One look at the host."""
+
+    domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED  # by domid
+    storage: Storage | Unavailable = NOT_ASKED
+    network: Network | Unavailable = NOT_ASKED
+    paths: Mapping[str, PathFacts] | Unavailable = NOT_ASKED  # by the path as declared
+    xenstore: XenStore | Unavailable = NOT_ASKED
+    hardware: Hardware | Unavailable = NOT_ASKED
+    monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
+
+    def by_uuid(self) -> Mapping[str, LiveDomain]:
+        """Live domains by UUID; {} when unknown, so ask `domains` first. During a guest's reboot two can
+        share a UUID for a moment: the newer, of the higher domid, wins."""
+        if isinstance(self.domains, Unavailable):
+            return {}
+        return {live.uuid: live for _, live in sorted(self.domains.items())}
+
+    def why_unavailable(self) -> Mapping[str, str]:
+        """Tables that were asked for in vain."""
+        tables = {table: getattr(self, table) for table in Table}
+        return {
+            str(name): table.why
+            for name, table in tables.items()
+            if isinstance(table, Unavailable) and table is not NOT_ASKED
+        }

@@ -1,0 +1,258 @@
+"""The domUs of a converge or boot goal: which to stop, to start, to change while they run; in which order.
+
+Blocked is not failed: a domU that cannot start is refused with its reason, and only those that `needs` it
+wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xenlocal.model.actions import AwaitReady, DestroyDomain, SetLive, StageConfig, StartDomain, StopDomain
+from xenlocal.model.desired import Desired, Domain
+from xenlocal.model.memory import Memory, Off, Record
+from xenlocal.model.names import Target, bridge
+from xenlocal.model.names import domain as live_target
+from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
+from xenlocal.model.units import Size
+from xenlocal.planner import xlcfg
+from xenlocal.planner.draft import Draft
+from xenlocal.planner.hurdles import Budget, hurdle_to_start
+from xenlocal.planner.memory import REBOOT_GRACE
+from xenlocal.planner.order import critical_first, start_order, successors
+from xenlocal.planner.wishes import Want, Wish, is_up, wish
+
+_LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One declared domU with all that is known of it."""
+
+    domain: Domain
+    record: Record
+    live: LiveDomain | None
+    wish: Wish
+
+
+def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
+    _tell_orphans(draft, desired, observed, memory)
+    if not desired.domains:
+        return
+    live = draft.table(Table.DOMAINS, observed.domains)
+    if live is None:
+        for domain in desired.domains.values():
+            draft.refuse(domain.target, "left as it is: which domUs are running could not be found out")
+        return
+    cases = _cases(draft, desired, observed, memory, now)
+    predecessors = {name: case.domain.predecessors for name, case in cases.items()}
+    order = start_order(predecessors)
+    _plan_stops(draft, cases, order, successors(predecessors), observed)
+    budget = Budget(desired.host.dom0_reserve)
+    for case in cases.values():
+        back = (case.record.off_since or 0.0) + REBOOT_GRACE
+        if case.live is None and case.record.off is Off.REBOOTING and now < back:
+            budget.claims.take(case.domain, observed)  # it may come back, whatever is wanted of it
+            draft.look_again(back)
+    critical = frozenset(name for name, case in cases.items() if case.domain.critical)
+    for name in critical_first(order, predecessors, critical):
+        case = cases[name]
+        if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
+            _plan_start(draft, case, cases, observed, budget, now)
+        elif is_up(case.live) and case.wish.want is Want.LEAVE:
+            _plan_readiness(draft, case, now)
+            if memory.boot_done:
+                _plan_settings(draft, case, observed)
+
+
+def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
+    declared = {domain.uuid for domain in desired.domains.values()}
+    for uuid in observed.by_uuid().keys() & memory.records.keys() - declared:
+        text = "its section is gone from the files: left as it is, and shut down with the host"
+        draft.notice(live_target(memory.records[uuid].name), text)
+
+
+def _cases(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> Mapping[str, _Case]:
+    by_uuid = observed.by_uuid()
+    cases = {}
+    for name, domain in desired.domains.items():
+        record = memory.records.get(domain.uuid) or Record(uuid=domain.uuid, name=name)
+        live = by_uuid.get(domain.uuid)
+        decision = wish(domain, record, live, now)
+        if not memory.boot_done and record.hand is None:
+            decision = Wish(Want.LEAVE, "domUs are left alone until the boot goal has run (xenlocal-guests.service)")
+            if live is None:
+                draft.notice(domain.target, decision.reason)
+        elif decision.notice:
+            draft.notice(domain.target, decision.reason)
+        if live is not None and live.state is LiveState.PAUSED:
+            draft.notice(domain.target, f"is paused; `xl unpause {live.domid}` lets it run")
+        cases[name] = _Case(domain, record, live, decision)
+    return cases
+
+
+def _is_over(when: float | None, now: float) -> bool:
+    return when is None or when <= now
+
+
+def _ending(draft: Draft, case: _Case) -> bool:
+    return bool(draft.ends_of(case.domain.target))
+
+
+def _plan_stops(
+    draft: Draft,
+    cases: Mapping[str, _Case],
+    order: tuple[str, ...],
+    followers: Mapping[str, tuple[str, ...]],
+    observed: Observed,
+) -> None:
+    """In reverse order: a domU is asked when everything that follows it and is to end too has ended."""
+    for name in reversed(order):
+        case = cases[name]
+        live, domain, want = case.live, case.domain, case.wish.want
+        if live is None or live.state is LiveState.DYING:
+            continue
+        later = tuple(step for follower in followers[name] for step in draft.steps_of(cases[follower].domain.target))
+        if live.is_down and want in (Want.OFF, Want.ON, Want.RESTART, Want.DESTROY):
+            draft.step(
+                DestroyDomain(name, domain.uuid, live.domid, verb="reap"),
+                f"has ended; only its shell is left: {case.wish.reason}",
+            )
+        elif live.is_down:
+            continue
+        elif want is Want.DESTROY:
+            draft.step(DestroyDomain(name, domain.uuid, live.domid, verb="destroy"), case.wish.reason)
+        elif want is Want.OFF or (want is Want.RESTART and _can_come_back(draft, case, observed)):
+            draft.step(
+                StopDomain(name, domain.uuid, live.domid, domain.stop_timeout, case.record.stop_asked),
+                case.wish.reason,
+                after=later,
+            )
+
+
+def _can_come_back(draft: Draft, case: _Case, observed: Observed) -> bool:
+    """A restart stops only what can start again afterwards; one that has begun goes on."""
+    if case.record.stop_asked is not None:
+        return True
+    hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(Size(0)))
+    if hurdle is not None:
+        withdraw = f"`xenlocal start {case.domain.name}` withdraws the restart"
+        draft.refuse(case.domain.target, f"not restarted, and goes on running: {hurdle}; {withdraw}")
+    return hurdle is None
+
+
+def _plan_start(
+    draft: Draft, case: _Case, cases: Mapping[str, _Case], observed: Observed, budget: Budget, now: float
+) -> None:
+    domain, record = case.domain, case.record
+    if not _is_over(case.wish.not_before, now):
+        failed = record.failure and f"the last start failed: {record.failure}; it is tried again after a pause"
+        # no figure that changes with every look: a refusal is said once per change
+        why = failed or case.wish.meanwhile or f"{case.wish.reason}; it is started after a pause"
+        draft.refuse(domain.target, why, case.wish.not_before)
+        return
+    hurdle = hurdle_to_start(draft, domain, case.live, observed, budget)
+    needs, after, missing = _prerequisites(draft, case, cases)
+    hurdle = hurdle or missing
+    if hurdle is not None:
+        draft.refuse(domain.target, hurdle, now + 30)
+        return
+    budget.claims.take(domain, observed)
+    start = draft.step(
+        StartDomain(domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain)),
+        case.wish.reason,
+        needs=(*needs, *draft.steps_of(domain.target)),
+        after=after,
+    )
+    draft.step(
+        AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout),
+        "so that others know",
+        needs=(start,),
+    )
+
+
+def _prerequisites(
+    draft: Draft, case: _Case, cases: Mapping[str, _Case]
+) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Steps that must succeed first, steps that must end first, and what stands in the way."""
+    domain = case.domain
+    things = (*(disk.backing.target for disk in domain.disks), *_bridge_targets(domain))
+    steps = [step for thing in things for step in draft.steps_of(thing)]
+    # without these it cannot start; a growth or another change that fails is no reason to keep it off
+    needs = [step for step in steps if step.startswith(("create ", "activate "))]
+    after = [step for step in steps if step not in needs]
+    for name in domain.predecessors:
+        other = cases.get(name)
+        if other is None:
+            continue
+        awaited = tuple(step for step in draft.steps_of(other.domain.target) if step.startswith("await "))
+        stays = is_up(other.live) and other.wish.want is Want.LEAVE
+        if name not in domain.needs:
+            after += () if other.record.gave_up_waiting else awaited
+        elif stays and other.record.gave_up_waiting and not other.record.ready:
+            return (), (), f"needs {other.domain.target}, which {_state_of(draft, other)}"
+        elif awaited:
+            needs += awaited
+        elif not (stays and other.record.ready):
+            return (), (), f"needs {other.domain.target}, which {_state_of(draft, other)}"
+    return tuple(needs), tuple(after), None
+
+
+def _bridge_targets(domain: Domain) -> list[Target]:
+    return [bridge(nic.bridge) for nic in domain.nics]
+
+
+def _state_of(draft: Draft, case: _Case) -> str:
+    refusal = draft.refusal(case.domain.target)
+    if refusal is not None:
+        return f"cannot start: {refusal}"
+    if not is_up(case.live):
+        return f"is off: {case.wish.reason}"
+    if case.wish.want is not Want.LEAVE:
+        return f"is to be off: {case.wish.reason}"
+    return "is not ready" + (f" after {case.domain.start_timeout}" if case.record.gave_up_waiting else "")
+
+
+def _plan_readiness(draft: Draft, case: _Case, now: float) -> None:
+    domain, record = case.domain, case.record
+    if not record.ready and not record.gave_up_waiting:
+        draft.step(
+            AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout),
+            "is not known to be ready yet",
+        )
+    elif not record.ready:
+        # one more try at every cycle, so that those who need it go on as soon as it is ready after all
+        draft.step(AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout), "was not ready in time")
+        draft.look_again(now + _LATE_LOOK)
+        draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
+
+
+def _plan_settings(draft: Draft, case: _Case, observed: Observed) -> None:
+    """A running domU: change live what Xen can, stage the rest for its next reboot."""
+    domain, record, live = case.domain, case.record, case.live
+    assert live is not None
+    if not record.running or record.domid != live.domid:
+        text = "was not started by xenlocal: what it runs with is not compared; edits apply at its next start"
+        draft.notice(domain.target, text)
+        return
+    wanted = xlcfg.settings(domain)
+    pending = xlcfg.pending(domain, record.running)
+    for key in xlcfg.differences(domain, record.running):
+        if key in pending:
+            continue
+        scheduler = "credit2"
+        if key == "cpu_weight":
+            hardware = draft.table(Table.HARDWARE, observed.hardware)
+            if hardware is None:
+                continue
+            scheduler = hardware.scheduler
+        draft.step(
+            SetLive(domain.name, domain.uuid, live.domid, key, wanted[key], scheduler),
+            f"{key} is {record.running.get(key, 'not set')}, declared {wanted[key]}",
+        )
+    if pending:
+        draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
+    if (pending or record.staged is not None) and record.staged != wanted:
+        why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
+        draft.step(StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted), why)

@@ -1,0 +1,70 @@
+"""Who holds a disk: every name and device number it can go by, and the backends that use one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from xenlocal.model.desired import Backing, BlockDevice, Disk, Domain, LogicalVolume
+from xenlocal.model.observed import Observed, PathFacts, Storage, Unavailable, Vbd
+
+
+@dataclass(frozen=True)
+class Identity:
+    names: frozenset[str]
+    devices: frozenset[tuple[int, int]]
+
+    def is_of(self, vbd: Vbd) -> bool:
+        return vbd.params in self.names or (vbd.device is not None and vbd.device in self.devices)
+
+    def same_as(self, other: Identity) -> bool:
+        return bool(self.names & other.names or self.devices & other.devices)
+
+
+def identity(backing: Backing, observed: Observed) -> Identity:
+    """As far as the tables at hand tell."""
+    names, devices = {backing.path}, set()
+    paths: Mapping[str, PathFacts] = {} if isinstance(observed.paths, Unavailable) else observed.paths
+    storage: Storage | None = None if isinstance(observed.storage, Unavailable) else observed.storage
+    facts = paths.get(backing.path)
+    if facts is not None:
+        names.add(facts.real)
+        if facts.device is not None:
+            devices.add(facts.device)
+    if isinstance(backing, LogicalVolume):
+        names.add(f"/dev/mapper/{backing.vg.replace('-', '--')}-{backing.lv.replace('-', '--')}")
+        present = storage.volumes.get((backing.vg, backing.lv)) if storage is not None else None
+        if present is not None and present.device is not None:
+            devices.add(present.device)
+    elif isinstance(backing, BlockDevice) and storage is not None:
+        for volume in storage.volumes.values():
+            if facts is not None and volume.device is not None and volume.device == facts.device:
+                names.add(f"/dev/{volume.vg}/{volume.lv}")
+    return Identity(frozenset(names), frozenset(devices))
+
+
+def holders(which: Identity, vbds: Iterable[Vbd], own: int | None) -> tuple[Vbd, ...]:
+    """Backends of other domains than `own` that use the disk, dying domains' included."""
+    return tuple(vbd for vbd in vbds if vbd.domid != own and which.is_of(vbd))
+
+
+def who(domid: int, observed: Observed) -> str:
+    live = None if isinstance(observed.domains, Unavailable) else observed.domains.get(domid)
+    return f"domain/{live.name} (domid {domid})" if live is not None and live.name else f"domid {domid}"
+
+
+@dataclass
+class Claims:
+    """Disks of the domUs that this plan starts, and of those about to come back from their own reboot: no
+    backend holds them yet, and they are no longer to be had."""
+
+    taken: list[tuple[Domain, Disk, Identity]] = field(default_factory=list)
+
+    def take(self, domain: Domain, observed: Observed) -> None:
+        self.taken += [(domain, disk, identity(disk.backing, observed)) for disk in domain.disks]
+
+    def against(self, domain: Domain, disk: Disk, which: Identity) -> str | None:
+        for other, theirs, claimed in self.taken:
+            if other.name != domain.name and which.same_as(claimed) and not (disk.readonly and theirs.readonly):
+                return f"is also disk {theirs.vdev} of {other.target}, which has it first"
+        return None

@@ -1,0 +1,197 @@
+"""What stands in the way of a start: all that can be known before `xl create`, each as one named reason.
+
+Unknown is a hurdle too: no start follows from a table that could not be had (DESIGN rule 7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xenlocal.model.desired import Backing, Disk, Domain, ImageFile, LogicalVolume
+from xenlocal.model.names import bridge
+from xenlocal.model.observed import (
+    LiveDomain,
+    LiveState,
+    Observed,
+    PathKind,
+    Table,
+    Unavailable,
+    Vbd,
+)
+from xenlocal.model.units import Size
+from xenlocal.planner.draft import Draft
+from xenlocal.planner.holders import Claims, holders, identity, who
+
+SAVE_DIR = "/var/lib/xen/save"
+_OVERHEAD = Size.mib(8)  # what Xen needs beside a domU's memory: page tables, shadow; measured generously
+_OVERHEAD_PER_VCPU = Size.mib(1)
+
+
+@dataclass
+class Budget:
+    """What the starts of one plan have taken: two cannot race for the last gigabyte, nor for one disk."""
+
+    reserve: Size
+    taken: int = 0  # bytes of Xen's free memory
+    claims: Claims = field(default_factory=Claims)
+
+    def take(self, need: Size, free: Size) -> str | None:
+        """Reserve, or say why not."""
+        left = free.bytes - self.reserve.bytes - self.taken
+        if need.bytes > left:
+            return (
+                f"needs {need} of memory with Xen's own share, and {Size(max(left, 0) >> 20 << 20)} are free "
+                f"beside dom0_reserve = {self.reserve}"
+            )
+        self.taken += need.bytes
+        return None
+
+
+def hurdle_to_start(
+    draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget
+) -> str | None:
+    """The first reason not to start, or None. `live`: its present self, which the same plan stops first."""
+    if domain.unsupported:
+        return f"{', '.join(domain.unsupported)}: not yet supported by this version ({domain.source})"
+    _ask_all(draft, domain, observed)
+    domains = observed.domains
+    if isinstance(domains, Unavailable):
+        return "which domUs are running could not be found out"
+    for other in domains.values():
+        if other.name == domain.name and other.uuid != domain.uuid:
+            return (
+                f"another domU of this name is live (domid {other.domid}, UUID {other.uuid}), started by"
+                f" somebody else; shut it down with `xl shutdown {other.domid}`, or write uuid = {other.uuid}"
+                " to make it this one"
+            )
+        if other.uuid == domain.uuid and other.state is LiveState.DYING:
+            return f"its former self (domid {other.domid}) is still dying"
+    if isinstance(observed.monitors, Unavailable):
+        return _unknown(draft, Table.MONITORS)
+    if live is None and domain.name in observed.monitors:
+        return "an xl process is at work on it: its own reboot, or a start begun before xenlocal was restarted"
+    return (
+        _paths(draft, domain, observed)
+        or _disks(draft, domain, live, observed, budget.claims)
+        or _bridges(draft, domain, observed)
+        or _memory(draft, domain, live, observed, budget)
+    )
+
+
+def _ask_all(draft: Draft, domain: Domain, observed: Observed) -> None:
+    """Every table the hurdles need, at once, so that one look answers them all."""
+    draft.table(Table.PATHS, observed.paths)
+    draft.table(Table.HARDWARE, observed.hardware)
+    draft.table(Table.MONITORS, observed.monitors)
+    if domain.disks:
+        draft.table(Table.XENSTORE, observed.xenstore)
+    if domain.nics:
+        draft.table(Table.NETWORK, observed.network)
+
+
+def save_image(name: str) -> str:
+    """Where xendomains keeps the saved state of a domU (/etc/default/xendomains, XENDOMAINS_SAVE)."""
+    return f"{SAVE_DIR}/{name}"
+
+
+def _unknown(draft: Draft, table: Table) -> str:
+    return f"the host's {table} could not be found out"
+
+
+def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
+    paths = draft.table(Table.PATHS, observed.paths)
+    if paths is None:
+        return _unknown(draft, Table.PATHS)
+    if save_image(domain.name) in paths:
+        image = save_image(domain.name)
+        return (
+            f"a saved state of it lies in {image}: starting it from its disks would damage them if that state"
+            f" is ever restored; restore it with `xl restore {image}`, or discard it with `rm {image}`"
+        )
+    for key, path in (("kernel", domain.kernel), ("ramdisk", domain.ramdisk)):
+        if path is not None and path not in paths:
+            return f"{key} {path} does not exist ({domain.source})"
+    return None
+
+
+def _disks(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, claims: Claims) -> str | None:
+    if not domain.disks:
+        return None
+    store = draft.table(Table.XENSTORE, observed.xenstore)
+    if store is None:
+        return _unknown(draft, Table.XENSTORE)
+    for disk in domain.disks:
+        reason = _backing(draft, disk, observed) or _held(domain, disk, live, observed, store.vbds, claims)
+        if reason is not None:
+            return f"disk {disk.vdev}: {disk.backing.target} {reason}"
+    return None
+
+
+def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
+    """Whether the disk's backing is there, or a step of this plan makes it."""
+    backing = disk.backing
+    if draft.steps_of(backing.target):
+        return None
+    if isinstance(backing, LogicalVolume):
+        storage = draft.table(Table.STORAGE, observed.storage)
+        if storage is None:
+            return _unknown(draft, Table.STORAGE)
+        present = storage.volumes.get((backing.vg, backing.lv))
+        if present is None or not present.active:
+            return draft.refusal(backing.target) or ("does not exist" if present is None else "is not active")
+        return None
+    paths = draft.table(Table.PATHS, observed.paths)
+    facts = paths.get(backing.path) if paths is not None else None
+    if facts is None:
+        return draft.refusal(backing.target) or "does not exist yet; waiting for it"
+    wanted = PathKind.FILE if isinstance(backing, ImageFile) else PathKind.BLOCK
+    return None if facts.kind is wanted else f"is not a {'regular file' if wanted is PathKind.FILE else 'block device'}"
+
+
+def _held(
+    domain: Domain,
+    disk: Disk,
+    live: LiveDomain | None,
+    observed: Observed,
+    vbds: tuple[Vbd, ...],
+    claims: Claims,
+) -> str | None:
+    """DESIGN rule 1: no volume is writable in two live domains, dying ones included."""
+    which = identity(disk.backing, observed)
+    others = holders(which, vbds, live.domid if live is not None else None)
+    for vbd in others:
+        if vbd.writable or not disk.readonly:
+            return f"is held by {who(vbd.domid, observed)}"
+    if not any(which.is_of(vbd) for vbd in vbds) and _is_open(disk.backing, observed):
+        return "is open on the dom0 itself, perhaps mounted; `lsblk` tells where"
+    return claims.against(domain, disk, which)
+
+
+def _is_open(backing: Backing, observed: Observed) -> bool:
+    if not isinstance(backing, LogicalVolume) or isinstance(observed.storage, Unavailable):
+        return False
+    present = observed.storage.volumes.get((backing.vg, backing.lv))
+    return present is not None and present.opened
+
+
+def _bridges(draft: Draft, domain: Domain, observed: Observed) -> str | None:
+    for nic in domain.nics:
+        target = bridge(nic.bridge)
+        network = draft.table(Table.NETWORK, observed.network)
+        if network is None:
+            return _unknown(draft, Table.NETWORK)
+        if nic.bridge not in network.links and not draft.steps_of(target):
+            return f"nic {nic.name}: {target} " + (draft.refusal(target) or "does not exist")
+    return None
+
+
+def _memory(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
+    hardware = draft.table(Table.HARDWARE, observed.hardware)
+    if hardware is None:
+        return _unknown(draft, Table.HARDWARE)
+    if hardware.autoballoon:
+        return None  # the dom0 gives way; xl itself says when it cannot
+    need = Size(domain.memory.bytes + _OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * (domain.maxvcpus or domain.vcpus))
+    if live is not None:  # a restart gets back what its present self holds
+        need = Size(max(need.bytes - live.memory.bytes, 0))
+    return budget.take(need, hardware.free)

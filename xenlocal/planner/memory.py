@@ -1,0 +1,219 @@
+"""How the memory changes: pure transitions, one for every thing that can happen to a domU.
+
+`learn` takes what a look at the host shows; the others take what we did and how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from xenlocal.model.desired import Desired, Domain
+from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
+
+CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
+CRASH_CAP = 5  # so many in the window, and the domU stays off
+SHORT_LIFE = 60.0  # seconds: a guest that powers itself off so early counts like one that crashed
+REBOOT_GRACE = 60.0  # seconds a monitor gets to create its domU anew; it sleeps 2 s itself (FACTS)
+LOST_GRACE = 10.0  # seconds before a domU that is gone for no known reason is started again
+FIRST_RETRY = 10.0  # seconds; doubles with each failure in a row
+LAST_RETRY = 300.0
+
+
+def unexplained(memory: Memory, observed: Observed) -> tuple[str, ...]:
+    """UUIDs of domUs that are gone without our doing: their monitor's last words are worth reading."""
+    if isinstance(observed.domains, Unavailable):
+        return ()
+    live = observed.by_uuid()
+    return tuple(
+        uuid
+        for uuid, record in sorted(memory.records.items())
+        if uuid not in live
+        and (
+            record.off in (Off.REBOOTING, Off.LOST)
+            # one we asked to stop as well: it may be rebooting instead
+            or (record.domid is not None and record.off is None)
+        )
+    )
+
+
+def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[str, Off], now: float) -> Memory:
+    """The memory after a look. `words`: for each `unexplained` UUID what its monitor told."""
+    declared = {domain.uuid: domain for domain in desired.domains.values()}
+    records = dict(memory.records)
+    for uuid, domain in declared.items():
+        record = records.get(uuid) or new_record(domain)
+        if record.declared not in ("", domain.state):
+            record = _decided_anew(record)
+        records[uuid] = replace(
+            record,
+            name=domain.name,
+            declared=domain.state,
+            predecessors=domain.predecessors,
+            stop_timeout=domain.stop_timeout.seconds,
+        )
+    for uuid in sorted(records.keys() - declared.keys()):
+        records[uuid] = replace(records[uuid], declared="")
+    if not isinstance(observed.domains, Unavailable):
+        live = observed.by_uuid()
+        for uuid, record in records.items():
+            records[uuid] = _alive(record, live[uuid], now) if uuid in live else _gone(record, words.get(uuid), now)
+    kept = {
+        uuid: record
+        for uuid, record in records.items()
+        if record.declared or record.domid is not None  # nothing is left to say of the others
+    }
+    return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))))
+
+
+def _decided_anew(record: Record) -> Record:
+    """A new decision in the files: what a guest or a word by hand decided before no longer counts."""
+    if record.off is not Off.REBOOTING:
+        record = replace(record, off=None, off_since=None)
+    return replace(record, hand=None, hand_domid=None, crashes=(), retry_at=None, failures=0, failure="")
+
+
+def new_record(domain: Domain) -> Record:
+    return Record(uuid=domain.uuid, name=domain.name)
+
+
+def _alive(record: Record, live: LiveDomain, now: float) -> Record:
+    if record.domid != live.domid and live.state is LiveState.PAUSED:
+        return record  # `xl create` is still building it, and may yet fail: not born
+    if record.domid != live.domid:
+        came_back = record.domid is not None or record.off is Off.REBOOTING  # from its own reboot
+        if record.hand is Hand.RESTART and record.hand_domid != live.domid:
+            record = replace(record, hand=Hand.START, hand_domid=None)
+        elif record.hand in (Hand.STOP, Hand.DESTROY) and not came_back:
+            record = replace(record, hand=Hand.START, hand_domid=None)  # somebody used xl: not fought
+        if not came_back and record.off not in (None, Off.LOST):
+            record = replace(record, running=MappingProxyType({}), staged=None)  # not started by us: unknown
+        record = replace(
+            record,
+            domid=live.domid,
+            born=now,
+            ready=False,
+            gave_up_waiting=False,
+            off=None,
+            off_since=None,
+            stop_asked=None,
+            # a guest's own reboot picks up what `xl config-update` had staged
+            running=record.staged if record.staged is not None else record.running,
+            staged=None,
+        )
+    if live.is_down and record.off is None:
+        if live.state is LiveState.CRASHED:
+            return replace(_counted(record, now), off=Off.CRASH, off_since=now, ready=False)
+        if record.stop_asked is None and record.born is not None and now - record.born < SHORT_LIFE:
+            record = _counted(record, now)
+        cause = Off.STOPPED if record.stop_asked is not None else Off.POWEROFF
+        return replace(record, off=cause, off_since=now, ready=False)
+    return record
+
+
+def _counted(record: Record, now: float) -> Record:
+    """One more end that was not meant to be: what back-off and the cap go by."""
+    recent = tuple(when for when in record.crashes if now - when < CRASH_WINDOW)
+    return replace(record, crashes=(*recent, now))
+
+
+def _gone(record: Record, words: Off | None, now: float) -> Record:
+    if record.domid is None and record.off not in (Off.REBOOTING, Off.LOST):
+        return record
+    off, since = record.off, record.off_since
+    if off is None or off in (Off.REBOOTING, Off.LOST):
+        told = words if words not in (None, Off.LOST) else (off or Off.LOST)  # what was told once holds
+        asked = record.stop_asked is not None and told is not Off.REBOOTING
+        if off is None and told is Off.LOST and not asked:
+            record = _counted(record, now)
+        off, since = Off.STOPPED if asked else told, since if off is not None else now
+    return replace(
+        record,
+        domid=None,
+        born=None,
+        ready=False,
+        gave_up_waiting=False,
+        stop_asked=None,
+        off=off,
+        off_since=since,
+    )
+
+
+def forget(memory: Memory) -> Memory:
+    """Start of a boot goal: what was decided by hand or by a guest before is forgotten."""
+    return replace(
+        memory,
+        records=MappingProxyType(
+            {
+                uuid: replace(
+                    record,
+                    hand=None,
+                    hand_domid=None,
+                    off=None,
+                    off_since=None,
+                    crashes=(),
+                    failures=0,
+                    failure="",
+                    retry_at=None,
+                )
+                for uuid, record in memory.records.items()
+            }
+        ),
+    )
+
+
+def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
+    """An administrator's word. It also ends back-off: they know what they do."""
+    record = memory.records[uuid]
+    if hand is Hand.START and record.domid is not None and record.off is not None:
+        hand = Hand.RESTART  # only the shell of an ended guest is there: reap it, then start
+    return memory.change(
+        uuid,
+        hand=hand,
+        hand_domid=record.domid if hand in (Hand.RESTART, Hand.DESTROY) else None,
+        # its monitor is about to create it anew: a second create would race with it
+        off=None if hand is Hand.START and record.off is not Off.REBOOTING else record.off,
+        crashes=(),
+        failures=0,
+        failure="",
+        retry_at=None,
+    )
+
+
+def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
+    """`xl create` is about to run: what appears under this UUID from now on runs with these settings."""
+    return memory.change(uuid, running=settings, staged=None, off=None, off_since=None)
+
+
+def started(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
+    return starting(memory, uuid, settings).change(uuid, failures=0, failure="", retry_at=None)
+
+
+def start_failed(memory: Memory, uuid: str, why: str, now: float) -> Memory:
+    failures = memory.records[uuid].failures + 1
+    unknown: Mapping[str, str] = MappingProxyType({})  # whatever may be there is not what was to be started
+    return memory.change(uuid, failures=failures, failure=why, retry_at=now + retry_delay(failures), running=unknown)
+
+
+def retry_delay(failures: int) -> float:
+    """Seconds to wait after so many failures in a row."""
+    return float(min(FIRST_RETRY * 2 ** min(failures - 1, 10), LAST_RETRY))
+
+
+def crash_delay(crashes: int) -> float:
+    """Seconds between the latest of so many crashes and the restart: none after the first."""
+    return 0.0 if crashes <= 1 else retry_delay(crashes - 1)
+
+
+def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:
+    """It had to be destroyed: its own time was over."""
+    forced = memory.forced if memory.shutting_down is None else tuple(sorted({*memory.forced, name}))
+    memory = replace(memory, forced=forced)
+    return memory.change(uuid, off=Off.DESTROYED, off_since=now) if uuid in memory.records else memory
+
+
+def changed_live(memory: Memory, uuid: str, key: str, rendered: str) -> Memory:
+    """A setting of the running domU was brought to what is declared."""
+    return memory.change(uuid, running=MappingProxyType({**memory.records[uuid].running, key: rendered}))

@@ -1,0 +1,68 @@
+"""`after` and `needs` as an order: predecessors first at start, last at stop. The configuration has no cycles
+(config checks it); names that no section declares any more are simply not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
+
+
+def start_order(predecessors: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Names so that each comes after its predecessors; among equals by name: same input, same order."""
+    sorter = TopologicalSorter(
+        {name: [other for other in before if other in predecessors] for name, before in predecessors.items()}
+    )
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return tuple(order)
+
+
+def without_circles(predecessors: Mapping[str, Iterable[str]]) -> Mapping[str, tuple[str, ...]]:
+    """The same, without the edges that close a circle. The files have none, but what is remembered of
+    vanished sections may: an order that is none any more must keep nobody from being asked to stop.
+    """
+    kept: dict[str, tuple[str, ...]] = dict.fromkeys(predecessors, ())
+    for name, before in sorted(predecessors.items()):
+        for other in before:
+            if other in kept and not _reaches(kept, other, name):
+                kept[name] += (other,)
+    return kept
+
+
+def _reaches(predecessors: Mapping[str, tuple[str, ...]], start: str, goal: str) -> bool:
+    seen, waiting = set(), [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += predecessors[name]
+    return goal in seen
+
+
+def successors(predecessors: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Who names whom: the domUs that must be gone before one is asked to stop."""
+    result: dict[str, list[str]] = {name: [] for name in predecessors}
+    for name, before in predecessors.items():
+        for other in before:
+            if other in result:
+                result[other].append(name)
+    return {name: tuple(sorted(names)) for name, names in result.items()}
+
+
+def critical_first(
+    order: Iterable[str], predecessors: Mapping[str, Iterable[str]], critical: frozenset[str]
+) -> tuple[str, ...]:
+    """The order with critical domUs and all they stand on in front, both parts in their own order."""
+    names = tuple(order)
+    wanted = set()
+    waiting = [name for name in names if name in critical]
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            waiting += [other for other in predecessors.get(name, ()) if other in predecessors]
+    return tuple(name for name in names if name in wanted) + tuple(name for name in names if name not in wanted)

@@ -1,0 +1,128 @@
+"""The shutdown goal: every guest of the host is asked to stop, ours and foreign, in reverse start order.
+
+A domU is asked as soon as all that stand on it are gone; independent ones at once, so their times overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from xenlocal.model.actions import DestroyDomain, StopDomain
+from xenlocal.model.desired import Desired
+from xenlocal.model.memory import Memory, Off, Record
+from xenlocal.model.names import Kind, Target
+from xenlocal.model.names import domain as domain_target
+from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
+from xenlocal.model.units import Duration
+from xenlocal.planner.draft import Draft
+from xenlocal.planner.order import start_order, successors, without_circles
+
+DEFAULT_STOP = 300.0  # seconds, for a foreign domU
+_REBOOT_WAIT = 20.0  # seconds; its monitor creates it anew after 2 s (FACTS)
+_ENDGAME = 10.0  # seconds of the deadline kept for destroying what hangs
+
+
+def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
+    live = draft.table(Table.DOMAINS, observed.domains)
+    if live is None:
+        return
+    _await_reboots(draft, memory, live, now)
+    records = memory.records
+    going = {_key(each): each for _, each in sorted(live.items()) if each.state is not LiveState.DYING}
+    names = {each.name: key for key, each in going.items() if each.uuid in records}
+    before: Mapping[str, tuple[str, ...]] = {
+        key: tuple(names[name] for name in _predecessors(records.get(each.uuid)) if name in names)
+        for key, each in going.items()
+    }
+    before = without_circles(before)
+    order, followers = start_order(before), successors(before)
+    begun = memory.shutting_down if memory.shutting_down is not None else now
+    left = max(begun + desired.host.shutdown_deadline.seconds - _ENDGAME - now, 1.0)
+    share = _share_of_time(going, records, order, followers, left, now)
+    if share < 1:
+        draft.notice(
+            Target(Kind.HOST, "this"),
+            "the stop timeouts along the longest chain exceed shutdown_deadline ="
+            f" {desired.host.shutdown_deadline}: every guest gets {share:.0%} of its own",
+        )
+    steps: dict[str, str] = {}
+    for key in reversed(order):
+        each = going[key]
+        record = records.get(each.uuid)
+        later = tuple(steps[follower] for follower in followers[key])
+        if each.is_down:
+            if record is None:
+                continue  # foreign and ended: nothing to ask, and not ours to clear away
+            reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap")
+            steps[key] = draft.step(reap, "has ended; only its shell is left")
+            continue
+        timeout = Duration(_timeout(record) * share)
+        asked = record.stop_asked if record is not None else None
+        steps[key] = draft.step(
+            StopDomain(
+                each.name or f"domid-{each.domid}",
+                each.uuid,
+                each.domid,
+                timeout,
+                asked,
+                destroy=record is not None,
+            ),
+            "the host shuts down" + ("" if record is not None else "; not ours, so only asked"),
+            after=tuple(step for step in later if step),
+        )
+
+
+def _key(live: LiveDomain) -> str:
+    return f"{live.name}#{live.domid}"
+
+
+def _predecessors(record: Record | None) -> tuple[str, ...]:
+    return record.predecessors if record is not None else ()
+
+
+def _timeout(record: Record | None) -> float:
+    return record.stop_timeout if record is not None else DEFAULT_STOP
+
+
+def _share_of_time(
+    going: Mapping[str, LiveDomain],
+    records: Mapping[str, Record],
+    order: tuple[str, ...],
+    followers: Mapping[str, tuple[str, ...]],
+    left: float,
+    now: float,
+) -> float:
+    """1, or the part of its stop timeout each guest can be given so that the longest chain ends in `left`.
+
+    Time that a guest already asked has used up counts as its own, so that a plan made again, after a restart
+    of the daemon for instance, gives nobody less than the plan before.
+    """
+
+    def longest(share: float) -> float:
+        ends: dict[str, float] = {}
+        for key in reversed(order):
+            record = records.get(going[key].uuid)
+            begin = max((ends[follower] for follower in followers[key]), default=0.0)
+            time = 0.0 if going[key].is_down else _timeout(record) * share
+            if record is not None and record.stop_asked is not None:
+                time = max(time - (now - record.stop_asked), 0.0)
+            ends[key] = begin + time
+        return max(ends.values(), default=0.0)
+
+    if longest(1.0) <= left:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(40):  # longest() grows with its share: halve the interval until it does not matter
+        middle = (low + high) / 2
+        low, high = (middle, high) if longest(middle) <= left else (low, middle)
+    return low
+
+
+def _await_reboots(draft: Draft, memory: Memory, live: Mapping[int, LiveDomain], now: float) -> None:
+    """A guest that reboots by itself is gone for seconds, and comes back: it must not be left running."""
+    here = {each.uuid for each in live.values()}
+    for uuid, record in sorted(memory.records.items()):
+        back = (record.off_since or 0.0) + _REBOOT_WAIT
+        if record.off is Off.REBOOTING and uuid not in here and now < back:
+            text = f"reboots by itself; waited for up to {_REBOOT_WAIT:.0f} s, so that it can be shut down too"
+            draft.refuse(domain_target(record.name), text, back)

@@ -1,0 +1,112 @@
+"""A domain as xl.cfg. Keys and syntax: xl.cfg(5). Every value is typed and rendered here, none is passed
+through raw: in that language a newline or `;` ends a statement and the last assignment wins (FACTS)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from xenlocal.model.desired import Disk, Domain, Nic
+
+LIVE_KEYS = ("memory", "vcpus", "cpus", "cpu_weight")  # Xen changes these on a running domU
+_UNSAFE = frozenset('"\\\n\r\0')
+_UNSAFE_FIELD = _UNSAFE | frozenset(",= '\t;")
+
+
+def settings(domain: Domain) -> Mapping[str, str]:
+    """Every key of the xl.cfg and its rendered value, in the order of the file."""
+    lines = {
+        "name": _quoted(domain.name),
+        "uuid": _quoted(domain.uuid),
+        "type": _quoted(domain.type),
+        "memory": str(domain.memory.in_mib),
+        "maxmem": str((domain.maxmem or domain.memory).in_mib),
+        "vcpus": str(domain.vcpus),
+        "maxvcpus": str(domain.maxvcpus or domain.vcpus),
+        # preserve, so that one can tell a poweroff from a crash afterwards; xenlocal reaps what is down
+        "on_poweroff": _quoted("preserve"),
+        "on_reboot": _quoted("restart"),
+        "on_crash": _quoted("preserve"),
+        "disk": _list(_disk(disk) for disk in domain.disks),
+        "vif": _list(_vif(nic) for nic in domain.nics),
+    }
+    optional = {
+        "cpus": domain.cpus and _quoted(domain.cpus),
+        "cpu_weight": domain.cpu_weight and str(domain.cpu_weight),
+        "kernel": domain.kernel and _quoted(domain.kernel),
+        "ramdisk": domain.ramdisk and _quoted(domain.ramdisk),
+        "cmdline": domain.cmdline and _quoted(domain.cmdline),
+    }
+    lines.update({key: value for key, value in optional.items() if value})
+    lines.update(dict(domain.extra))
+    return MappingProxyType(lines)
+
+
+def render(domain: Domain) -> str:
+    """The text of the xl.cfg."""
+    head = "# made by xenlocal; edit the file in /etc/xenlocal instead\n"
+    return head + "".join(f"{key} = {value}\n" for key, value in settings(domain).items())
+
+
+def differences(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:
+    """Keys in which a domU that runs with `running` differs from what is declared, sorted.
+
+    A limit that memory or vcpus merely follow is not a difference of its own while it is wide enough.
+    """
+    wanted = settings(domain)
+    keys = {key for key in {*wanted, *running} if wanted.get(key) != running.get(key)}
+    for key, limit, declared in (
+        ("memory", "maxmem", domain.maxmem),
+        ("vcpus", "maxvcpus", domain.maxvcpus),
+    ):
+        if declared is None and limit in keys and int(wanted[key]) <= int(running.get(limit, "0")):
+            keys.discard(limit)
+    return tuple(sorted(keys))
+
+
+def fits_live(key: str, wanted: Mapping[str, str], running: Mapping[str, str]) -> bool:
+    """Whether Xen can bring a running domU to `wanted[key]`: within maxmem and maxvcpus as it was started."""
+    if key not in LIVE_KEYS or key not in wanted:
+        return False
+    limit = {"memory": "maxmem", "vcpus": "maxvcpus"}.get(key)
+    return limit is None or int(wanted[key]) <= int(running.get(limit, "0"))
+
+
+def pending(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:
+    """Keys that differ and cannot be changed while the domU runs."""
+    wanted = settings(domain)
+    return tuple(key for key in differences(domain, running) if not fits_live(key, wanted, running))
+
+
+def _disk(disk: Disk) -> str:
+    access = "ro" if disk.readonly else "rw"
+    path = disk.backing.path
+    # target= must come last: the rest of the string is the path (xl-disk-configuration(5))
+    return f"format=raw, vdev={_field(disk.vdev)}, access={access}, target={_path(path)}"
+
+
+def _vif(nic: Nic) -> str:
+    # always both: libxl draws a random MAC without mac=, and takes xenbr0 without bridge= (FACTS)
+    return f"mac={_field(nic.mac)}, bridge={_field(nic.bridge)}"
+
+
+def _list(items: Iterable[str]) -> str:
+    return "[ " + ", ".join(_quoted(item) for item in items) + " ]"
+
+
+def _quoted(text: str) -> str:
+    if _UNSAFE & set(text):
+        raise ValueError(f"cannot write {text!r} into an xl.cfg")
+    return f'"{text}"'
+
+
+def _field(text: str) -> str:
+    if _UNSAFE_FIELD & set(text):
+        raise ValueError(f"cannot write {text!r} into an xl.cfg disk or vif")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or (_UNSAFE_FIELD - {"="}) & set(text):
+        raise ValueError(f"cannot write the path {text!r} into an xl.cfg disk")
+    return text

@@ -1,0 +1,87 @@
+"""argv -> the tool that answers it, and how long it takes. Nothing else knows which tools there are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from xenlocal.simulator import guests, iproute, lvm, system, xenstore, xl
+from xenlocal.simulator.answer import Answer, Refused, UnknownCommand
+
+if TYPE_CHECKING:
+    from xenlocal.simulator.host import SimulatedDom0
+
+_LVM_READS = ("lvs", "vgs", "fullreport")
+_LVM_WRITES = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove")
+_SMALL = {"truncate": system.truncate, "tail": system.tail, "ping": system.ping, "systemctl": system.systemctl}
+_SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read, "sh": system.shell}
+
+
+def _plain(argv: Sequence[str]) -> list[str]:
+    """The tool by its bare name; `lvm lvs` is `lvs`; what only wraps another command is taken off."""
+    words = list(argv)
+    if not words:
+        raise UnknownCommand(argv)
+    words[0] = words[0].rsplit("/", 1)[-1]
+    if words[0] in ("lvm", "setsid", "nohup") and len(words) > 1:
+        options = 1
+        while words[0] == "setsid" and words[options].startswith("-"):
+            options += 1
+        return _plain(words[options:])
+    return words
+
+
+def execute(dom0: SimulatedDom0, argv: list[str], stdin: str | None = None, scope: str = "") -> Answer:
+    """Do it now. A tool's own error is an Answer with its exit status; UnknownCommand is the caller's mistake."""
+    words = _plain(argv)
+    try:
+        if words[0] == "systemd-run":
+            return system.systemd_run(dom0, words, stdin)
+        if words[0] == "xl":
+            return xl.run(dom0, words, scope)
+        if words[0] in _LVM_READS + _LVM_WRITES:
+            return lvm.run(dom0, words)
+        if words[0] in _SMALL:
+            return _SMALL[words[0]](dom0, words)
+    except Refused as refusal:
+        return Answer("", refusal.stderr, refusal.status)
+    except (IndexError, ValueError) as error:
+        raise UnknownCommand(argv, str(error)) from error
+    raise UnknownCommand(argv)
+
+
+def begin(dom0: SimulatedDom0, argv: Sequence[str]) -> None:
+    """What a command does already at its start."""
+    words = _plain(argv)
+    if words[:2] == ["xl", "destroy"]:
+        domain = dom0.state.domain(words[-1])
+        if domain:
+            guests.begin_destroy(dom0, domain)
+
+
+def creates(argv: Sequence[str]) -> bool:
+    """Whether it runs `xl create`."""
+    return any(words == ("xl", "create") for words in itertools.pairwise(argv))
+
+
+def duration(dom0: SimulatedDom0, argv: Sequence[str]) -> float:
+    """Seconds that a command takes, mostly as if it succeeded: what fails, fails at its end."""
+    words, durations = _plain(argv), dom0.state.durations
+    tool = words[0]
+    if tool == "ping" and "-w" in words and dom0.state.routes and not iproute.reachable(dom0, words[-1]):
+        return float(words[words.index("-w") + 1])
+    if tool == "systemd-run":
+        inner = words.index("xl") if "xl" in words else 0
+        return durations.other + (duration(dom0, words[inner:]) if inner else 0.0)
+    if tool == "xl":
+        verb = ([*words, ""])[1]
+        by_verb = {"list": durations.xl_list, "info": durations.xl_list, "create": durations.xl_create}
+        return by_verb.get(verb, durations.xl_destroy if verb == "destroy" else durations.xl_change)
+    if tool in _LVM_READS:
+        return durations.lvm_list
+    if tool in _LVM_WRITES:
+        return durations.lvm_change
+    return {"ip": durations.ip, "xenstore-ls": durations.xenstore, "xenstore-read": durations.xenstore}.get(
+        tool, durations.other
+    )

@@ -1,0 +1,82 @@
+"""Paths, readable files and TCP ports of the simulated host, for the ports that are no commands."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Iterable, Mapping
+
+from xenlocal.model.observed import PathFacts
+from xenlocal.simulator import guests, paths
+from xenlocal.simulator.host import SimulatedDom0
+from xenlocal.simulator.runner import Alone, Sleeper
+
+
+class SimFiles:
+    """stat() and small text files. Takes no time."""
+
+    def __init__(self, dom0: SimulatedDom0) -> None:
+        self._dom0 = dom0
+
+    def paths(self, wanted: Iterable[str]) -> Mapping[str, PathFacts]:
+        """Facts of those that exist."""
+        with self._dom0.hold():
+            found = {path: paths.facts(self._dom0, path) for path in sorted(set(wanted))}
+        return {path: facts for path, facts in found.items() if facts is not None}
+
+    def command_lines(self) -> tuple[tuple[str, ...], ...]:
+        """The `xl create` of each domU: while its monitor is alive, and while that is about to create it anew."""
+        with self._dom0.hold() as state:
+            names = {domain.name for domain in state.domains if domain.monitor}
+            names |= {event.detail for event in state.agenda if event.what == "reborn"}
+        return tuple(("xl", "create", "-q", f"/run/xenlocal/domains/{name}.cfg") for name in sorted(names))
+
+    def read_text(self, path: str) -> str | None:
+        """A file of /proc, /etc/xen/xl.conf, or of the host's `texts`; None where there is none."""
+        with self._dom0.hold() as state:
+            own = {"/proc/net/route": self._route, "/proc/net/ipv6_route": self._route6}
+            if path in own:
+                return own[path]()
+            if path == "/etc/xen/xl.conf":
+                return state.xl_conf
+            if path == "/proc/xen/capabilities":
+                return "control_d\n"
+            return state.texts.get(path)
+
+    def _route(self) -> str:
+        head = ("Iface", "Destination", "Gateway ", "Flags", "RefCnt", "Use", "Metric", "Mask", "MTU", "Window", "IRTT")
+        lines = ["\t".join(head)]
+        for route in self._dom0.state.routes:
+            if ":" not in route.gateway:
+                packed = ipaddress.IPv4Address(route.gateway or "0.0.0.0").packed
+                gateway = f"{struct.unpack('<I', packed)[0]:08X}"
+                flags = "0003" if route.gateway else "0001"
+                lines.append(
+                    "\t".join((route.link, "00000000", gateway, flags, "0", "0", "0", "00000000", "0", "0", "0"))
+                )
+        return "".join(f"{line:<127}\n" for line in lines)
+
+    def _route6(self) -> str:
+        lines = []
+        zero = "0" * 32
+        for route in self._dom0.state.routes:
+            if ":" in route.gateway:
+                gateway = ipaddress.IPv6Address(route.gateway).packed.hex()
+                lines.append(f"{zero} 00 {zero} 00 {gateway} 00000400 00000001 00000000 00000003 {route.link:>8}\n")
+        return "".join(lines)
+
+
+class SimProber:
+    """engine.ports.Prober: guests listen as their behaviour says. A refused connection is known at once."""
+
+    def __init__(self, dom0: SimulatedDom0, sleeper: Sleeper | None = None) -> None:
+        self._dom0 = dom0
+        self._sleeper: Sleeper = sleeper or Alone(dom0)
+
+    def accepts(self, host: str, port: int, timeout: float) -> bool:
+        with self._dom0.hold() as state:
+            self._dom0.note("probe", f"{host}:{port}")
+            seconds = min(timeout, state.durations.probe)
+        self._sleeper.sleep(seconds)
+        with self._dom0.hold():
+            return guests.accepts(self._dom0, host, port)

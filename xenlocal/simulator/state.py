@@ -1,0 +1,299 @@
+"""Plain data of the simulated host, to and from JSON. No behaviour: see `host`, `guests` and the tools.
+
+Times are seconds of the host's own clock, `Host.now`, which starts at 0 and never goes back. The JSON is the
+dataclasses key by key; a key left out has its default, so a host can be written by hand in a few lines.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+GIB = 1 << 30
+
+
+@dataclass
+class Later:
+    """Something the guest does by itself, `after` seconds from its birth, in its first `times` lives."""
+
+    after: float
+    what: str  # poweroff | crash | reboot
+    times: int = 1
+
+
+@dataclass
+class Behaviour:
+    """How a guest behaves. Kept by domain name, so it holds for every birth under that name."""
+
+    boot_seconds: float = 3.0  # from birth until it can be asked to stop (control/feature-poweroff = "1")
+    stop_seconds: float | None = 1.0  # from hearing the request until it is off; None: it never stops
+    deaf: bool = False  # never even acknowledges a request
+    no_pv: bool = False  # a guest without PV drivers: no feature; `xl shutdown` needs -F, ACPI is obeyed
+    listen: dict[str, float] = field(default_factory=dict)  # "host:port" -> seconds after birth
+    later: list[Later] = field(default_factory=list)
+
+
+@dataclass
+class Disk:
+    vdev: str
+    path: str
+    writable: bool = True
+    devid: int = 51712
+    device: str = ""  # "major:minor" in decimal
+
+
+@dataclass
+class Nic:
+    devid: int
+    mac: str
+    bridge: str
+
+
+@dataclass
+class Domain:
+    """A domU that `xl list` shows."""
+
+    domid: int
+    name: str
+    uuid: str
+    type: str = "pv"
+    state: str = "running"  # running | paused | shutdown | crashed | dying
+    memory_kib: int = 0
+    maxmem_kib: int = 0
+    vcpus: int = 1
+    maxvcpus: int = 1
+    weight: int = 256
+    pinned: str = "all"
+    config: dict[str, Any] = field(default_factory=dict)  # as read from its xl.cfg
+    staged: dict[str, Any] | None = None  # by `xl config-update`
+    disks: list[Disk] = field(default_factory=list)
+    nics: list[Nic] = field(default_factory=list)
+    born: float = 0.0
+    ended: float | None = None
+    reason: str = ""  # poweroff | reboot | crash, once it has ended
+    released: bool = True  # False while `xl create` still makes its devices
+    torn: bool = False  # its devices are being taken away
+    boot_seconds: float = 3.0  # its behaviour's at birth
+    requested: str = ""  # control/shutdown
+    monitor: bool = True  # its xl monitor is alive
+    scope: str = ""  # the systemd scope of the monitor
+    extra: dict[str, str] = field(default_factory=dict)  # further xenstore keys it wrote, such as data/x
+
+
+@dataclass
+class Volume:
+    vg: str
+    lv: str
+    size: int
+    minor: int
+    active: bool = True
+    tags: list[str] = field(default_factory=list)
+    uuid: str = ""
+
+
+@dataclass
+class Group:
+    name: str
+    size: int
+    extent: int = 4 << 20
+
+
+@dataclass
+class Link:
+    name: str
+    index: int
+    kind: str = ""  # bridge | vif | dummy | ...; "" for hardware
+    mtu: int = 1500
+    up: bool = False
+    master: str | None = None
+    alias: str = ""
+    mac: str = "52:54:00:00:00:01"
+    addresses: list[str] = field(default_factory=list)
+    stp: bool = False
+    vlan_filtering: bool = False
+
+
+@dataclass
+class Route:
+    """A default route. `gateway` may be IPv6; empty: on the link itself."""
+
+    link: str
+    gateway: str = ""
+
+
+@dataclass
+class Path:
+    """A file or device that is not an LV."""
+
+    kind: str = "file"  # file | block | other
+    size: int = 0
+    real: str = ""  # with symlinks resolved; "" = the path itself
+    device: str = ""  # "major:minor" of a block device
+
+
+@dataclass
+class Timer:
+    """A transient unit of `systemd-run --on-active=`: `command` runs when it is due."""
+
+    unit: str
+    due: float
+    command: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Happening:
+    """Something that will happen by itself. `domid` -1: not bound to the life of one domain."""
+
+    at: float
+    seq: int
+    what: str  # release | heard | end | torn | gone | reborn
+    domid: int = -1
+    detail: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    scope: str = ""
+
+
+@dataclass
+class Durations:
+    """Seconds that each command takes."""
+
+    xl_list: float = 0.05
+    xl_create: float = 2.0
+    xl_create_paused: float = 1.5  # ... at its end, in which the domU exists, paused
+    xl_change: float = 0.05  # shutdown, mem-set, vcpu-set, config-update, ...
+    xl_destroy: float = 0.3
+    xenstore: float = 0.02
+    lvm_list: float = 0.1
+    lvm_change: float = 0.3
+    ip: float = 0.01
+    other: float = 0.01
+    probe: float = 0.0  # a TCP connection accepted or refused
+    teardown: float = 0.3  # how long a monitor takes to destroy a domU that has ended
+    reboot_pause: float = 2.0  # the monitor's sleep between destroying and creating anew
+    dying: float = 0.0  # how long a destroyed domain lingers as dying, its disks held
+    acknowledge: float = 0.1  # from a request until the guest heard it
+
+
+@dataclass
+class Host:
+    """The whole simulated dom0."""
+
+    now: float = 0.0
+    epoch: float = 1_700_000_000.0  # Unix time at now = 0
+    time_scale: float = 1.0  # live only: real seconds for one simulated second
+    live_since: list[float] | None = None  # live only: [monotonic seconds, now] when the present run began
+    seq: int = 0  # of happenings
+    lifecycle: int = 0  # grows by one with every birth, shutdown and death: what xenstore would announce
+    memory_mib: int = 16384
+    dom0_memory_mib: int = 2048
+    xen_overhead_mib: int = 128
+    domain_overhead_mib: int = 1
+    dom0_vcpus: int = 4
+    cpus: int = 4
+    scheduler: str = "credit2"
+    xen_commandline: str = "placeholder dom0_mem=2048M,max:2048M"
+    xl_conf: str = ""
+    xen_major: int = 4
+    xen_minor: int = 17
+    next_domid: int = 1
+    next_minor: int = 0
+    next_link: int = 1
+    domains: list[Domain] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    volumes: list[Volume] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    unreachable: list[str] = field(default_factory=list)  # addresses that do not answer a ping
+    paths: dict[str, Path] = field(default_factory=dict)
+    patterns: list[str] = field(default_factory=lambda: ["/boot/vmlinu[xz]*", "/boot/initrd*"])  # regular files
+    texts: dict[str, str] = field(default_factory=dict)  # readable files: xl's logs, configs of tests
+    timers: list[Timer] = field(default_factory=list)
+    agenda: list[Happening] = field(default_factory=list)
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    durations: Durations = field(default_factory=Durations)
+
+    def domain(self, name_or_id: str) -> Domain | None:
+        """The domain that xl would take `name_or_id` for: digits are a domid."""
+        if name_or_id.isdigit():
+            return next((dom for dom in self.domains if dom.domid == int(name_or_id)), None)
+        return next((dom for dom in self.domains if dom.name == name_or_id and dom.state != "dying"), None)
+
+    def volume(self, vg: str, lv: str) -> Volume | None:
+        return next((vol for vol in self.volumes if (vol.vg, vol.lv) == (vg, lv)), None)
+
+    def group(self, name: str) -> Group | None:
+        return next((group for group in self.groups if group.name == name), None)
+
+    def link(self, name: str) -> Link | None:
+        return next((link for link in self.links if link.name == name), None)
+
+    def behaviour(self, name: str) -> Behaviour:
+        """The behaviour of a name, made on first use."""
+        return self.behaviours.setdefault(name, Behaviour())
+
+    def free_mib(self) -> int:
+        """Memory that Xen could give to a new domain."""
+        used = sum(-(-dom.memory_kib // 1024) + self.domain_overhead_mib for dom in self.domains)
+        return self.memory_mib - self.dom0_memory_mib - self.xen_overhead_mib - used
+
+
+def small_host() -> Host:
+    """16 GB, one VG of 500 GB, one NIC with the default route, no domU, no bridge."""
+    host = Host(groups=[Group("vg0", 500 * GIB)])
+    host.links.append(
+        Link("lo", 1, kind="loopback", mtu=65536, up=True, mac="00:00:00:00:00:00", addresses=["127.0.0.1/8"])
+    )
+    host.links.append(Link("eno1", 2, up=True, mac="52:54:00:12:34:56", addresses=["192.0.2.10/24"]))
+    host.next_link, host.routes = 3, [Route("eno1", "192.0.2.1")]
+    return host
+
+
+def to_json(host: Host) -> str:
+    """Sorted keys, so that the same state is the same text."""
+    return json.dumps(asdict(host), indent=1, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> Host:
+    """Raises ValueError that names the key where a value is not of its type, or the key is unknown."""
+    return decode(Host, json.loads(text), "host")
+
+
+T = TypeVar("T")
+
+
+def decode(cls: type[T], value: Any, where: str) -> T:
+    """A dataclass from its `asdict` form, checked."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected an object")
+    hints = get_type_hints(cls)
+    unknown = sorted(set(value) - set(hints))
+    if unknown:
+        raise ValueError(f"{where}: unknown key '{unknown[0]}'")
+    known = [name for name in hints if name in value]
+    try:
+        return cls(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in known})
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _decode(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if isinstance(hint, type) and is_dataclass(hint):
+        return decode(hint, value, where)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is list and isinstance(value, list):
+        return [_decode(arguments[0], one, f"{where}[{number}]") for number, one in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        return {key: _decode(arguments[1], one, f"{where}.{key}") for key, one in value.items()}
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        return _decode(next(one for one in arguments if one is not type(None)), value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if origin is None and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise ValueError(f"{where}: {value!r} is not {getattr(hint, '__name__', hint)}")

@@ -1,0 +1,150 @@
+"""The small tools on the simulated host: truncate, tail, ping, systemd-run, setsid, systemctl."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from xenlocal.simulator import commands, iproute
+from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
+from xenlocal.simulator.state import Domain, Path, Timer
+
+if TYPE_CHECKING:
+    from xenlocal.simulator.host import SimulatedDom0
+
+_RUN_FLAGS = ("--scope", "--collect", "-G", "--quiet", "-q", "--no-block")
+_RUN_VALUED = ("--slice", "--unit", "-u", "--property", "-p", "--description", "--on-active", "--timer-property")
+
+
+def truncate(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`truncate --size=>N PATH`: creates a sparse file or grows it, never shrinks."""
+    options, rest = split_options(argv, ("--no-create", "-c"), ("--size", "-s"))
+    match = re.fullmatch(r">(\d+)", (options.get("--size") or options.get("-s") or [""])[0])
+    if len(rest) != 1 or not match:
+        raise UnknownCommand(argv, "only --size=>BYTES of one file")
+    path, size = rest[0], int(match[1])
+    if options.keys() & {"--no-create", "-c"} and path not in dom0.state.paths:
+        return Answer()
+    known = dom0.state.paths.setdefault(path, Path("file", 0))
+    if known.kind != "file":
+        raise Refused(f"truncate: cannot open '{path}' for writing: Is a directory\n")
+    known.size = max(known.size, size)
+    return Answer()
+
+
+def tail(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`tail -n N FILE`."""
+    options, rest = split_options(argv, ("-q",), ("-n", "-c"))
+    if len(rest) != 1:
+        raise UnknownCommand(argv)
+    text = dom0.state.texts.get(rest[0])
+    if text is None:
+        raise Refused(f"tail: cannot open '{rest[0]}' for reading: No such file or directory\n")
+    if "-c" in options:
+        return Answer(text[-int(options["-c"][0]) :])
+    return Answer("".join(text.splitlines(keepends=True)[-int(options["-n"][0]) :]))
+
+
+def ping(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    _, rest = split_options(argv, ("-q", "-n", "-4", "-6"), ("-c", "-W", "-w", "-i", "-I"))
+    if len(rest) != 1:
+        raise UnknownCommand(argv)
+    answered = iproute.reachable(dom0, rest[0])
+    text = f"1 packets transmitted, {int(answered)} received, {0 if answered else 100}% packet loss, time 0ms\n"
+    return Answer(f"PING {rest[0]}\n\n--- {rest[0]} ping statistics ---\n{text}", "", 0 if answered else 1)
+
+
+def systemd_run(dom0: SimulatedDom0, argv: list[str], stdin: str | None) -> Answer:
+    """A scope around a command, or a transient timer."""
+    split = next((at for at, word in enumerate(argv) if at and _starts_command(argv, at)), len(argv))
+    options, rest = split_options(argv[:split], _RUN_FLAGS, _RUN_VALUED)
+    command = argv[split + 1 :] if argv[split : split + 1] == ["--"] else argv[split:]
+    if rest or not command:
+        raise UnknownCommand(argv)
+    unit = (options.get("--unit") or options.get("-u") or [""])[0]
+    if "--on-active" in options:
+        answer = _timer(dom0, argv, unit or f"run-{dom0.state.seq}", options["--on-active"][0], command)
+        return Answer() if options.keys() & {"--quiet", "-q"} else answer
+    if "--scope" not in options:
+        raise UnknownCommand(argv, "neither --scope nor --on-active")
+    scope = unit if unit.endswith(".scope") or not unit else f"{unit}.scope"
+    if scope and _scope_taken(dom0, scope):
+        text = f"Failed to start transient scope unit: Unit {scope} was already loaded or has a fragment file.\n"
+        raise Refused(text)
+    return commands.execute(dom0, command, stdin, scope)
+
+
+def _starts_command(argv: list[str], at: int) -> bool:
+    word = argv[at]
+    return word == "--" or (not word.startswith("-") and argv[at - 1] not in _RUN_VALUED)
+
+
+def _scope_taken(dom0: SimulatedDom0, scope: str) -> bool:
+    held: list[Domain] = [one for one in dom0.state.domains if one.monitor and one.scope == scope]
+    return bool(held) or any(event.scope == scope for event in dom0.state.agenda)
+
+
+def _seconds(text: str, argv: list[str]) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|sec|min|m|ms)?", text)
+    if not match:
+        raise UnknownCommand(argv, f"time span {text}")
+    return float(match[1]) * {"m": 60, "min": 60, "ms": 0.001}.get(match[2], 1)
+
+
+def _timer(dom0: SimulatedDom0, argv: list[str], unit: str, delay: str, command: list[str]) -> Answer:
+    unit = unit.removesuffix(".timer").removesuffix(".service")
+    if any(timer.unit == unit for timer in dom0.state.timers):
+        text = f"Failed to start transient timer unit: Unit {unit}.timer was already loaded or has a fragment file.\n"
+        raise Refused(text)
+    due = dom0.now + _seconds(delay, argv)
+    dom0.state.timers.append(Timer(unit, due, command))
+    return Answer("", f"Running timer as unit: {unit}.timer\nWill run service as unit: {unit}.service\n")
+
+
+def shell(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`sh -c 'A; B'`, with -e up to the first that fails. Of the shell's language nothing but `;` is modelled."""
+    if len(argv) != 3 or argv[1] not in ("-c", "-ec", "-ce"):
+        raise UnknownCommand(argv)
+    lexer = shlex.shlex(argv[2], posix=True, punctuation_chars=";&|<>()`$")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    lines: list[list[str]] = [[]]
+    for word in lexer:
+        if word == ";":
+            lines.append([])
+        elif word and set(word) <= set(";&|<>()`$"):
+            raise UnknownCommand(argv, f"shell syntax {word}")
+        else:
+            lines[-1].append(word)
+    answer = Answer()
+    stdout = stderr = ""
+    for line in lines:
+        if line:
+            answer = dom0.execute(line)
+            stdout, stderr = stdout + answer.stdout, stderr + answer.stderr
+            if answer.status and "e" in argv[1]:
+                break
+    return Answer(stdout, stderr, answer.status)
+
+
+def systemctl(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`systemctl stop|is-active|reset-failed UNIT...`."""
+    _, rest = split_options(argv, ("-q", "--quiet", "--no-block"), ())
+    verb, units = ([*rest, ""])[0], rest[1:]
+    if verb not in ("stop", "is-active", "reset-failed") or not units:
+        raise UnknownCommand(argv)
+    status, said, errors = 0, [], []
+    for unit in units:
+        active = any(f"{timer.unit}.timer" == unit for timer in dom0.state.timers) or _scope_taken(dom0, unit)
+        if verb == "is-active":
+            said.append("active" if active else "inactive")
+            status = status if active else 3
+        elif verb == "stop" and not active:
+            errors.append(f"Failed to stop {unit}: Unit {unit} not loaded.")
+            status = 5
+        elif verb == "stop" and unit.endswith(".timer"):
+            dom0.state.timers = [timer for timer in dom0.state.timers if f"{timer.unit}.timer" != unit]
+        elif verb == "stop":
+            for domain in dom0.state.domains:  # the monitor dies, the domU lives on without one
+                domain.monitor = domain.monitor and domain.scope != unit
+    return Answer("".join(f"{line}\n" for line in said), "".join(f"{line}\n" for line in errors), status)

@@ -1,0 +1,126 @@
+"""How things look on a terminal, and the JSON shapes of `check` and `plan`. Pure: data in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xenlocal.model.desired import Problem
+from xenlocal.model.plan import Plan
+
+
+def problem(data: Mapping[str, Any]) -> str:
+    """`web.conf:7: domain web: unknown key ...`"""
+    return str(Problem(data["file"], data["line"], data["section"], data["key"], data["message"]))
+
+
+def check(data: Mapping[str, Any]) -> str:
+    problems = data["problems"]
+    if not problems:
+        return "the configuration is valid"
+    lines = [problem(each) for each in problems]
+    return "\n".join(
+        [*lines, f"{len(lines)} problem{'s' if len(lines) > 1 else ''}; nothing of these files is applied"]
+    )
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "goal": str(plan.goal),
+        "steps": [
+            {
+                "id": step.id,
+                "verb": step.action.verb,
+                "target": str(step.action.target),
+                "reason": step.reason,
+                "needs": sorted({*step.needs, *step.after}),
+            }
+            for step in plan.steps
+        ],
+        "refusals": [{"target": str(refusal.target), "reason": refusal.reason} for refusal in plan.refusals],
+        "unavailable": [{"table": table, "why": why} for table, why in plan.unavailable],
+    }
+
+
+def plan(data: Mapping[str, Any]) -> str:
+    lines = []
+    for number, step in enumerate(data["steps"], 1):
+        lines.append(f"{number:3}. {step['verb']} {step['target']}: {step['reason']}")
+        if step["needs"]:
+            lines.append(f"     once done: {', '.join(step['needs'])}")
+    lines += [f"refused: {refusal['target']}: {refusal['reason']}" for refusal in data["refusals"]]
+    lines += [f"unknown: {table['table']}: {table['why']}" for table in data["unavailable"]]
+    return "\n".join(lines) or "the host is as the files say; nothing to do"
+
+
+def plan_sh(plan: Plan, scripts: Mapping[str, Sequence[str]]) -> str:
+    """A shell script that does by hand what `apply` would do, step by step."""
+    parts = ["#!/bin/sh\nset -e\n"]
+    for step in plan.steps:
+        parts.append(f"\n# {step.id}: {step.reason}\n".replace("\r", " "))
+        parts.append("".join(line + "\n" for line in scripts[step.id]))
+    for table, why in plan.unavailable:
+        parts.append("\n# unknown: " + " ".join(f"{table}: {why}".split()) + "\n")
+    for refusal in plan.refusals:
+        parts.append("\n# refused: " + " ".join(f"{refusal.target}: {refusal.reason}".split()) + "\n")
+    return "".join(parts)
+
+
+def status(data: Mapping[str, Any]) -> str:
+    lines = [f"host: {data['host']['state']}; {data['host']['summary']}"]
+    lines += [problem(each) for each in data["problems"]]
+    rows = [
+        [
+            row["name"],
+            row["desired"],
+            row["observed"],
+            "-" if row["domid"] is None else str(row["domid"]),
+            "yes" if row["ready"] else "-",
+            row["since"] or "-",
+        ]
+        for row in data["domains"]
+    ]
+    if rows:
+        lines += ["", *table(["DOMAIN", "DESIRED", "OBSERVED", "DOMID", "READY", "SINCE"], rows)]
+    notes = [
+        f"{kind}{row['name']}: {note}"
+        for kind, part in (("domain/", "domains"), ("", "volumes"), ("bridge/", "bridges"))
+        for row in data[part]
+        for note in row["notices"]
+    ]
+    if notes:
+        lines += ["", *dict.fromkeys(notes)]
+    return "\n".join(lines)
+
+
+def one_domain(data: Mapping[str, Any]) -> str:
+    lines = []
+    for row in data["domains"]:
+        lines.append(f"domain/{row['name']}")
+        for key in ("desired", "observed", "domid", "ready", "since"):
+            value = row[key]
+            shown = "-" if value is None else ("yes" if value else "no") if isinstance(value, bool) else value
+            lines.append(f"  {key:9} {shown}")
+        lines += [f"  pending   {', '.join(row['pending'])} (until its next reboot)"] if row["pending"] else []
+        lines += [f"  {note}" for note in row["notices"]]
+        for volume in data["volumes"]:
+            if row["name"] in volume["domains"]:
+                notes = "".join(f"; {note}" for note in volume["notices"])
+                lines.append(f"  {volume['name']} {volume['observed'] or 'missing'}{notes}")
+    return "\n".join(lines)
+
+
+def trash(data: Mapping[str, Any]) -> str:
+    rows = [[row["name"], row["was"], row["size"], row["since"], row["keep_until"]] for row in data["trash"]]
+    if not rows:
+        return "the trash is empty"
+    return "\n".join(table(["VOLUME", "WAS", "SIZE", "SINCE", "KEPT UNTIL"], rows))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *rows)
+    ]
