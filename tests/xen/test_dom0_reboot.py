@@ -72,7 +72,8 @@ def test_reboot_in_order_and_back(fresh_dom0: Machine, deb: Path, figures: dict[
     assert first["left"]["stopped"] - first["left"]["asked"] >= SLOW_TIME
     said = m.out("journalctl -b -1 -u 'xenlocal*' -o short-unix --no-pager")
     destroyed = next(float(line.split()[0]) for line in said.splitlines() if "hung" in line and "destroyed" in line)
-    assert HUNG_TIME <= destroyed - first["hung"]["asked"] < HUNG_TIME + 30
+    # our clock starts when `xl shutdown` has returned, the guest's with its own look at xenstore, up to a second later
+    assert HUNG_TIME - 1 <= destroyed - first["hung"]["asked"] < HUNG_TIME + 30
     assert re.search(r"had to be destroyed: hung", said), "whoever had to be destroyed is named"
     ended = max([each["stopped"] for each in first.values() if "stopped" in each] + [destroyed])
     total = ended - begun

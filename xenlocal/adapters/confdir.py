@@ -56,6 +56,8 @@ class ConfigWatch:
         self._stopped.set()
         os.eventfd_write(self._wake, 1)
         self._thread.join(timeout=10)
+        if not self._thread.is_alive():
+            os.close(self._wake)
 
     def _run(self) -> None:
         first, seen = True, ""
@@ -73,7 +75,6 @@ class ConfigWatch:
                 seen = now
                 self._on_change()
             self._stopped.wait(self._poll_seconds)
-        os.close(self._wake)
 
     def _watch(self, look: bool) -> bool:
         """Until the watch is lost (True) or `stop`. `look`: there was a time without a watch, so look once."""
