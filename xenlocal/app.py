@@ -24,6 +24,7 @@ from xenlocal.adapters.records import FileRecords
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
+from xenlocal.engine.jobs import goal_of
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.loop import Loop
@@ -87,20 +88,31 @@ class App:
         self._records = FileRecords(places.run_dir, places.state_dir)
 
     def check(self, files: Sequence[str]) -> tuple[Problem, ...]:
-        """Every problem of these files, or of the configuration directory. Needs no host."""
+        """Every problem of these files, or of the configuration directory. Needs no host.
+
+        A file of that directory is read together with its others, since it may name what they declare.
+        """
+        directory = ConfigDir(self._places.config_dir)
+        outside = [path for path in files if not directory.holds(os.path.abspath(path))]
         try:
-            texts = read_files(files) if files else ConfigDir(self._places.config_dir).read()
-            config.read(texts, self._records.host_id())
+            texts = directory.read() if len(outside) < len(files) or not files else ()
+            config.read((*texts, *(read_files(outside) if outside else ())), self._records.host_id())
         except ConfigError as error:
             return error.problems
         return ()
+
+    def declared(self) -> frozenset[str]:
+        """Names of the domUs of the configuration in force."""
+        configuration = self._configuration()
+        configuration.load(keep=False)
+        return frozenset(configuration.in_force.domains)
 
     def plan(self) -> tuple[Plan, dict[str, Sequence[str]]]:
         """What `apply` would do now, and each step as shell lines. Raises ConfigError when the files are not valid."""
         desired = config.read(ConfigDir(self._places.config_dir).read(), self._records.host_id())
         host = self._host(live=False)
         tools = _tools(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
-        _, plan = survey(desired, Goal.CONVERGE, tools)
+        _, plan = survey(desired, goal_of(tools.keeper.memory, []), tools)
         return plan, {step.id: host.actuator.script(step.action) for step in plan.steps}
 
     def status(self) -> dict[str, Any]:
@@ -114,12 +126,12 @@ class App:
             if code != 0:
                 raise XenlocalError(str(data["message"]))
             return data
-        configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
+        configuration = self._configuration()
         configuration.load(keep=False)
         keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._host(live=False)
         observed, plan = survey(configuration.in_force, Goal.CONVERGE, _tools(host, keeper))
         cycle = Cycle(configuration.in_force, observed, plan)
-        data = status(cycle, keeper.memory, configuration.problems, host.work.now(), host.work.wall())
+        data = status(cycle, keeper.memory, configuration.verdict, host.work.now(), host.work.wall())
         data["host"]["daemon"] = "not running"
         return data
 
@@ -163,13 +175,15 @@ class App:
 
     def trash(self) -> list[dict[str, Any]]:
         """What lies in the trash of every volume group, oldest first."""
-        configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
+        configuration = self._configuration()
         configuration.load(keep=False)
         keep, host = configuration.in_force.host.trash_keep.seconds, self._host(live=False)
         return trash(host.reader.storage(), keep, host.work.wall())
 
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
+        if self._places.simulate is not None:
+            raise XenlocalError("cannot attach: a simulated domU has no console")
         live = [each for each in self._host(live=False).reader.domains().values() if each.name == name]
         if not live:
             return False
@@ -242,8 +256,11 @@ class App:
 
     def _loop(self, host: Host, notifier: Notifier) -> tuple[Loop, Inbox]:
         inbox = Inbox(host.work.wake)
-        configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
+        configuration = self._configuration()
         return Loop(configuration, _tools(host, Keeper(self._records)), inbox, notifier), inbox
+
+    def _configuration(self) -> Configuration:
+        return Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
 
     def _ask_daemon(
         self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]
@@ -293,7 +310,10 @@ def _simulated(path: str, run_dir: str, live: bool) -> Host:
     from xenlocal.simulator.runner import SimRunner
     from xenlocal.simulator.work import VirtualWork
 
-    dom0 = FileBackedDom0(path, live)
+    try:
+        dom0 = FileBackedDom0(path, live)
+    except ValueError as error:
+        raise XenlocalError(f"{path} holds no simulated dom0 ({error}); remove it to begin with a new one") from error
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
     runner = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work)
     if isinstance(work, VirtualWork):

@@ -113,15 +113,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except app.busy as error:
-        print(f"xenlocal: {error}", file=sys.stderr)
-        return BUSY
+        return _failed(BUSY, str(error), arguments.json)
     except (XenlocalError, OSError) as error:
-        print(f"xenlocal: {error}", file=sys.stderr)
-        return FAILED
+        return _failed(FAILED, str(error), arguments.json)
 
 
 def _print(data: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
     print(json.dumps(data, indent=2) if as_json else text(data).rstrip("\n"))
+
+
+def _unknown(names: Sequence[str], as_json: bool) -> int:
+    return _failed(NOT_FOUND, f"no domU named {', '.join(names)}; `xenlocal status` lists them", as_json)
 
 
 def _say(text: str) -> None:
@@ -136,6 +138,13 @@ def _invalid(problems: list[dict[str, Any]], as_json: bool) -> int:
     return INVALID
 
 
+def _failed(code: int, message: str, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"schema": 1, "ok": False, "message": message}, indent=2))
+    _say(f"xenlocal: {message}")
+    return code
+
+
 def _status(app: App, arguments: argparse.Namespace) -> int:
     shown = ""
     while True:
@@ -143,8 +152,7 @@ def _status(app: App, arguments: argparse.Namespace) -> int:
         if arguments.name is not None:
             data["domains"] = [row for row in data["domains"] if row["name"] == arguments.name]
             if not data["domains"]:
-                _say(f"xenlocal: no domU named {arguments.name}; `xenlocal status` lists them")
-                return NOT_FOUND
+                return _unknown([arguments.name], arguments.json)
         text = json.dumps(data) if arguments.watch else ""
         if not arguments.watch or text != shown:
             _print(data, arguments.json, views.one_domain if arguments.name is not None else views.status)
@@ -164,7 +172,9 @@ def _check(app: App, arguments: argparse.Namespace) -> int:
 def _plan(app: App, arguments: argparse.Namespace) -> int:
     plan, scripts = app.plan()
     data = views.plan_json(plan)
-    if arguments.sh:
+    if arguments.sh and arguments.json:
+        data["steps"] = [{**step, "sh": list(scripts[step["id"]])} for step in data["steps"]]
+    if arguments.sh and not arguments.json:
         print(views.plan_sh(plan, scripts), end="")
     else:
         _print(data, arguments.json, views.plan)
@@ -205,13 +215,15 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
     if arguments.yes:
         return True
     if not sys.stdin.isatty():
-        _say("xenlocal: nobody is there to ask; use --yes")
+        _failed(USAGE, "nobody is there to ask; use --yes", arguments.json)
         return False
     _say(question)
     return input("Type yes to go on: ").strip() == "yes"
 
 
 def _destroy(app: App, arguments: argparse.Namespace) -> int:
+    if unknown := sorted({*arguments.names} - app.declared()):
+        return _unknown(unknown, arguments.json)
     names = ", ".join(arguments.names)
     if not _confirmed(arguments, f"This cuts off {names} at once, like pulling the plug; unwritten data is lost."):
         return USAGE
@@ -220,8 +232,8 @@ def _destroy(app: App, arguments: argparse.Namespace) -> int:
 
 def _console(app: App, arguments: argparse.Namespace) -> int:
     if not app.console(arguments.name):
-        _say(f"xenlocal: {arguments.name} is not running; `xenlocal status {arguments.name}` tells why")
-        return NOT_FOUND
+        why = f"{arguments.name} is not running; `xenlocal status {arguments.name}` tells why"
+        return _failed(NOT_FOUND, why, arguments.json)
     return OK
 
 
@@ -234,10 +246,13 @@ def _trash_change(app: App, arguments: argparse.Namespace) -> int:
     verb = f"trash {arguments.trash_verb}"
     if arguments.trash_verb == "purge":
         rows = {row["name"]: row for row in app.trash()}
+        if unknown := [name for name in arguments.names if name not in rows]:
+            why = f"not in the trash: {', '.join(unknown)}; `xenlocal trash list` shows what is"
+            return _failed(NOT_FOUND, why, arguments.json)
         for name in arguments.names:
-            if name in rows and not rows[name]["expired"] and not arguments.yes:
-                _say(f"xenlocal: {name} is kept until {rows[name]['keep_until']} (trash_keep); --yes purges it before")
-                return FAILED
+            if not rows[name]["expired"] and not arguments.yes:
+                why = f"{name} is kept until {rows[name]['keep_until']} (trash_keep); --yes purges it before"
+                return _failed(FAILED, why, arguments.json)
         if not _confirmed(arguments, f"This removes {', '.join(arguments.names)} and all data in it for good."):
             return USAGE
     return _request(app, arguments, verb, arguments.names)

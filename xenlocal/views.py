@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xenlocal.model.desired import Problem
-from xenlocal.model.plan import Plan
+from xenlocal.model.plan import Goal, Plan
 
 
 def problem(data: Mapping[str, Any]) -> str:
@@ -51,7 +51,8 @@ def plan(data: Mapping[str, Any]) -> str:
             lines.append(f"     once done: {', '.join(step['needs'])}")
     lines += [f"refused: {refusal['target']}: {refusal['reason']}" for refusal in data["refusals"]]
     lines += [f"unknown: {table['table']}: {table['why']}" for table in data["unavailable"]]
-    return "\n".join(lines) or "the host is as the files say; nothing to do"
+    nothing = "no guest is left to stop" if data["goal"] == Goal.SHUTDOWN else "the host is as the files say"
+    return "\n".join(lines) or f"{nothing}; nothing to do"
 
 
 def plan_sh(plan: Plan, scripts: Mapping[str, Sequence[str]]) -> str:

@@ -30,6 +30,11 @@ class ConfigFiles:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
+    def holds(self, path: str) -> bool:
+        """Whether this (absolute) path is a configuration file of this directory."""
+        directory, name = os.path.split(path)
+        return directory == self.path and is_configuration(name)
+
     def read(self) -> tuple[ConfigFile, ...]:
         """Every `*.conf`, sorted by name; hidden files, backups and editors' leftovers are not configuration.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 
 from xenlocal import config
 from xenlocal.engine.ports import ConfigSource, Records
@@ -13,6 +14,14 @@ from xenlocal.model.errors import ConfigError, XenlocalError
 log = logging.getLogger("xenlocal")
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What the last reading of the files gave: their problems, and what is in force instead of them ("" without)."""
+
+    problems: tuple[Problem, ...] = ()
+    instead: str = ""
+
+
 class Configuration:
     """`desired` is in force; `problems` are those of the files as they are now; () when they are."""
 
@@ -20,8 +29,13 @@ class Configuration:
         self._source, self._records, self._host_id = source, records, host_id
         self._lock = threading.Lock()
         self._files: tuple[ConfigFile, ...] | None = None
+        self._instead = "nothing is done until they are"
         self.desired: Desired | None = None
         self.problems: tuple[Problem, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(self.problems, self._instead if self.problems else "")
 
     def load(self, keep: bool = True) -> tuple[Problem, ...]:
         """Read the files again. With any problem nothing changes but `problems`, which are returned.
@@ -35,20 +49,24 @@ class Configuration:
     def _load(self, keep: bool) -> tuple[Problem, ...]:
         try:
             files = self._source.read()
+            if not files:
+                self._refuse_to_forget()
             if files != self._files:
                 self._accept(files, config.read(files, self._host_id), keep)
             problems: tuple[Problem, ...] = ()
         except ConfigError as error:
             problems = error.problems
-        if problems and problems != self.problems:
+        is_new = problems != self.problems
+        if is_new:
             for problem in problems:
                 log.error("%s", problem)
-            log.error("the configuration is not valid; %s", self._instead())
-        elif self.problems and not problems:
+        if self.desired is None and (is_new or not problems):
+            self._fall_back()
+        if is_new and problems:
+            log.error("the configuration is not valid; %s", self._instead)
+        elif is_new:
             log.info("the configuration is valid again")
         self.problems = problems
-        if self.desired is None:
-            self._fall_back()
         return problems
 
     @property
@@ -58,6 +76,7 @@ class Configuration:
 
     def _accept(self, files: tuple[ConfigFile, ...], desired: Desired, keep: bool) -> None:
         self._files, self.desired = files, desired
+        self._instead = "the configuration before stays in force"
         if keep:
             self._keep(files)
         log.info("configuration accepted: %d domUs, %d bridges", len(desired.domains), len(desired.bridges))
@@ -68,18 +87,23 @@ class Configuration:
         except XenlocalError as error:
             log.error("%s; a boot with broken files would fall back to an older configuration", error)
 
-    def _instead(self) -> str:
-        return "the one before stays in force" if self.desired is not None else "trying the last good one"
+    def _refuse_to_forget(self) -> None:
+        """A directory that has lost all its files is an accident, not a wish: even the shipped one is gone."""
+        if self._files or self._records.load_good():
+            path = self._source.path
+            message = f"holds no *.conf file any more; if that is meant, type: touch {path}/xenlocal.conf"
+            raise ConfigError([Problem(path, 0, "", "", message)])
 
     def _fall_back(self) -> None:
         """At the start of the day with broken files: the last good configuration boots, loudly."""
         files = self._records.load_good()
         if files is None:
-            log.error("there is no last good configuration either: nothing is done until the files are valid")
+            log.error("there is no last good configuration either")
             return
         try:
             self.desired = config.read(files, self._host_id)
         except ConfigError as error:
             log.error("the last good configuration is not valid for this version: %s", error)
             return
-        log.warning("the LAST GOOD configuration is in force, not the files as they are now")
+        self._instead = "the LAST GOOD configuration is in force"
+        log.warning("%s, not the files as they are now", self._instead)

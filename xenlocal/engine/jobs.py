@@ -9,7 +9,7 @@ from typing import Any
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.engine.tasks import Outcome, Result, Tools
-from xenlocal.model.actions import PurgeVolume, RestoreVolume, StopDomain
+from xenlocal.model.actions import DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand, Memory, Off
@@ -21,6 +21,7 @@ from xenlocal.planner import memory as transitions
 from xenlocal.planner.wishes import is_up
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY = 0, 1, 2, 3, 4, 5
+_ENDS = (StopDomain, DestroyDomain)
 _HANDS = {"start": Hand.START, "stop": Hand.STOP, "restart": Hand.RESTART, "destroy": Hand.DESTROY}
 
 
@@ -109,7 +110,7 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
     elif cycle.interrupted:
         return
     elif request.verb in _HANDS:
-        if not _coming_back(request, cycle, memory, now):
+        if not _coming_back(request, cycle, memory, now) and not _still_to_end(request, cycle):
             _settle_by_hand(request, cycle, memory)
     else:
         failures = [f"{result.step.action.target}: {result.message}" for result in cycle.bad]
@@ -161,6 +162,15 @@ def _coming_back(request: Request, cycle: Cycle, memory: Memory, now: float) -> 
     records = [record for uuid, record in memory.records.items() if uuid in uuids]
     return request.verb in ("stop", "destroy") and any(
         record.off is Off.REBOOTING and now < (record.off_since or 0.0) + transitions.REBOOT_GRACE for record in records
+    )
+
+
+def _still_to_end(request: Request, cycle: Cycle) -> bool:
+    """A guest came back from a reboot of its own while its former self was being stopped: the next cycle stops it."""
+    tried = {result.step.action.domid for result in cycle.results if isinstance(result.step.action, _ENDS)}
+    return request.verb in ("stop", "destroy") and any(
+        isinstance(step.action, _ENDS) and step.action.name in request.names and step.action.domid not in tried
+        for step in cycle.plan.steps
     )
 
 

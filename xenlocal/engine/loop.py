@@ -73,7 +73,7 @@ class Loop:
         problems = self._configuration.load()
         self._notifier.ready()
         self._inbox.look_again()
-        message = "" if not problems else "the files are not valid; the configuration before stays in force"
+        message = f"the files are not valid; {self._configuration.verdict.instead}" if problems else ""
         code = jobs.INVALID if problems else jobs.OK
         return code, {"problems": [asdict(problem) for problem in problems], "message": message}
 
@@ -82,7 +82,7 @@ class Loop:
         cycle, work = self.snapshot, self._tools.work
         if cycle is None:
             return None
-        return status(cycle, self._tools.keeper.memory, self._configuration.problems, work.now(), work.wall())
+        return status(cycle, self._tools.keeper.memory, self._configuration.verdict, work.now(), work.wall())
 
     def _turn(self) -> float:
         """Take what came in, run one cycle, and say when to look again without being called."""
@@ -136,7 +136,7 @@ class Loop:
 
     def _report(self, cycle: Cycle) -> None:
         """One sentence a cycle, and each refusal once: only what has changed is said again."""
-        said = sentence(cycle, self._tools.keeper.memory, self._configuration.problems)
+        said = sentence(cycle, self._tools.keeper.memory, self._configuration.verdict)
         self._notifier.status(said)
         if said != self._sentence:
             log.info("%s", said)

@@ -97,6 +97,10 @@ class Records(MemoryStore, Protocol):
 
 
 class ConfigSource(Protocol):
+    @property
+    def path(self) -> str:
+        """The directory."""
+
     def read(self) -> tuple[ConfigFile, ...]:
         """Every file, safely. Raises ConfigError naming each that cannot be trusted or read."""
 

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from xenlocal.engine.configuration import Verdict
 from xenlocal.engine.reconcile import Cycle
-from xenlocal.model.desired import Domain, LogicalVolume, Problem
+from xenlocal.model.desired import Domain, LogicalVolume
 from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import Kind, Target, bridge, parse_trash_name
 from xenlocal.model.observed import LiveDomain, Storage, Unavailable
@@ -18,7 +19,7 @@ from xenlocal.planner import xlcfg
 SCHEMA = 1
 
 
-def status(cycle: Cycle, memory: Memory, problems: tuple[Problem, ...], now: float, wall: float) -> dict[str, Any]:
+def status(cycle: Cycle, memory: Memory, verdict: Verdict, now: float, wall: float) -> dict[str, Any]:
     """Everything `xenlocal status` shows, stable shape."""
     notes = _notes(cycle)
     clock = wall - now
@@ -26,7 +27,7 @@ def status(cycle: Cycle, memory: Memory, problems: tuple[Problem, ...], now: flo
         "schema": SCHEMA,
         "host": {
             "state": _host_state(memory),
-            "summary": sentence(cycle, memory, problems),
+            "summary": sentence(cycle, memory, verdict),
             "unavailable": [{"table": table, "why": why} for table, why in cycle.plan.unavailable],
             "pending_steps": [step.id for step in cycle.plan.steps if step.changes_host],
             "forced": list(memory.forced),
@@ -34,7 +35,7 @@ def status(cycle: Cycle, memory: Memory, problems: tuple[Problem, ...], now: flo
         "domains": _domains(cycle, memory, notes, clock),
         "volumes": _volumes(cycle, notes),
         "bridges": _bridges(cycle, notes),
-        "problems": [asdict(problem) for problem in problems],
+        "problems": [asdict(problem) for problem in verdict.problems],
     }
 
 
@@ -50,7 +51,7 @@ def trash(storage: Storage, keep: float, wall: float) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (str(row["since"]), str(row["name"])))
 
 
-def sentence(cycle: Cycle, memory: Memory, problems: tuple[Problem, ...]) -> str:
+def sentence(cycle: Cycle, memory: Memory, verdict: Verdict) -> str:
     """`5 of 6 domUs as declared; domain/web: needs ...`"""
     if isinstance(cycle.observed.domains, Unavailable):
         return f"cannot see the domUs: {cycle.observed.domains.why}"
@@ -64,8 +65,8 @@ def sentence(cycle: Cycle, memory: Memory, problems: tuple[Problem, ...]) -> str
     parts += [f"{table} unknown: {why}" for table, why in cycle.plan.unavailable]
     refusals = [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
     parts += refusals[:2] + ([f"{len(refusals) - 2} more refusals, see `xenlocal status`"] if len(refusals) > 2 else [])
-    if problems:
-        parts.append(f"the files are NOT VALID ({problems[0]}); the last good configuration is in force")
+    if verdict.problems:
+        parts.append(f"the files are NOT VALID ({verdict.problems[0]}); {verdict.instead}")
     return "; ".join(parts)
 
 

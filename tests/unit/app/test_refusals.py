@@ -78,3 +78,86 @@ def test_purge_touches_nothing_unless_every_name_is_right(host: list[str]) -> No
     assert name in dom0.read_text()
     assert main([*host, "trash", "purge", f"vg0/{name}", f"vg0/{name}", "--yes"]) == 0
     assert name not in dom0.read_text()
+
+
+BRIDGE = "[bridge lab0]\nports = none\n"
+ON_IT = "[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\n[[nic eth0]]\nbridge = lab0\n"
+
+
+def put(host: list[str], name: str, text: str) -> Path:
+    path = Path(host[0].partition("=")[2], name)
+    path.write_text(text)
+    path.chmod(0o644)
+    return path
+
+
+def test_a_file_of_the_directory_is_checked_with_its_others(host: list[str], tmp_path: Path) -> None:
+    put(host, "net.conf", BRIDGE)
+    web = put(host, "web.conf", ON_IT)
+    assert main([*host, "check", str(web)]) == 0
+    alone = tmp_path / "web.conf"
+    alone.write_text(ON_IT)
+    alone.chmod(0o644)
+    assert main([*host, "check", str(alone)]) == 4
+    put(host, "other.conf", "[domain\n")
+    assert main([*host, "check", str(web)]) == 4, "the directory as a whole is what a reload takes"
+
+
+def test_a_directory_that_lost_its_files_is_no_wish_for_nothing(
+    host: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*host, "apply"]) == 0, "one that never had any is empty"
+    path = put(host, "web.conf", ON_IT.partition("[[")[0])
+    assert main([*host, "apply"]) == 0
+    path.unlink()
+    assert main([*host, "apply"]) == 4
+    capsys.readouterr()
+    assert main([*host, "status", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["desired"] for row in told["domains"]] == ["running"]
+    assert "LAST GOOD" in told["host"]["summary"] and "touch" in told["problems"][0]["message"]
+    put(host, "xenlocal.conf", "")
+    assert main([*host, "apply"]) == 0
+
+
+def test_status_does_not_promise_a_last_good_configuration(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    declare(host, "[domain web\n")
+    assert main([*host, "status", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)["host"]["summary"]
+    assert "NOT VALID" in summary and "nothing is done until they are" in summary
+
+
+def test_errors_are_json_where_json_was_asked_for(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for asked, code in (
+        (["status", "nope"], 3),
+        (["console", "nope"], 1),
+        (["destroy", "nope"], 3),
+        (["trash", "purge", "vg0/nope"], 3),
+    ):
+        assert main([*host, *asked, "--json"]) == code
+        told = json.loads(capsys.readouterr().out)
+        assert told["schema"] == 1 and not told["ok"] and told["message"], asked
+
+
+def test_a_plan_as_json_carries_its_commands_where_asked(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    declare(host, BRIDGE)
+    assert main([*host, "plan", "--json", "--sh"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert any("ip link add" in line for line in steps[0]["sh"])
+
+
+def test_the_plan_of_a_host_that_goes_down_is_its_shutdown(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    declare(host, "[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\n")
+    assert main([*host, "apply"]) == 0
+    assert main([*host, "shutdown"]) == 0
+    capsys.readouterr()
+    assert main([*host, "plan", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["goal"] == "shutdown" and not told["steps"]
+
+
+def test_a_file_that_is_no_simulation_is_named(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(host[-1].partition("=")[2])
+    path.write_text("hello")
+    assert main([*host, "status"]) == 1
+    assert str(path) in capsys.readouterr().err

@@ -38,6 +38,8 @@ class Killed(BaseException):
 class Disk:
     """/run and /var/lib, and the configuration directory: what a new process finds."""
 
+    path = "/etc/xenlocal"
+
     def __init__(self) -> None:
         self.memory = Memory()
         self.good: tuple[ConfigFile, ...] | None = None

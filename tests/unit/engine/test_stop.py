@@ -1,8 +1,16 @@
 """The stop ladder: asked once, given its own time, destroyed only then; and what a guest may do instead."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail
+from xenlocal.engine.inbox import Request
+from xenlocal.engine.jobs import settle
+from xenlocal.engine.tasks import Outcome, Result
+from xenlocal.model.actions import StopDomain
+from xenlocal.model.plan import Step
+from xenlocal.model.units import Duration
 from xenlocal.simulator.runner import Fault
 
 OFF = "state = stopped"
@@ -160,3 +168,26 @@ def test_a_stale_look_is_not_taken_for_an_end() -> None:
     ends = [trace for trace in machine.dom0.trace if trace.what in ("heard", "gone")]
     last = {(trace.what, trace.text.split()[0]): trace.at for trace in ends}
     assert last["heard", "nas"] >= last["gone", "db"]
+
+
+def test_a_stop_is_not_over_while_the_guest_that_came_back_is_still_to_be_stopped() -> None:
+    machine = started(conf("web"))
+    daemon = Daemon(machine)
+    daemon.run(5)
+    cycle = daemon.loop.snapshot
+    assert cycle is not None
+    memory, (uuid, record) = machine.disk.memory, next(iter(machine.disk.memory.records.items()))
+    asked, former = Request("stop", ("web",)), (record.domid or 0) - 1
+
+    def stop(domid: int) -> Step:
+        return Step("stop domain/web", StopDomain("web", uuid, domid, Duration(60)), "stopped by hand")
+
+    came_back = replace(
+        cycle,
+        plan=replace(cycle.plan, steps=(stop(former + 1),)),
+        results=(Result(stop(former), Outcome.DONE),),
+    )
+    settle(asked, came_back, memory, 0.0)
+    assert not asked.finished
+    settle(asked, replace(came_back, results=(Result(stop(former + 1), Outcome.FAILED, "xl"),)), memory, 0.0)
+    assert asked.finished and asked.code != 0
