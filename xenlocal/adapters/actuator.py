@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from xenlocal.adapters import argv as mapping
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import write_private
-from xenlocal.model.actions import Action, ChangeBridge, StageConfig, StartDomain
+from xenlocal.model.actions import Action, ActivateVolume, ChangeBridge, StageConfig, StartDomain
 from xenlocal.model.errors import CommandFailed, Temporary, XenlocalError
 
 # Seconds, by the word after `xl`. Xen hands out and scrubs the memory of a 200 GB domU at a few GB a second, and
@@ -60,7 +60,15 @@ class HostActuator:
                 return
         except ValueError as error:
             raise XenlocalError(f"cannot {action.verb} {action.target}: {error}") from error
-        self._run(lines)
+        try:
+            self._run(lines)
+        except CommandFailed as error:
+            if isinstance(action, ActivateVolume) and "blockdev" in error.argv[0]:
+                raise XenlocalError(
+                    f"lvchange did not complain, and {error.argv[-1]} is not there: activation/volume_list in "
+                    "/etc/lvm/lvm.conf may leave it out; `lvmconfig activation/volume_list` shows that"
+                ) from error
+            raise
 
     def script(self, action: Action) -> Sequence[str]:
         """Shell commands, one a string; that of a file is a here-document of several lines."""

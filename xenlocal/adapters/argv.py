@@ -62,7 +62,8 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
         case GrowVolume(vg, lv, size):
             return (("lvextend", "--size", _bytes(size), _lv(vg, lv)),)
         case ActivateVolume(vg, lv):
-            return (("lvchange", "--activate", "y", _lv(vg, lv)),)
+            # lvchange succeeds without a word where activation/volume_list of lvm.conf(5) leaves the LV out
+            return (("lvchange", "--activate", "y", _lv(vg, lv)), ("blockdev", "--getsize64", f"/dev/{_lv(vg, lv)}"))
         case RetireVolume(vg, lv, trash):
             return (("lvrename", _name(vg), _name(lv), _trash(trash)),)
         case RestoreVolume(vg, lv, trash):

@@ -161,7 +161,7 @@ def _change(dom0: SimulatedDom0, argv: list[str]) -> Answer:
             raise UnknownCommand(argv, f"--activate {wanted}")
         if wanted == "n" and _is_open(dom0, volume):
             raise Refused(f"Logical volume {volume.vg}/{volume.lv} in use.")
-        volume.active = wanted != "n"
+        volume.active = wanted != "n" and not volume.left_out
     tags = (set(volume.tags) | set(options.get("--addtag", []))) - set(options.get("--deltag", []))
     volume.tags = sorted(tags)
     tagged = options.keys() & {"--addtag", "--deltag"}

@@ -91,6 +91,7 @@ class Volume:
     active: bool = True
     tags: list[str] = field(default_factory=list)
     uuid: str = ""
+    left_out: bool = False  # by activation/volume_list of lvm.conf(5)
 
 
 @dataclass

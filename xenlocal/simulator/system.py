@@ -46,6 +46,16 @@ def tail(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     return Answer("".join(text.splitlines(keepends=True)[-int(options["-n"][0]) :]))
 
 
+def blockdev(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`blockdev --getsize64 DEVICE`, of an LV."""
+    if len(argv) != 3 or argv[1] != "--getsize64":
+        raise UnknownCommand(argv)
+    volume = next((each for each in dom0.state.volumes if f"/dev/{each.vg}/{each.lv}" == argv[2]), None)
+    if volume is None or not volume.active:
+        raise Refused(f"blockdev: cannot open {argv[2]}: No such file or directory\n")
+    return Answer(f"{volume.size}\n")
+
+
 def ping(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     _, rest = split_options(argv, ("-q", "-n", "-4", "-6"), ("-c", "-W", "-w", "-i", "-I"))
     if len(rest) != 1:

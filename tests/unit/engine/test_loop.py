@@ -6,6 +6,7 @@ from typing import Any
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
 from xenlocal.model.memory import Hand
+from xenlocal.simulator.state import Volume
 
 
 def test_nothing_happens_when_nothing_is_to_be_done() -> None:
@@ -167,3 +168,20 @@ def test_the_first_word_of_a_request_is_its_last_when_the_files_are_broken_from_
     daemon.at(1, lambda: daemon.inbox.ask(request))
     daemon.run(30)
     assert request.finished and not machine.running
+
+
+def test_an_lv_that_lvm_leaves_out_is_named_with_who_waits_for_it_and_heals() -> None:
+    machine = Machine(conf("web", "[[disk xvda]]", "volume = vg0/root"), conf("db", "needs = web"))
+    volume = Volume("vg0", "root", 1 << 30, 7, active=False, left_out=True, tags=["xenlocal"])
+    machine.dom0.state.volumes.append(volume)
+    daemon = Daemon(machine)
+    daemon.run(60)
+    status = daemon.loop.status()
+    assert status is not None and machine.running == {}
+    notes = {row["name"]: " ".join(row["notices"]) for row in status["domains"]}
+    assert "volume_list" in notes["web"] and "volume/vg0/root" in notes["web"]
+    assert "needs domain/web" in notes["db"] or "domain/web" in notes["db"]
+    volume.left_out = False
+    daemon = Daemon(machine)
+    daemon.run(60)
+    assert set(machine.running) == {"web", "db"}
