@@ -9,7 +9,7 @@ from lab import NETWORK, domain, reload, row, wait_all_ready, wait_notice, write
 from rig.guest import KERNEL, Guest, create, domids
 from rig.machine import Machine
 
-pytestmark = [pytest.mark.long, pytest.mark.limit(1200)]
+pytestmark = pytest.mark.limit(1200)
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.CreateVolume("vg0", "a", Size(513)), [
         "lvcreate --yes --wipesignatures y --zero y --addtag xenlocal --size 1024b --name a vg0"]),
     (act.GrowVolume("vg0", "web-root", Size.mib(8)), ["lvextend --size 8388608b vg0/web-root"]),
-    (act.ActivateVolume("vg0", "web-root"), ["lvchange --activate y vg0/web-root", "blockdev --getsize64 /dev/vg0/web-root"]),
+    (act.ActivateVolume("vg0", "web-root"),
+        ["lvchange --activate y vg0/web-root", "blockdev --getsize64 /dev/vg0/web-root"]),
     (act.RetireVolume("vg0", "web-root", TRASH), [f"lvrename vg0 web-root {TRASH}"]),
     (
         act.RestoreVolume("vg0", "web-root", TRASH),
