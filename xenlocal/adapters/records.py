@@ -87,24 +87,27 @@ class FileRecords:
 
     def host_id(self) -> str:
         """32 hexadecimal digits from which UUIDs are derived: /etc/machine-id as it was at the first run, so that a
-        changed machine-id gives no domU another UUID. Where it cannot be kept, the present machine-id.
+        changed machine-id gives no domU another UUID. Where it cannot be kept, the present machine-id. A machine
+        without one (a container, a chroot) gets an id at random, kept in the same place.
 
-        Raises XenlocalError where there is neither.
+        Raises XenlocalError where there is none and none can be kept.
         """
         kept = (self._files.read_text(self._host_id) or "").strip()
         if _ID.fullmatch(kept):
             return kept
         present = (self._files.read_text(self._machine_id) or "").strip()
-        if not _ID.fullmatch(present):
-            raise XenlocalError(
-                f"cannot tell this host's id: neither {self._host_id} nor {self._machine_id} holds one; "
-                "run systemd-machine-id-setup"
-            )
+        has_one = _ID.fullmatch(present) is not None
+        chosen = present if has_one else os.urandom(16).hex()
         try:
-            write_private(self._host_id, f"{present}\n", 0o644)
+            write_private(self._host_id, f"{chosen}\n", 0o644)
         except OSError as error:
+            if not has_one:
+                raise XenlocalError(
+                    f"cannot tell this host's id: {self._machine_id} holds none, and {self._host_id} cannot be "
+                    f"written ({error.strerror}); run systemd-machine-id-setup"
+                ) from error
             log.debug("cannot keep %s: %s", self._host_id, error)
-        return present
+        return chosen
 
     def _boot(self) -> str:
         try:

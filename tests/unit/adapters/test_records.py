@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -164,11 +165,21 @@ def test_host_id_stays_when_the_machine_id_changes(records: FileRecords, tmp_pat
     assert records.host_id() == first == "0123456789abcdef0123456789abcdef"
 
 
-def test_host_id_without_a_place_or_a_source(records: FileRecords, tmp_path: Path) -> None:
-    (tmp_path / "state").write_text("in the way")
-    with pytest.raises(XenlocalError):
-        records.host_id()
-    (tmp_path / "state").unlink()
+def test_a_machine_without_an_id_gets_one_for_ever(records: FileRecords, tmp_path: Path) -> None:
+    (tmp_path / "machine-id").unlink()
+    first = records.host_id()
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    (tmp_path / "machine-id").write_text("f" * 32)
+    assert records.host_id() == first
+
+
+def test_host_id_without_a_place_or_a_source(
+    records: FileRecords, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
     (tmp_path / "machine-id").write_text("uninitialized\n")
-    with pytest.raises(XenlocalError, match="systemd-machine-id-setup"):
+    monkeypatch.setattr("xenlocal.adapters.records.write_private", full)
+    with pytest.raises(XenlocalError, match="No space left.*systemd-machine-id-setup"):
         records.host_id()
