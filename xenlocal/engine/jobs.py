@@ -127,8 +127,8 @@ def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float)
     domains = cycle.observed.domains
     begun = memory.shutting_down if memory.shutting_down is not None else now
     over = now >= begun + cycle.desired.host.shutdown_deadline.seconds
-    unknown = isinstance(domains, Unavailable)
-    # a refusal: a guest is about to come back from its own reboot
+    unknown = bool(cycle.plan.unavailable)
+    # a refusal: a domU is about to be born
     settled = not unknown and not cycle.plan.refusals and all(_had_its_time(step, cycle) for step in cycle.plan.steps)
     if not (settled or over):
         return
@@ -136,6 +136,7 @@ def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float)
     left = [live.name or f"domid {live.domid}" for live in here if is_up(live)]
     said = [f"had to be destroyed: {', '.join(memory.forced)}"] if memory.forced else []
     said += [f"still running: {', '.join(left)}"] if left else []
+    said += [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
     said += [f"which guests are left is unknown: {domains.why}"] if isinstance(domains, Unavailable) else []
     request.finish(PARTLY if said else OK, message="; ".join(said) or "every guest stopped cleanly")
 

@@ -46,6 +46,7 @@ class Record:
     gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
     off: Off | None = None
     off_since: float | None = None
+    dying_since: float | None = None  # the present domid is being torn down
     hand: Hand | None = None
     hand_domid: int | None = None  # RESTART, DESTROY: the domid that is meant
     stop_asked: float | None = None  # when we asked the present domid to shut down

@@ -98,11 +98,14 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             gave_up_waiting=False,
             off=None,
             off_since=None,
+            dying_since=None,
             stop_asked=None,
             # a guest's own reboot picks up what `xl config-update` had staged
             running=record.staged if record.staged is not None else record.running,
             staged=None,
         )
+    if live.state is LiveState.DYING and record.dying_since is None:
+        return replace(record, dying_since=now)
     if live.is_down and record.off is None:
         if live.state is LiveState.CRASHED:
             return replace(_counted(record, now), off=Off.CRASH, off_since=now, ready=False)
@@ -135,6 +138,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         born=None,
         ready=False,
         gave_up_waiting=False,
+        dying_since=None,
         stop_asked=None,
         off=off,
         off_since=since,

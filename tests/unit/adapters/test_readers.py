@@ -395,3 +395,16 @@ def test_every_table_costs_one_command() -> None:
         runner = ScriptedRunner((name, answer))
         ask(HostReader(runner, files))
         assert runner.ran == [name]
+
+
+def test_who_has_an_xl_create_at_work_on_it() -> None:
+    create = ("/usr/lib/xen-4.17/bin/xl", "create", "-q")
+    lines = (
+        (*create, "/run/xenlocal/domains/web.cfg"),
+        ("/usr/bin/systemd-run", "--scope", "--unit=x", "--", "xl", "create", "-q", "/run/xenlocal/domains/db.cfg"),
+        (*create, "/root/mine.cfg"),
+        ("grep", "create", "/run/xenlocal/domains/none.cfg"),
+        ("",),
+    )
+    reader = xl.XlReader(ScriptedRunner(), TextFiles({}, lines))
+    assert reader.monitors() == {"web", "db"}
