@@ -6,6 +6,7 @@ from typing import Any
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
 from xenlocal.model.memory import Hand
+from xenlocal.simulator.state import Path
 
 
 def test_nothing_happens_when_nothing_is_to_be_done() -> None:
@@ -167,3 +168,13 @@ def test_the_first_word_of_a_request_is_its_last_when_the_files_are_broken_from_
     daemon.at(1, lambda: daemon.inbox.ask(request))
     daemon.run(30)
     assert request.finished and not machine.running
+
+
+def test_an_image_file_that_stays_with_an_absent_domu_is_in_the_status() -> None:
+    machine = Machine(conf("web", "state = absent", "[[disk xvda]]", "file = /srv/web.img"))
+    machine.dom0.state.paths["/srv/web.img"] = Path("file", 1 << 30)
+    daemon = Daemon(machine).run(30)
+    shown = daemon.loop.status()
+    assert shown is not None
+    (row,) = shown["volumes"]
+    assert row["name"] == "file//srv/web.img" and "rm /srv/web.img" in row["notices"][0]
