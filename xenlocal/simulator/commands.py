@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _LVM_READS = ("lvs", "vgs", "fullreport")
 _LVM_WRITES = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove")
 _SMALL = {"truncate": system.truncate, "tail": system.tail, "ping": system.ping, "systemctl": system.systemctl}
+_SMALL |= {"losetup": system.losetup}
 _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read, "sh": system.shell}
 
 

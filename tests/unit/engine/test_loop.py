@@ -178,3 +178,15 @@ def test_an_image_file_that_stays_with_an_absent_domu_is_in_the_status() -> None
     assert shown is not None
     (row,) = shown["volumes"]
     assert row["name"] == "file//srv/web.img" and "rm /srv/web.img" in row["notices"][0]
+
+
+def test_a_running_guest_sees_its_grown_image_file() -> None:
+    web = conf("web", "[[disk xvda]]", "file = /srv/web.img", "size = {}")
+    machine = Machine(web.format("1G"))
+    daemon = Daemon(machine)
+    daemon.edit(20, web.format("2G"))
+    daemon.run(40)
+    (disk,) = machine.dom0.state.domains[0].disks
+    assert disk.capacity == 2 << 30
+    Daemon(machine).run(30)
+    assert len([text for text in machine.changes() if text.startswith("losetup --set-capacity")]) == 1
