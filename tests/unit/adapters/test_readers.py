@@ -408,3 +408,12 @@ def test_who_has_an_xl_create_at_work_on_it() -> None:
     )
     reader = xl.XlReader(ScriptedRunner(), TextFiles({}, lines))
     assert reader.monitors() == {"web", "db"}
+
+
+def test_a_leased_address_is_told_from_one_that_was_given() -> None:
+    mine = '{"family":"inet","local":"10.9.0.1","prefixlen":24}'
+    lease = '{"family":"inet6","local":"2001:db8::5","prefixlen":64,"dynamic":true}'
+    head = '"flags":[],"mtu":1500'
+    text = f'[{{"ifname":"lo",{head},"addr_info":[]}},{{"ifname":"br0",{head},"addr_info":[{mine},{lease}]}}]'
+    link = iproute.parse_links(text)["br0"]
+    assert (link.addresses, link.leased) == (("10.9.0.1/24", "2001:db8::5/64"), ("2001:db8::5/64",))
