@@ -68,6 +68,8 @@ class Memory:
     boot_done: bool = False
     shutting_down: float | None = None  # since when
     forced: tuple[str, ...] = ()  # domUs that had to be destroyed during this shutdown
+    # by domid: when a domU that is not ours was asked to stop during this shutdown
+    foreign_asked: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_record(self, record: Record) -> Memory:
         return replace(self, records=MappingProxyType({**self.records, record.uuid: record}))

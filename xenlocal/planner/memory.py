@@ -211,6 +211,20 @@ def crash_delay(crashes: int) -> float:
     return 0.0 if crashes <= 1 else retry_delay(crashes - 1)
 
 
+def asked(memory: Memory, uuid: str, domid: int, when: float) -> Memory:
+    """A domU, ours or foreign, was asked to stop."""
+    if uuid in memory.records:
+        return memory.change(uuid, stop_asked=when)
+    return replace(memory, foreign_asked=MappingProxyType({**memory.foreign_asked, domid: when}))
+
+
+def shutting_down(memory: Memory, now: float) -> Memory:
+    """The host is to go down, or somebody says so once more: a foreign domU may be asked once more too."""
+    if memory.shutting_down is None:
+        memory = replace(memory, shutting_down=now, forced=())
+    return replace(memory, foreign_asked=MappingProxyType({}))
+
+
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:
     """It had to be destroyed: its own time was over."""
     forced = memory.forced if memory.shutting_down is None else tuple(sorted({*memory.forced, name}))

@@ -39,7 +39,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     before = without_circles(before)
     order, followers = start_order(before), successors(before)
     left = max(begun + desired.host.shutdown_deadline.seconds - _ENDGAME - now, 1.0)
-    share = _share_of_time(going, records, order, followers, left, now)
+    share = _share_of_time(going, memory, order, followers, left, now)
     if share < 1:
         draft.notice(
             Target(Kind.HOST, "this"),
@@ -58,10 +58,13 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             steps[key] = draft.step(reap, "has ended; only its shell is left")
             continue
         timeout = Duration(_timeout(record) * share)
-        asked = record.stop_asked if record is not None else None
+        asked = _asked(memory, each)
+        if record is None and asked is not None and now >= asked + timeout.seconds:
+            draft.notice(domain_target(_name(each)), "did not stop in its time; not ours, so it is left running")
+            continue
         steps[key] = draft.step(
             StopDomain(
-                each.name or f"domid-{each.domid}",
+                _name(each),
                 each.uuid,
                 each.domid,
                 timeout,
@@ -77,6 +80,15 @@ def _key(live: LiveDomain) -> str:
     return f"{live.name}#{live.domid}"
 
 
+def _name(live: LiveDomain) -> str:
+    return live.name or f"domid-{live.domid}"
+
+
+def _asked(memory: Memory, live: LiveDomain) -> float | None:
+    record = memory.records.get(live.uuid)
+    return record.stop_asked if record is not None else memory.foreign_asked.get(live.domid)
+
+
 def _predecessors(record: Record | None) -> tuple[str, ...]:
     return record.predecessors if record is not None else ()
 
@@ -87,7 +99,7 @@ def _timeout(record: Record | None) -> float:
 
 def _share_of_time(
     going: Mapping[str, LiveDomain],
-    records: Mapping[str, Record],
+    memory: Memory,
     order: tuple[str, ...],
     followers: Mapping[str, tuple[str, ...]],
     left: float,
@@ -102,11 +114,11 @@ def _share_of_time(
     def longest(share: float) -> float:
         ends: dict[str, float] = {}
         for key in reversed(order):
-            record = records.get(going[key].uuid)
             begin = max((ends[follower] for follower in followers[key]), default=0.0)
-            time = 0.0 if going[key].is_down else _timeout(record) * share
-            if record is not None and record.stop_asked is not None:
-                time = max(time - (now - record.stop_asked), 0.0)
+            time = 0.0 if going[key].is_down else _timeout(memory.records.get(going[key].uuid)) * share
+            asked = _asked(memory, going[key])
+            if asked is not None:
+                time = max(time - (now - asked), 0.0)
             ends[key] = begin + time
         return max(ends.values(), default=0.0)
 

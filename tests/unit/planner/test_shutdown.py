@@ -79,6 +79,16 @@ def test_one_already_asked_is_not_asked_again() -> None:
     assert action(made, "stop domain/web").asked == NOW - 5
 
 
+def test_a_foreign_guest_is_asked_once_and_gets_no_more_time() -> None:
+    foreign = live(3, "theirs")
+    made = down(foreign, kept=memory(foreign_asked={3: NOW - 5}, shutting_down=NOW - 5))
+    assert action(made, "stop domain/theirs").asked == NOW - 5
+    made = down(foreign, kept=memory(foreign_asked={3: NOW - 301}, shutting_down=NOW - 301))
+    assert not made.steps and "left running" in noticed(made, "domain/theirs")
+    reborn = down(live(4, "theirs"), kept=memory(foreign_asked={3: NOW - 301}, shutting_down=NOW - 301))
+    assert action(reborn, "stop domain/theirs").asked is None
+
+
 def test_shells_of_ours_are_reaped_shells_of_others_and_the_dying_left() -> None:
     made = down(
         live(1, "ours", "shutdown"),
