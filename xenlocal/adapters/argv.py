@@ -78,7 +78,8 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
         case ResizeFile(path, size, verb):
             # GNU truncate reads `>N` as "at least N": whatever the file has become since, this never shrinks it.
             keep = () if verb == "create" else ("--no-create",)
-            return (("truncate", *keep, f"--size=>{size.bytes}", _path(path)),)
+            truncate = ("truncate", *keep, f"--size=>{size.bytes}", _path(path))
+            return (truncate,) if verb == "create" else (_tell_guests(truncate, path),)
         case ChangeBridge():
             return (*arm(action, context), *change(action), *verify(action), *disarm(action))
         case StartDomain(name):
@@ -113,6 +114,14 @@ def _create(name: str, context: Context) -> Argv:
         f"--description=domU {name}, started by xenlocal",
         "--property=Before=xenlocal-guests.service", "--", *create,
     )  # fmt: skip
+
+
+def _tell_guests(truncate: Argv, path: str) -> Argv:
+    """xl attaches a raw file through a loop device, which keeps its size until told; blkback then tells the guest.
+    One process for all: if we were killed in between, the file would have its size and nobody would tell the guest."""
+    find = shlex.join(("losetup", "--noheadings", "--output", "NAME", "--associated", path))
+    tell = 'for device in $devices; do losetup --set-capacity "$device"; done'
+    return ("sh", "-ec", f"{shlex.join(truncate)}; devices=$({find}); {tell}")
 
 
 def _set(action: SetLive) -> Argv:

@@ -57,6 +57,7 @@ def _link(entry: Mapping[str, Any]) -> Link | None:
     info = entry.get("linkinfo", {})
     name, kind = entry["ifname"], info.get("info_kind", "")
     bridge = info.get("info_data", {}) if kind == "bridge" else None
+    addresses = {f"{each['local']}/{each['prefixlen']}": each for each in entry["addr_info"] if "local" in each}
     return Link(
         name=name,
         kind=kind or ("vif" if name.startswith("vif") else ""),
@@ -65,7 +66,8 @@ def _link(entry: Mapping[str, Any]) -> Link | None:
         master=entry.get("master"),
         lower=entry.get("link"),
         alias=entry.get("ifalias", ""),
-        addresses=tuple(f"{each['local']}/{each['prefixlen']}" for each in entry["addr_info"] if "local" in each),
+        addresses=tuple(addresses),
+        leased=tuple(address for address, each in addresses.items() if each.get("dynamic")),
         stp=None if bridge is None else bool(bridge["stp_state"]),
         vlan_filtering=None if bridge is None else bool(bridge["vlan_filtering"]),
     )

@@ -192,6 +192,10 @@ def _mapping(value: Any) -> Mapping[str, str]:
     return MappingProxyType({_str(key): _str(each) for key, each in _exactly(dict)(value).items()})
 
 
+def _times(value: Any) -> Mapping[int, float]:
+    return MappingProxyType({int(_str(key)): _float(each) for key, each in _exactly(dict)(value).items()})
+
+
 # By the annotation of the field, so that a field added to the model is kept without a word here.
 _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "str": _str,
@@ -206,4 +210,5 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "tuple[str, ...]": _many(_str),
     "Mapping[str, str]": _mapping,
     "Mapping[str, str] | None": _optional(_mapping),
+    "Mapping[int, float]": _times,
 }

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar, TextIO
 
 log = logging.getLogger("xenlocal")
+_PATIENCE = 2.0  # seconds for words that systemd acts upon; a status is only a sentence, and the next one comes
 
 
 class SystemdNotifier:
@@ -24,7 +25,7 @@ class SystemdNotifier:
 
     def status(self, sentence: str) -> None:
         """One line: what comes after a line end would be taken for an assignment of its own."""
-        self._send("STATUS=" + " ".join(sentence.split()))
+        self._send("STATUS=" + " ".join(sentence.split()), patience=0)
 
     def reloading(self) -> None:
         """To be followed by `ready`. The time stamp is what `Type=notify-reload` (systemd 253) wants."""
@@ -40,13 +41,15 @@ class SystemdNotifier:
         """Seconds: half of WatchdogSec, as sd_watchdog_enabled(3) recommends."""
         return self._interval
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str, patience: float = _PATIENCE) -> None:
+        """Gives up after `patience` seconds: while systemd reads nothing the guests are still to be looked after."""
         if not self._address:
             return
         # An address that begins with @ lives in the abstract namespace: there a NUL stands for the @.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+                channel.settimeout(patience)
                 channel.connect(address)
                 channel.sendall(text.encode("utf-8", "backslashreplace"))
         except OSError as error:

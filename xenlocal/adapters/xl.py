@@ -61,7 +61,9 @@ class XlReader:
     def monitors(self) -> frozenset[str]:
         """An `xl create` stays as the monitor of its domU, under the same command line: it creates, and after a
         guest's reboot creates anew (xl_vmcontrol.c, create_domain()). Raises XenlocalError."""
-        configs = [line[-1] for line in self._files.command_lines() if "create" in line and line[0].endswith("xl")]
+        # systemd-run becomes the `xl create` as soon as systemd has made the scope
+        ours = ("xl", "systemd-run")
+        configs = [line[-1] for line in self._files.command_lines() if "create" in line and line[0].endswith(ours)]
         return frozenset(found[1] for path in configs if (found := _CONFIG.fullmatch(path)))
 
     def last_words(self, name: str) -> LastWords:

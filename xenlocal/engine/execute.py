@@ -14,7 +14,7 @@ from xenlocal.engine.commands import Command
 from xenlocal.engine.readiness import Readiness
 from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
-from xenlocal.model.actions import Action, AwaitReady, StartDomain, StopDomain
+from xenlocal.model.actions import Action, AwaitReady, DestroyDomain, StartDomain, StopDomain
 from xenlocal.model.desired import Desired
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import Observed, Unavailable
@@ -52,11 +52,11 @@ class Execution:
         self._running: dict[str, tuple[Step, Task, float]] = {}
         self._results: dict[str, Result] = {}
         tools.lookout.reset()
-        self._surprise = False  # a domU ended that this plan did not mean to end
+        self._surprise = False  # a domU ended, or at host shutdown was born, that this plan does not know of
 
     def run(self) -> tuple[Result, ...]:
         while self._waiting or self._running:
-            giving_way = self._hooks.urgent() or (self._surprise and self._plan.goal is not Goal.SHUTDOWN)
+            giving_way = self._hooks.urgent() or self._surprise
             moved = self._look()
             moved |= self._collect(giving_way)
             if giving_way:
@@ -152,9 +152,18 @@ class Execution:
         keeper.update(lambda memory: transitions.learn(memory, self._desired, seen, lookout.causes, now))
         for uuid, record in keeper.memory.records.items():
             old = before.records.get(uuid)
-            if old is not None and old.domid is not None and old.off is None and record.off is not None:
+            if old is None:
+                continue
+            if self._plan.goal is Goal.SHUTDOWN:
+                born = record.domid is not None and record.domid != old.domid
+                self._surprise |= born and not self._stops(record.domid)
+            elif old.domid is not None and old.off is None and record.off is not None:
                 self._surprise |= not self._is_ending(record.name)
         return True
+
+    def _stops(self, domid: int | None) -> bool:
+        actions = (step.action for step in self._plan.steps)
+        return any(action.domid == domid for action in actions if isinstance(action, StopDomain | DestroyDomain))
 
     def _is_ending(self, name: str) -> bool:
         return any(

@@ -8,7 +8,7 @@ from typing import Any
 
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
-from xenlocal.engine.tasks import Outcome, Result, Tools
+from xenlocal.engine.tasks import Result, Tools
 from xenlocal.model.actions import DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
@@ -16,7 +16,7 @@ from xenlocal.model.memory import Hand, Memory, Off
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import Unavailable
-from xenlocal.model.plan import Goal, Step
+from xenlocal.model.plan import Goal
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.wishes import is_up
 
@@ -33,11 +33,7 @@ def begin(request: Request, desired: Desired, tools: Tools) -> None:
         tools.keeper.update(_booting)
     elif request.verb == "shutdown":
         now = tools.work.now()
-        tools.keeper.update(
-            lambda memory: (
-                memory if memory.shutting_down is not None else replace(memory, shutting_down=now, forced=())
-            )
-        )
+        tools.keeper.update(lambda memory: transitions.shutting_down(memory, now))
     elif request.verb in ("trash restore", "trash purge"):
         _trash(request, tools)
     elif request.verb == "apply":
@@ -128,32 +124,18 @@ def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float)
     domains = cycle.observed.domains
     begun = memory.shutting_down if memory.shutting_down is not None else now
     over = now >= begun + cycle.desired.host.shutdown_deadline.seconds
-    unknown = isinstance(domains, Unavailable)
-    # a refusal: a guest is about to come back from its own reboot
-    settled = not unknown and not cycle.plan.refusals and all(_had_its_time(step, cycle) for step in cycle.plan.steps)
+    unknown = bool(cycle.plan.unavailable)
+    # a refusal: a domU is about to be born
+    settled = not unknown and not cycle.plan.refusals and not cycle.plan.steps
     if not (settled or over):
         return
     here = () if isinstance(domains, Unavailable) else domains.values()
     left = [live.name or f"domid {live.domid}" for live in here if is_up(live)]
     said = [f"had to be destroyed: {', '.join(memory.forced)}"] if memory.forced else []
     said += [f"still running: {', '.join(left)}"] if left else []
+    said += [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
     said += [f"which guests are left is unknown: {domains.why}"] if isinstance(domains, Unavailable) else []
     request.finish(PARTLY if said else OK, message="; ".join(said) or "every guest stopped cleanly")
-
-
-def _had_its_time(step: Step, cycle: Cycle) -> bool:
-    """Only a foreign guest, asked in this cycle, may be left running."""
-    action = step.action
-    return (
-        isinstance(action, StopDomain)
-        and not action.destroy
-        and any(
-            isinstance(result.step.action, StopDomain)
-            and result.step.action.domid == action.domid
-            and result.outcome is Outcome.LATE
-            for result in cycle.results
-        )
-    )
 
 
 def _coming_back(request: Request, cycle: Cycle, memory: Memory, now: float) -> bool:

@@ -57,10 +57,11 @@ def declared_paths(desired: Desired) -> tuple[str, ...]:
     """Every path whose existence decides something."""
     paths = set()
     for domain in desired.domains.values():
+        paths |= {disk.backing.path for disk in domain.disks if isinstance(disk.backing, ImageFile)}
         if domain.state is State.ABSENT:
             continue
         paths |= {path for path in (domain.kernel, domain.ramdisk) if path is not None}
-        paths |= {disk.backing.path for disk in domain.disks if isinstance(disk.backing, ImageFile | BlockDevice)}
+        paths |= {disk.backing.path for disk in domain.disks if isinstance(disk.backing, BlockDevice)}
         paths.add(save_image(domain.name))
     return tuple(sorted(paths))
 

@@ -70,12 +70,15 @@ class Stop:
         if error is not None:  # no reason to give up: the guest may have ended meanwhile, or hear the next one
             log.warning("%s: cannot ask it to stop: %s", self._action.target, told(error))
             self._ask_again = self._tools.work.now() + _ASK_AGAIN
-        elif self._action.uuid in self._tools.keeper.memory.records:
-            uuid, asked = self._action.uuid, self._asked
-            self._tools.keeper.update(lambda memory: memory.change(uuid, stop_asked=asked))
+        else:
+            self._remember()
         self._after = self._waiting
         self._tools.lookout.call(within=FIRST_LOOK)
         return None
+
+    def _remember(self) -> None:
+        action, when = self._action, self._asked
+        self._tools.keeper.update(lambda memory: transitions.asked(memory, action.uuid, action.domid, when))
 
     def _waiting(self) -> tuple[Outcome, str] | None:
         now, domains = self._tools.work.now(), self._tools.lookout.domains
@@ -95,6 +98,7 @@ class Stop:
 
     def _time_is_over(self) -> tuple[Outcome, str] | None:
         if not self._action.destroy:
+            self._remember()  # also where no request came through: that was tried for as long
             return (
                 Outcome.LATE,
                 f"did not stop within {self._action.timeout}; not ours, so it is left running",

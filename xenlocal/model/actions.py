@@ -109,7 +109,7 @@ class PurgeVolume:
 
 @dataclass(frozen=True)
 class ResizeFile:
-    """Create a sparse image file, or grow it. Never shrinks."""
+    """Create a sparse image file, or grow it; a running PV guest sees that at once. Never shrinks."""
 
     path: str
     size: Size

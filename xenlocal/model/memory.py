@@ -46,6 +46,7 @@ class Record:
     gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
     off: Off | None = None
     off_since: float | None = None
+    dying_since: float | None = None  # the present domid is being torn down
     hand: Hand | None = None
     hand_domid: int | None = None  # RESTART, DESTROY: the domid that is meant
     stop_asked: float | None = None  # when we asked the present domid to shut down
@@ -67,6 +68,8 @@ class Memory:
     boot_done: bool = False
     shutting_down: float | None = None  # since when
     forced: tuple[str, ...] = ()  # domUs that had to be destroyed during this shutdown
+    # by domid: when a domU that is not ours was asked to stop during this shutdown
+    foreign_asked: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_record(self, record: Record) -> Memory:
         return replace(self, records=MappingProxyType({**self.records, record.uuid: record}))

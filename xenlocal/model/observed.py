@@ -107,6 +107,7 @@ class Link:
     stp: bool | None = None
     vlan_filtering: bool | None = None
     lower: str | None = None  # the interface a VLAN or the like stands on
+    leased: tuple[str, ...] = ()  # those of its addresses that DHCP or a router gave, for a time
 
 
 @dataclass(frozen=True)

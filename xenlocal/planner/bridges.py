@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import replace
 
 from xenlocal.model.actions import ChangeBridge
@@ -10,6 +11,7 @@ from xenlocal.model.observed import OUR_ALIAS, Link, Network, Observed, Table
 from xenlocal.planner.draft import Draft
 
 _GUEST_KINDS = frozenset({"vif", "tun", "tap", "veth"})
+_LINK_LOCAL = ipaddress.ip_network("fe80::/10")  # the kernel gives one to every link
 _GUEST_PREFIXES = ("vif", "tap", "vnet")
 
 
@@ -34,6 +36,8 @@ def _plan_bridge(draft: Draft, bridge: Bridge, network: Network) -> None:
             f"does not exist; {bridge.source} says external = yes, so something else must make it",
         )
         return
+    if present is not None and present.alias == OUR_ALIAS and not bridge.external:
+        _tell_addresses(draft, bridge, present)
     change = _change(draft, bridge, present, network)
     if change is None:
         return
@@ -58,6 +62,18 @@ def _plan_bridge(draft: Draft, bridge: Bridge, network: Network) -> None:
             return
         change = replace(change, way_back=_reverse(change, present), gateway=network.gateways[0])
     draft.step(change, "does not exist" if change.create else f"differs from {bridge.source}: {_describe(change)}")
+
+
+def _tell_addresses(draft: Draft, bridge: Bridge, present: Link) -> None:
+    """After an edit of `address` the former one stays: nobody remembers whether it was ours to give."""
+    for address in present.addresses if bridge.address else ():
+        link_local = ipaddress.ip_interface(address) in _LINK_LOCAL
+        if address != bridge.address and address not in present.leased and not link_local:
+            draft.notice(
+                bridge.target,
+                f"also has {address}, which {bridge.source} does not declare; remove it with:"
+                f" ip address del {address} dev {bridge.name}",
+            )
 
 
 def _change(draft: Draft, bridge: Bridge, present: Link | None, network: Network) -> ChangeBridge | None:

@@ -23,6 +23,7 @@ from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, start_order, successors
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
+_DYING_LONG = 60.0  # seconds; a domU of 200 GB takes some time to give its memory back
 _LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
 
 
@@ -38,6 +39,7 @@ class _Case:
 
 def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
     _tell_orphans(draft, desired, observed, memory)
+    _tell_dying(draft, observed, memory, now)
     if not desired.domains:
         return
     live = draft.table(Table.DOMAINS, observed.domains)
@@ -71,6 +73,22 @@ def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Me
     for uuid in observed.by_uuid().keys() & memory.records.keys() - declared:
         text = "its section is gone from the files: left as it is, and shut down with the host"
         draft.notice(live_target(memory.records[uuid].name), text)
+
+
+def _tell_dying(draft: Draft, observed: Observed, memory: Memory, now: float) -> None:
+    live = observed.by_uuid()
+    for uuid, record in memory.records.items():
+        if uuid not in live or record.dying_since is None:
+            continue
+        if now < record.dying_since + _DYING_LONG:
+            draft.look_again(record.dying_since + _DYING_LONG)
+        else:
+            domid = live[uuid].domid
+            text = (
+                f"domid {domid} has been dying for more than {_DYING_LONG:.0f} s and still holds its disks and memory;"
+                f" nobody reaps it when its xl monitor was killed; type `xl destroy {domid}`"
+            )
+            draft.notice(live_target(record.name), text)
 
 
 def _cases(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> Mapping[str, _Case]:

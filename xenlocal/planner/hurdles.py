@@ -59,11 +59,7 @@ def hurdle_to_start(
         return "which domUs are running could not be found out"
     for other in domains.values():
         if other.name == domain.name and other.uuid != domain.uuid:
-            return (
-                f"another domU of this name is live (domid {other.domid}, UUID {other.uuid}), started by"
-                f" somebody else; shut it down with `xl shutdown {other.domid}`, or write uuid = {other.uuid}"
-                " to make it this one"
-            )
+            return _namesake(other)
         if other.uuid == domain.uuid and other.state is LiveState.DYING:
             return f"its former self (domid {other.domid}) is still dying"
     if isinstance(observed.monitors, Unavailable):
@@ -75,6 +71,21 @@ def hurdle_to_start(
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
         or _memory(draft, domain, live, observed, budget)
+    )
+
+
+def _namesake(other: LiveDomain) -> str:
+    which = f"(domid {other.domid}, UUID {other.uuid}), started by somebody else"
+    if other.state is LiveState.DYING:
+        return (
+            f"another domU of this name {which}, is still dying; if it stays, nobody reaps it:"
+            f" type `xl destroy {other.domid}`"
+        )
+    if other.is_down:
+        return f"another domU of this name {which}, has ended; clear away its shell with `xl destroy {other.domid}`"
+    return (
+        f"another domU of this name is live {which}; shut it down with `xl shutdown {other.domid}`,"
+        f" or write uuid = {other.uuid} to make it this one"
     )
 
 

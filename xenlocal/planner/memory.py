@@ -98,11 +98,14 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             gave_up_waiting=False,
             off=None,
             off_since=None,
+            dying_since=None,
             stop_asked=None,
             # a guest's own reboot picks up what `xl config-update` had staged
             running=record.staged if record.staged is not None else record.running,
             staged=None,
         )
+    if live.state is LiveState.DYING and record.dying_since is None:
+        return replace(record, dying_since=now)
     if live.is_down and record.off is None:
         if live.state is LiveState.CRASHED:
             return replace(_counted(record, now), off=Off.CRASH, off_since=now, ready=False)
@@ -135,6 +138,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         born=None,
         ready=False,
         gave_up_waiting=False,
+        dying_since=None,
         stop_asked=None,
         off=off,
         off_since=since,
@@ -205,6 +209,20 @@ def retry_delay(failures: int) -> float:
 def crash_delay(crashes: int) -> float:
     """Seconds between the latest of so many crashes and the restart: none after the first."""
     return 0.0 if crashes <= 1 else retry_delay(crashes - 1)
+
+
+def asked(memory: Memory, uuid: str, domid: int, when: float) -> Memory:
+    """A domU, ours or foreign, was asked to stop."""
+    if uuid in memory.records:
+        return memory.change(uuid, stop_asked=when)
+    return replace(memory, foreign_asked=MappingProxyType({**memory.foreign_asked, domid: when}))
+
+
+def shutting_down(memory: Memory, now: float) -> Memory:
+    """The host is to go down, or somebody says so once more: a foreign domU may be asked once more too."""
+    if memory.shutting_down is None:
+        memory = replace(memory, shutting_down=now, forced=())
+    return replace(memory, foreign_asked=MappingProxyType({}))
 
 
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:

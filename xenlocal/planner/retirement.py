@@ -1,9 +1,13 @@
-"""The LVs of absent domains go to the trash, once nothing of their domain is left and nobody uses them."""
+"""The LVs of absent domains go to the trash, once nothing of their domain is left and nobody uses them. What stays
+all the same (files, LVs that are not ours) is named, with what to type."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+
 from xenlocal.model.actions import RetireVolume
-from xenlocal.model.desired import Desired, Domain, LogicalVolume, State
+from xenlocal.model.desired import Backing, Desired, Domain, ImageFile, LogicalVolume, State
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Volume, XenStore
 from xenlocal.planner.draft import Draft
@@ -13,13 +17,40 @@ from xenlocal.planner.volumes import live_disks
 
 def plan_retirement(draft: Draft, desired: Desired, observed: Observed, wall: float) -> None:
     for domain in desired.domains.values():
-        lvs = {disk.backing for disk in domain.disks if isinstance(disk.backing, LogicalVolume)}
-        if domain.state is State.ABSENT and lvs:
-            for lv in sorted(lvs, key=lambda lv: lv.path):
-                _plan_one(draft, desired, domain, lv, observed, wall)
+        if domain.state is not State.ABSENT:
+            continue
+        for backing in sorted({disk.backing for disk in domain.disks}, key=lambda backing: backing.path):
+            if isinstance(backing, LogicalVolume):
+                _plan_lv(draft, desired, domain, backing, observed, wall)
+            elif isinstance(backing, ImageFile):
+                _tell_file(draft, desired, domain, backing, observed)
 
 
-def _plan_one(
+def _tell_file(draft: Draft, desired: Desired, domain: Domain, image: ImageFile, observed: Observed) -> None:
+    paths = draft.table(Table.PATHS, observed.paths)
+    live = draft.table(Table.DOMAINS, observed.domains)
+    if paths is None or live is None or image.path not in paths:
+        return
+    if _left(domain, live) or _is_used(image, desired, observed):
+        return
+    draft.notice(
+        image.target,
+        f"stays, though {domain.target} is absent ({domain.source}): files are never removed; to be rid of it and all"
+        f" data in it type: rm {shlex.quote(image.path)}",
+    )
+
+
+def _left(domain: Domain, live: Mapping[int, LiveDomain]) -> list[LiveDomain]:
+    return [other for other in live.values() if other.uuid == domain.uuid or other.name == domain.name]
+
+
+def _is_used(backing: Backing, desired: Desired, observed: Observed) -> bool:
+    """Whether a domain that is not to vanish has it too."""
+    which = identity(backing, observed)
+    return any(which.same_as(identity(disk.backing, observed)) for _, disk in live_disks(desired))
+
+
+def _plan_lv(
     draft: Draft, desired: Desired, domain: Domain, lv: LogicalVolume, observed: Observed, wall: float
 ) -> None:
     storage = draft.table(Table.STORAGE, observed.storage)
@@ -27,17 +58,19 @@ def _plan_one(
     if storage is None or live is None:
         return
     present = storage.volumes.get((lv.vg, lv.lv))
-    if present is None or KEPT_TAG in present.tags or draft.steps_of(lv.target):
+    if present is None or draft.steps_of(lv.target) or _is_used(lv, desired, observed):
         return
-    if not present.ours:
-        draft.notice(lv.target, f"not retired with {domain.target}: it does not carry the tag {OUR_TAG}")
+    if not present.ours or KEPT_TAG in present.tags:
+        why = f"it does not carry the tag {OUR_TAG}" if not present.ours else "it was restored from the trash by hand"
+        change = f"--addtag {OUR_TAG}" if not present.ours else f"--deltag {KEPT_TAG}"
+        draft.notice(
+            lv.target,
+            f"not retired with {domain.target} ({domain.source}): {why}; to have it go to the trash type:"
+            f" lvchange {change} {lv.vg}/{lv.lv}",
+        )
         return
-    which = identity(lv, observed)
-    if any(which.same_as(identity(disk.backing, observed)) for _, disk in live_disks(desired)):
-        return
-    left = [other for other in live.values() if other.uuid == domain.uuid or other.name == domain.name]
     ends = draft.ends_of(domain.target)
-    hurdle = _hurdle(draft, domain, lv, present, left, observed)
+    hurdle = _hurdle(draft, domain, lv, present, _left(domain, live), observed)
     if hurdle is not None:
         draft.refuse(lv.target, f"not retired: {hurdle}")
         return

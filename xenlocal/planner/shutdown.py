@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from xenlocal.model.actions import DestroyDomain, StopDomain
 from xenlocal.model.desired import Desired
-from xenlocal.model.memory import Memory, Off, Record
+from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
@@ -18,7 +18,8 @@ from xenlocal.planner.draft import Draft
 from xenlocal.planner.order import start_order, successors, without_circles
 
 DEFAULT_STOP = 300.0  # seconds, for a foreign domU
-_REBOOT_WAIT = 20.0  # seconds; its monitor creates it anew after 2 s (FACTS)
+_BIRTH_WAIT = 120.0  # seconds an `xl create` gets; under autoballoon the dom0 has to give its memory away first
+_BIRTH_LOOK = 1.0  # seconds between two looks at one
 _ENDGAME = 10.0  # seconds of the deadline kept for destroying what hangs
 
 
@@ -26,8 +27,9 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     live = draft.table(Table.DOMAINS, observed.domains)
     if live is None:
         return
-    _await_reboots(draft, memory, live, now)
     records = memory.records
+    begun = memory.shutting_down if memory.shutting_down is not None else now
+    _await_births(draft, records, live, observed, begun, now)
     going = {_key(each): each for _, each in sorted(live.items()) if each.state is not LiveState.DYING}
     names = {each.name: key for key, each in going.items() if each.uuid in records}
     before: Mapping[str, tuple[str, ...]] = {
@@ -36,9 +38,8 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     }
     before = without_circles(before)
     order, followers = start_order(before), successors(before)
-    begun = memory.shutting_down if memory.shutting_down is not None else now
     left = max(begun + desired.host.shutdown_deadline.seconds - _ENDGAME - now, 1.0)
-    share = _share_of_time(going, records, order, followers, left, now)
+    share = _share_of_time(going, memory, order, followers, left, now)
     if share < 1:
         draft.notice(
             Target(Kind.HOST, "this"),
@@ -57,10 +58,13 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             steps[key] = draft.step(reap, "has ended; only its shell is left")
             continue
         timeout = Duration(_timeout(record) * share)
-        asked = record.stop_asked if record is not None else None
+        asked = _asked(memory, each)
+        if record is None and asked is not None and now >= asked + timeout.seconds:
+            draft.notice(domain_target(_name(each)), "did not stop in its time; not ours, so it is left running")
+            continue
         steps[key] = draft.step(
             StopDomain(
-                each.name or f"domid-{each.domid}",
+                _name(each),
                 each.uuid,
                 each.domid,
                 timeout,
@@ -76,6 +80,15 @@ def _key(live: LiveDomain) -> str:
     return f"{live.name}#{live.domid}"
 
 
+def _name(live: LiveDomain) -> str:
+    return live.name or f"domid-{live.domid}"
+
+
+def _asked(memory: Memory, live: LiveDomain) -> float | None:
+    record = memory.records.get(live.uuid)
+    return record.stop_asked if record is not None else memory.foreign_asked.get(live.domid)
+
+
 def _predecessors(record: Record | None) -> tuple[str, ...]:
     return record.predecessors if record is not None else ()
 
@@ -86,7 +99,7 @@ def _timeout(record: Record | None) -> float:
 
 def _share_of_time(
     going: Mapping[str, LiveDomain],
-    records: Mapping[str, Record],
+    memory: Memory,
     order: tuple[str, ...],
     followers: Mapping[str, tuple[str, ...]],
     left: float,
@@ -101,11 +114,11 @@ def _share_of_time(
     def longest(share: float) -> float:
         ends: dict[str, float] = {}
         for key in reversed(order):
-            record = records.get(going[key].uuid)
             begin = max((ends[follower] for follower in followers[key]), default=0.0)
-            time = 0.0 if going[key].is_down else _timeout(record) * share
-            if record is not None and record.stop_asked is not None:
-                time = max(time - (now - record.stop_asked), 0.0)
+            time = 0.0 if going[key].is_down else _timeout(memory.records.get(going[key].uuid)) * share
+            asked = _asked(memory, going[key])
+            if asked is not None:
+                time = max(time - (now - asked), 0.0)
             ends[key] = begin + time
         return max(ends.values(), default=0.0)
 
@@ -118,11 +131,26 @@ def _share_of_time(
     return low
 
 
-def _await_reboots(draft: Draft, memory: Memory, live: Mapping[int, LiveDomain], now: float) -> None:
-    """A guest that reboots by itself is gone for seconds, and comes back: it must not be left running."""
-    here = {each.uuid for each in live.values()}
-    for uuid, record in sorted(memory.records.items()):
-        back = (record.off_since or 0.0) + _REBOOT_WAIT
-        if record.off is Off.REBOOTING and uuid not in here and now < back:
-            text = f"reboots by itself; waited for up to {_REBOOT_WAIT:.0f} s, so that it can be shut down too"
-            draft.refuse(domain_target(record.name), text, back)
+def _await_births(
+    draft: Draft,
+    records: Mapping[str, Record],
+    live: Mapping[int, LiveDomain],
+    observed: Observed,
+    begun: float,
+    now: float,
+) -> None:
+    """A domU that is about to be born must not be left running: by an `xl create` that outlived its daemon, or by
+    the monitor of a guest that reboots by itself. A monitor whose guest has ended for good exits at once (FACTS).
+    """
+    monitors = draft.table(Table.MONITORS, observed.monitors)
+    here = {each.uuid for each in live.values() if each.state is not LiveState.DYING}
+    for uuid, record in sorted(records.items()):
+        if uuid in here or monitors is None or record.name not in monitors:
+            continue
+        target, what = domain_target(record.name), "an xl process is at work on it: its own reboot, or a start"
+        if now < max(begun, record.off_since or 0.0, record.dying_since or 0.0) + _BIRTH_WAIT:
+            text = f"{what} begun before; waited for up to {_BIRTH_WAIT:.0f} s, so that it can be shut down too"
+            draft.refuse(target, text, now + _BIRTH_LOOK)
+        else:
+            look = f"`ps ax | grep domains/{record.name}.cfg` shows it"
+            draft.notice(target, f"{what} that hangs; not waited for any longer; {look}")

@@ -14,14 +14,9 @@ if TYPE_CHECKING:
 
 _LVM_READS = ("lvs", "vgs", "fullreport")
 _LVM_WRITES = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove")
-_SMALL = {
-    "truncate": system.truncate,
-    "tail": system.tail,
-    "ping": system.ping,
-    "blockdev": system.blockdev,
-    "systemctl": system.systemctl,
-}
-_SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read, "sh": system.shell}
+_SMALL = {"truncate": system.truncate, "losetup": system.losetup, "blockdev": system.blockdev, "tail": system.tail}
+_SMALL |= {"ping": system.ping, "systemctl": system.systemctl, "sh": system.shell}
+_SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read}
 
 
 def _plain(argv: Sequence[str]) -> list[str]:

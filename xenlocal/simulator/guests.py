@@ -8,6 +8,7 @@ monitor after on_poweroff, on_reboot and on_crash of its config.
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,10 @@ def _attach(dom0: SimulatedDom0, domid: int, disk: Disk) -> None:
         _fail(domid, text, "libxl_device.c:397:libxl__device_disk_set_backend")
     elif facts.device:
         disk.device = f"{facts.device[0]}:{facts.device[1]}"
+    else:
+        taken = {held.loop for other in dom0.state.domains for held in other.disks}
+        disk.loop = next(number for number in itertools.count() if number not in taken)
+        disk.capacity = facts.size.bytes
     for other in dom0.state.domains:  # the block script's own guard
         for held in other.disks:
             if (held.path == disk.path or (disk.device and held.device == disk.device)) and (

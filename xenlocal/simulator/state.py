@@ -42,6 +42,8 @@ class Disk:
     writable: bool = True
     devid: int = 51712
     device: str = ""  # "major:minor" in decimal
+    loop: int | None = None  # number of the loop device of an image file
+    capacity: int = 0  # ... and its size as the guest sees it
 
 
 @dataclass

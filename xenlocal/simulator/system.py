@@ -1,4 +1,4 @@
-"""The small tools on the simulated host: truncate, tail, ping, systemd-run, setsid, systemctl."""
+"""The small tools on the simulated host: truncate, losetup, tail, ping, systemd-run, setsid, systemctl."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from xenlocal.simulator import commands, iproute
+from xenlocal.simulator import commands, iproute, paths
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 from xenlocal.simulator.state import Domain, Path, Timer
 
@@ -31,6 +31,24 @@ def truncate(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         raise Refused(f"truncate: cannot open '{path}' for writing: Is a directory\n")
     known.size = max(known.size, size)
     return Answer()
+
+
+def losetup(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`losetup --noheadings --output NAME --associated FILE`, `losetup --set-capacity DEVICE` (util-linux 2.38)."""
+    options, rest = split_options(argv, ("--noheadings",), ("--output", "--associated", "--set-capacity"))
+    disks = [disk for domain in dom0.state.domains for disk in domain.disks if disk.loop is not None]
+    if options.keys() == {"--noheadings", "--output", "--associated"} and options["--output"] == ["NAME"] and not rest:
+        (path,) = options["--associated"]
+        return Answer("".join(f"/dev/loop{disk.loop}\n" for disk in disks if disk.path == path))
+    if options.keys() != {"--set-capacity"} or rest:
+        raise UnknownCommand(argv)
+    (device,) = options["--set-capacity"]
+    for disk in disks:
+        if f"/dev/loop{disk.loop}" == device:
+            facts = paths.facts(dom0, disk.path)
+            disk.capacity = facts.size.bytes if facts else disk.capacity
+            return Answer()
+    raise Refused(f"losetup: {device}: set capacity failed: No such device or address\n")
 
 
 def tail(dom0: SimulatedDom0, argv: list[str]) -> Answer:
@@ -112,11 +130,30 @@ def _timer(dom0: SimulatedDom0, argv: list[str], unit: str, delay: str, command:
     return Answer("", f"Running timer as unit: {unit}.timer\nWill run service as unit: {unit}.service\n")
 
 
+_FOR_EACH = re.compile(
+    r"(?P<first>.*)devices=\$\((?P<find>.*)\); for device in \$devices; do (?P<do>[^;]*) \"\$device\"; done"
+)
+
+
 def shell(dom0: SimulatedDom0, argv: list[str]) -> Answer:
-    """`sh -c 'A; B'`, with -e up to the first that fails. Of the shell's language nothing but `;` is modelled."""
+    """`sh -c 'A; B'`, with -e up to the first that fails. Of the shell's language nothing is modelled but `;`, and
+    the one loop that xenlocal writes."""
     if len(argv) != 3 or argv[1] not in ("-c", "-ec", "-ce"):
         raise UnknownCommand(argv)
-    lexer = shlex.shlex(argv[2], posix=True, punctuation_chars=";&|<>()`$")
+    loop = _FOR_EACH.fullmatch(argv[2])
+    if not loop:
+        return _lines(dom0, argv, argv[2])
+    if argv[1] == "-c":
+        raise UnknownCommand(argv, "a loop that does not end at an error")
+    begun = _lines(dom0, argv, loop["first"])
+    found = begun if begun.status else _lines(dom0, argv, loop["find"])
+    if found.status:
+        return found
+    return _lines(dom0, argv, "; ".join(f"{loop['do']} {device}" for device in found.stdout.split()))
+
+
+def _lines(dom0: SimulatedDom0, argv: list[str], script: str) -> Answer:
+    lexer = shlex.shlex(script, posix=True, punctuation_chars=";&|<>()`$")
     lexer.whitespace_split, lexer.commenters = True, ""
     lines: list[list[str]] = [[]]
     for word in lexer:

@@ -75,7 +75,7 @@ def _backends(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
         at = f"/local/domain/0/backend/vbd/{domain.domid}/{disk.devid}"
         facts = paths.facts(dom0, disk.path)
         loop = not disk.device  # an image file stands behind a loop device
-        major, minor = (int(part) for part in (disk.device or f"7:{disk.devid & 0xFF}").split(":"))
+        major, minor = (int(part) for part in (disk.device or f"7:{disk.loop or 0}").split(":"))
         leaves |= {
             f"{at}/{key}": value
             for key, value in {

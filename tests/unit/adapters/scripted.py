@@ -33,14 +33,14 @@ class ScriptedRunner:
 class TextFiles:
     """A FileReader of given texts."""
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self.texts = texts
+    def __init__(self, texts: Mapping[str, str], lines: tuple[tuple[str, ...], ...] = ()) -> None:
+        self.texts, self.lines = texts, lines
 
     def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
         return {}
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
-        return ()
+        return self.lines
 
     def read_text(self, path: str) -> str | None:
         return self.texts.get(path)

@@ -139,5 +139,8 @@ def test_nothing_is_changed_when_the_way_back_cannot_be_armed() -> None:
 
 
 def test_grow_of_a_file() -> None:
-    runner = ScriptedRunner((("truncate", "--no-create", "--size=>9", "/a"), ""))
-    actuator(runner).perform(act.ResizeFile("/a", Size(9), "grow"))
+    script = (
+        "truncate --no-create '--size=>9' /a; devices=$(losetup --noheadings --output NAME --associated /a); "
+        'for device in $devices; do losetup --set-capacity "$device"; done'
+    )
+    actuator(ScriptedRunner((("sh", "-ec", script), ""))).perform(act.ResizeFile("/a", Size(9), "grow"))

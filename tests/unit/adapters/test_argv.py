@@ -38,7 +38,10 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.UntagVolume("vg0", "a", ("xenlocal-kept", "x")), ["lvchange --deltag xenlocal-kept --deltag x vg0/a"]),
     (act.PurgeVolume("vg0", TRASH), [f"lvremove --yes vg0/{TRASH}"]),
     (act.ResizeFile("/srv/a.img", Size.mib(1)), ["truncate '--size=>1048576' /srv/a.img"]),
-    (act.ResizeFile("/srv/a.img", Size.mib(1), "grow"), ["truncate --no-create '--size=>1048576' /srv/a.img"]),
+    (act.ResizeFile("/srv/a b.img", Size.mib(1), "grow"), [shlex.join(("sh", "-ec",
+        "truncate --no-create '--size=>1048576' '/srv/a b.img'; "
+        "devices=$(losetup --noheadings --output NAME --associated '/srv/a b.img'); "
+        'for device in $devices; do losetup --set-capacity "$device"; done'))]),
     (
         act.ChangeBridge("br0", create=True, add_ports=("eno1",), add_address="10.9.0.1/24", mtu=9000, stp=True,
                          vlan_filtering=False, up=True),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,32 @@ def test_systemd_is_told(tmp_path: Path, abstract: bool) -> None:
 def test_without_systemd_nothing_happens(tmp_path: Path) -> None:
     SystemdNotifier({}).ready()
     SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
+
+
+def test_a_systemd_that_reads_nothing_does_not_hold_us_up(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(path)
+        notifier = SystemdNotifier({"NOTIFY_SOCKET": path})
+        ended = threading.Event()
+
+        def fill() -> None:
+            for _ in range(2000):  # more than net.unix.max_dgram_qlen
+                notifier.status("x")
+            notifier.watchdog()
+            ended.set()
+
+        threading.Thread(target=fill, daemon=True).start()
+        assert ended.wait(10)
+        channel.settimeout(1)
+        assert channel.recv(100) == b"STATUS=x"
+        notifier.ready()
+        channel.settimeout(0)
+        kept = []
+        with suppress(BlockingIOError):
+            while True:
+                kept.append(channel.recv(100))
+        assert kept[-1] == b"READY=1"
 
 
 @pytest.mark.parametrize(

@@ -395,3 +395,25 @@ def test_every_table_costs_one_command() -> None:
         runner = ScriptedRunner((name, answer))
         ask(HostReader(runner, files))
         assert runner.ran == [name]
+
+
+def test_who_has_an_xl_create_at_work_on_it() -> None:
+    create = ("/usr/lib/xen-4.17/bin/xl", "create", "-q")
+    lines = (
+        (*create, "/run/xenlocal/domains/web.cfg"),
+        ("/usr/bin/systemd-run", "--scope", "--unit=x", "--", "xl", "create", "-q", "/run/xenlocal/domains/db.cfg"),
+        (*create, "/root/mine.cfg"),
+        ("grep", "create", "/run/xenlocal/domains/none.cfg"),
+        ("",),
+    )
+    reader = xl.XlReader(ScriptedRunner(), TextFiles({}, lines))
+    assert reader.monitors() == {"web", "db"}
+
+
+def test_a_leased_address_is_told_from_one_that_was_given() -> None:
+    mine = '{"family":"inet","local":"10.9.0.1","prefixlen":24}'
+    lease = '{"family":"inet6","local":"2001:db8::5","prefixlen":64,"dynamic":true}'
+    head = '"flags":[],"mtu":1500'
+    text = f'[{{"ifname":"lo",{head},"addr_info":[]}},{{"ifname":"br0",{head},"addr_info":[{mine},{lease}]}}]'
+    link = iproute.parse_links(text)["br0"]
+    assert (link.addresses, link.leased) == (("10.9.0.1/24", "2001:db8::5/64"), ("2001:db8::5/64",))

@@ -1,9 +1,11 @@
-"""The commands and the readers with the real ip and the real lvm, where this machine lets us: a network namespace."""
+"""The commands and the readers with the real ip, lvm and losetup, where this machine lets us: a network namespace."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,9 @@ from xenlocal.adapters import iproute
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
 from xenlocal.adapters.lvm import REPORT
-from xenlocal.model.actions import ChangeBridge
+from xenlocal.model.actions import ChangeBridge, ResizeFile
 from xenlocal.model.observed import Link
+from xenlocal.model.units import Size
 
 
 def namespace() -> bool:
@@ -55,3 +58,28 @@ def test_lvm_knows_every_field_of_the_report() -> None:
     """Without a device mapper it reports nothing, but it checks the options; no device is looked at."""
     argv = (*REPORT[:2], "--driverloaded", "n", "--config", 'devices{filter=["r|.*|"]}', *REPORT[2:])
     assert '"report"' in Commands().run(argv)
+
+
+def attached(image: Path, options: str = "") -> str:
+    """The loop device that was made for the file; "" where this machine lets us make none."""
+    command = f"losetup --find --show {options} '{image}'"
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False).stdout.strip()
+
+
+@pytest.mark.skipif(not shutil.which("losetup") or os.geteuid() != 0, reason="needs root and losetup")
+def test_whoever_has_a_file_attached_sees_that_it_has_grown(tmp_path: Path) -> None:
+    image = tmp_path / "a disk.img"
+    image.write_bytes(bytes(1 << 20))
+    devices = [each for each in (attached(image), attached(image, "--read-only")) if each]
+    if not devices:
+        pytest.skip("needs loop devices")
+    try:
+        actuator = HostActuator(Commands(), "/run/xenlocal", systemd=False)
+        actuator.perform(ResizeFile(str(image), Size(3 << 20), "grow"))
+        for device in devices:
+            assert Path(f"/sys/block/{Path(device).name}/size").read_text() == f"{(3 << 20) // 512}\n"
+    finally:
+        for device in devices:
+            subprocess.run(["losetup", "--detach", device], check=True)
+    actuator.perform(ResizeFile(str(image), Size(4 << 20), "grow"))
+    assert image.stat().st_size == 4 << 20

@@ -41,6 +41,7 @@ STRATEGIES = {
     "tuple[str, ...]": st.lists(TEXT, max_size=3).map(tuple),
     "Mapping[str, str]": SETTINGS,
     "Mapping[str, str] | None": optional(SETTINGS),
+    "Mapping[int, float]": st.dictionaries(st.integers(), TIME, max_size=3).map(MappingProxyType),
 }
 RECORD = st.builds(Record, **{field.name: STRATEGIES[str(field.type)] for field in fields(Record)})
 MEMORY = st.builds(

@@ -6,7 +6,7 @@ from typing import Any
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
 from xenlocal.model.memory import Hand
-from xenlocal.simulator.state import Volume
+from xenlocal.simulator.state import Path, Volume
 
 
 def test_nothing_happens_when_nothing_is_to_be_done() -> None:
@@ -185,3 +185,25 @@ def test_an_lv_that_lvm_leaves_out_is_named_with_who_waits_for_it_and_heals() ->
     daemon = Daemon(machine)
     daemon.run(60)
     assert set(machine.running) == {"web", "db"}
+
+
+def test_an_image_file_that_stays_with_an_absent_domu_is_in_the_status() -> None:
+    machine = Machine(conf("web", "state = absent", "[[disk xvda]]", "file = /srv/web.img"))
+    machine.dom0.state.paths["/srv/web.img"] = Path("file", 1 << 30)
+    daemon = Daemon(machine).run(30)
+    shown = daemon.loop.status()
+    assert shown is not None
+    (row,) = shown["volumes"]
+    assert row["name"] == "file//srv/web.img" and "rm /srv/web.img" in row["notices"][0]
+
+
+def test_a_running_guest_sees_its_grown_image_file() -> None:
+    web = conf("web", "[[disk xvda]]", "file = /srv/web.img", "size = {}")
+    machine = Machine(web.format("1G"))
+    daemon = Daemon(machine)
+    daemon.edit(20, web.format("2G"))
+    daemon.run(40)
+    (disk,) = machine.dom0.state.domains[0].disks
+    assert disk.capacity == 2 << 30
+    Daemon(machine).run(30)
+    assert len([text for text in machine.changes() if text.startswith("losetup --set-capacity")]) == 1

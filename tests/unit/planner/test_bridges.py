@@ -12,6 +12,7 @@ from tests.unit.planner.build import (
     ids,
     link,
     network,
+    noticed,
     observed,
     plan,
     refused,
@@ -147,3 +148,27 @@ def test_a_default_route_on_a_vlan_of_the_bridge_is_guarded_too() -> None:
 def test_a_default_route_without_a_gateway_is_left_alone() -> None:
     result = made(br("br0", mtu=1500), network(bridge_link("br0", mtu=1400), default=["br0"]))
     assert not result.steps and "by hand" in refused(result, "bridge/br0")
+
+
+def test_an_address_that_is_not_declared_is_told_and_never_removed() -> None:
+    wanted = br("br0", address="10.9.0.2/24")
+    here = bridge_link("br0", addresses=("10.9.0.1/24", "10.9.0.2/24", "fe80::1/64", "2001:db8::1/64"))
+    result = made(wanted, network(here))
+    assert not result.steps
+    assert noticed(result, "bridge/br0").split("; also ") == [
+        "also has 10.9.0.1/24, which a.conf:1 does not declare; remove it with: ip address del 10.9.0.1/24 dev br0",
+        "has 2001:db8::1/64, which a.conf:1 does not declare; remove it with: ip address del 2001:db8::1/64 dev br0",
+    ]
+    edited = made(br("br0", address="10.9.0.3/24"), network(here))
+    assert ids(edited) == ("change bridge/br0",) and "10.9.0.2/24" in noticed(edited, "bridge/br0")
+
+
+def test_addresses_that_are_none_of_our_business_are_not_told() -> None:
+    addresses = ("10.9.0.1/24", "10.9.0.2/24")
+    assert not made(br("br0"), network(bridge_link("br0", addresses=addresses))).notices
+    wanted = br("br0", address="10.9.0.2/24")
+    assert not made(wanted, network(bridge_link("br0", addresses=addresses, alias=""))).notices
+    external = br("br0", address="10.9.0.2/24", external=True)
+    assert not made(external, network(bridge_link("br0", addresses=addresses))).notices
+    leased = bridge_link("br0", addresses=addresses, leased=("10.9.0.1/24",))
+    assert not made(wanted, network(leased)).notices

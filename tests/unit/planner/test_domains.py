@@ -268,3 +268,18 @@ def test_a_guest_that_powers_itself_off_at_once_is_not_restarted_for_ever() -> N
     often = tuple(NOW - number for number in range(5))
     made = plan(want, observed(), memory(rec("web", off=Off.POWEROFF, off_since=NOW, crashes=often)))
     assert "stays off" in noticed(made, "domain/web") and not made.steps
+
+
+@pytest.mark.parametrize("declared", ["running", ""])
+def test_a_domu_that_dies_for_long_is_reported_with_what_reaps_it(declared: str) -> None:
+    want = WEB if declared else desired()
+    seen = observed(live(3, "" if declared else "web", "dying", uuid=uid("web")))
+    kept = learn(memory(ready("web", 3, declared=declared)), want, seen, {}, NOW)
+    made = plan(want, seen, kept)
+    assert "dying" not in noticed(made, "domain/web")
+    assert made.look_again is not None and made.look_again <= NOW + 60
+    kept = learn(kept, want, seen, {}, NOW + 50)
+    made = plan(want, seen, kept, now=NOW + 61)
+    assert "`xl destroy 3`" in noticed(made, "domain/web") and not made.steps
+    gone = learn(kept, want, observed(), {}, NOW + 90)
+    assert not gone.records or gone.records[uid("web")].dying_since is None

@@ -125,6 +125,13 @@ def test_another_uuid_under_our_name_blocks_and_is_not_touched() -> None:
     assert "xl shutdown 9" in reason and "uuid = 0000" in reason
 
 
+@pytest.mark.parametrize("state", ["dying", "shutdown", "crashed"])
+def test_one_that_has_ended_under_our_name_cannot_be_shut_down_any_more(state: str) -> None:
+    reason = why(None, observed(live(9, "web", state, uuid="0000")))
+    assert "(domid 9, UUID 0000)" in reason and "`xl destroy 9`" in reason and "xl shutdown" not in reason
+    assert "uuid = 0000" not in reason
+
+
 def test_an_xl_at_work_on_it_is_not_raced_with() -> None:
     assert "an xl process is at work on it" in why(None, observed(monitors=frozenset({"web"})))
     assert not why(None, observed(monitors=frozenset({"web2"})))

@@ -79,6 +79,16 @@ def test_one_already_asked_is_not_asked_again() -> None:
     assert action(made, "stop domain/web").asked == NOW - 5
 
 
+def test_a_foreign_guest_is_asked_once_and_gets_no_more_time() -> None:
+    foreign = live(3, "theirs")
+    made = down(foreign, kept=memory(foreign_asked={3: NOW - 5}, shutting_down=NOW - 5))
+    assert action(made, "stop domain/theirs").asked == NOW - 5
+    made = down(foreign, kept=memory(foreign_asked={3: NOW - 301}, shutting_down=NOW - 301))
+    assert not made.steps and "left running" in noticed(made, "domain/theirs")
+    reborn = down(live(4, "theirs"), kept=memory(foreign_asked={3: NOW - 301}, shutting_down=NOW - 301))
+    assert action(reborn, "stop domain/theirs").asked is None
+
+
 def test_shells_of_ours_are_reaped_shells_of_others_and_the_dying_left() -> None:
     made = down(
         live(1, "ours", "shutdown"),
@@ -142,8 +152,28 @@ def test_an_order_that_has_become_a_circle_keeps_nobody_from_being_asked() -> No
     assert len(actions(made, StopDomain)) == 2
 
 
-def test_a_guest_about_to_come_back_from_its_own_reboot_is_waited_for() -> None:
-    record = rec("web", off=Off.REBOOTING, off_since=NOW - 1)
-    made = down(kept=memory(record, shutting_down=NOW - 9))
-    assert not made.steps and "reboot" in refused(made, "domain/web") and made.look_again is not None
-    assert not down(kept=memory(record, shutting_down=NOW - 9), now=NOW + 60).refusals
+def waiting(*lives: LiveDomain, kept: Memory, now: float = NOW, monitors: object = frozenset({"web"})) -> Plan:
+    return plan(desired(dom("web")), observed(*lives, monitors=monitors), kept, Goal.SHUTDOWN, now)
+
+
+@pytest.mark.parametrize("off", [None, Off.REBOOTING, Off.STOPPED])
+def test_a_domu_that_an_xl_process_is_about_to_bring_up_is_waited_for(off: Off | None) -> None:
+    """Its monitor after the guest's own reboot, or an `xl create` that outlived a killed daemon."""
+    record = rec("web", off=off, off_since=off and NOW - 1)
+    made = waiting(kept=memory(record, shutting_down=NOW - 9))
+    assert not made.steps and "xl" in refused(made, "domain/web")
+    assert made.look_again is not None and NOW < made.look_again <= NOW + 5
+    born = waiting(live(7, "web"), kept=memory(ready("web", 7), shutting_down=NOW - 9))
+    assert ids(born) == ("stop domain/web",) and not born.refusals
+    assert not waiting(kept=memory(record, shutting_down=NOW - 9), monitors=frozenset()).refusals
+
+
+def test_a_guest_that_just_ended_in_order_to_reboot_is_waited_for() -> None:
+    kept = memory(ready("web", 3, stop_asked=NOW - 300, dying_since=NOW - 1), shutting_down=NOW - 300)
+    assert "xl" in refused(waiting(live(3, "web", "dying"), kept=kept), "domain/web")
+
+
+def test_an_xl_process_that_hangs_does_not_hold_up_the_host_for_long() -> None:
+    kept = memory(rec("web", off=Off.STOPPED, off_since=NOW - 5000), shutting_down=NOW - 300)
+    made = waiting(kept=kept)
+    assert not made.refusals and "not waited for" in noticed(made, "domain/web")

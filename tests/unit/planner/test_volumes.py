@@ -227,12 +227,28 @@ def test_a_file_that_is_none_or_cannot_be_made_says_so() -> None:
     assert not made.steps and "without size" in refused(made, "domain/db")
 
 
-def test_files_and_given_devices_of_an_absent_domu_stay() -> None:
-    want = desired(dom("db", image("/srv/db.img", GIB), device("/dev/sdb", "xvdb"), state=State.ABSENT))
-    seen = observed(
-        paths={"/srv/db.img": file_facts("/srv/db.img"), "/dev/sdb": block_facts("/dev/sdb")},
-    )
-    assert not plan(want, seen).steps
+def test_files_and_given_devices_of_an_absent_domu_stay_and_how_to_be_rid_of_a_file_is_said() -> None:
+    path = "/srv/my db.img"
+    want = desired(dom("db", image(path, GIB), device("/dev/sdb", "xvdb"), state=State.ABSENT))
+    paths = {path: file_facts(path), "/dev/sdb": block_facts("/dev/sdb")}
+    made = plan(want, observed(paths=paths))
+    assert not made.steps and len(made.notices) == 1
+    assert "a.conf:1" in noticed(made, f"file/{path}") and f"type: rm '{path}'" in noticed(made, f"file/{path}")
+    assert not plan(want, observed()).notices
+    running = learned_plan(want, observed(live(3, "db"), paths=paths))
+    assert ids(running) == ("stop domain/db",) and not noticed(running, f"file/{path}")
+    shared = desired(*want.domains.values(), dom("new", image(path), state=State.STOPPED))
+    assert not plan(shared, observed(paths=paths)).notices
+
+
+def test_lvs_that_stay_with_an_absent_domu_are_named_with_what_to_type() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    made = plan(want, observed(storage=storage(volume("root", tags=FOREIGN))))
+    assert "type: lvchange --addtag xenlocal vg0/root" in noticed(made, ROOT)
+    kept = observed(storage=storage(volume("root", tags=frozenset({OUR_TAG, KEPT_TAG}))))
+    assert "type: lvchange --deltag xenlocal-kept vg0/root" in noticed(plan(want, kept), ROOT)
+    shared = desired(*want.domains.values(), dom("new", lv("root"), state=State.STOPPED))
+    assert not noticed(plan(shared, observed(storage=storage(volume("root", tags=FOREIGN)))), ROOT)
 
 
 def test_a_growth_that_fails_does_not_keep_its_domu_off() -> None:

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from tests.unit.simulator.support import host, run, shell
+from tests.unit.simulator.support import config, host, run, shell
 from xenlocal.model.errors import CommandFailed, ToolMissing
 from xenlocal.model.observed import PathKind
 from xenlocal.simulator import xlcfg
 from xenlocal.simulator.files import SimFiles
 from xenlocal.simulator.runner import Fault
+from xenlocal.simulator.state import Path
 
 CREATE = "lvcreate --yes --wipesignatures y --zero y --addtag xenlocal --size {} --name {} vg0"
 
@@ -121,6 +122,27 @@ def test_an_image_file_grows_and_never_shrinks() -> None:
     assert SimFiles(dom0).paths(["/srv/a.img"])["/srv/a.img"].size.bytes == 200
     run(dom0, "truncate --no-create --size=>5 /srv/none.img")
     assert SimFiles(dom0).paths(["/srv/none.img", "/boot/vmlinuz-6.1"]).keys() == {"/boot/vmlinuz-6.1"}
+
+
+def test_a_running_guest_sees_a_grown_file_when_its_loop_device_is_told() -> None:
+    dom0 = host()
+    for name in ("a", "b"):
+        dom0.state.paths[f"/srv/{name}.img"] = Path("file", 100)
+        disk = f"format=raw,vdev=xvda,access=rw,target=/srv/{name}.img"
+        dom0.state.texts[f"/{name}.cfg"] = config(name, uuid="", disk=[disk], vif=[])
+        run(dom0, f"xl create -q /{name}.cfg")
+    first, second = (domain.disks[0] for domain in dom0.state.domains)
+    run(dom0, "truncate --size=>200 /srv/b.img")
+    find = "losetup --noheadings --output NAME --associated /srv/{}.img"
+    assert [run(dom0, find.format(name)) for name in ("a", "b", "none")] == ["/dev/loop0\n", "/dev/loop1\n", ""]
+    assert second.capacity == 100
+    loop = 'for device in $devices; do losetup --set-capacity "$device"; done'
+    shell(dom0).run(["sh", "-ec", f"truncate '--size=>250' /srv/b.img; devices=$({find.format('b')}); {loop}"])
+    assert (first.capacity, second.capacity) == (100, 250)
+    with pytest.raises(CommandFailed, match="/dev/loop7: set capacity failed: No such device or address"):
+        run(dom0, "losetup --set-capacity /dev/loop7")
+    with pytest.raises(CommandFailed):
+        shell(dom0).run(["sh", "-ec", f"devices=$(losetup --set-capacity /dev/loop7); {loop}"])
 
 
 def test_faults_strike_the_command_they_are_asked_for() -> None:
