@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xenlocal import views
+from xenlocal import app, views
 from xenlocal.cli import main
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.simulator.__main__ import main as poke
@@ -78,3 +78,14 @@ def test_purge_touches_nothing_unless_every_name_is_right(host: list[str]) -> No
     assert name in dom0.read_text()
     assert main([*host, "trash", "purge", f"vg0/{name}", f"vg0/{name}", "--yes"]) == 0
     assert name not in dom0.read_text()
+
+
+def test_the_daemon_is_not_started_again_and_again_where_there_is_no_dom0(
+    host: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_is_dom0", lambda: False)
+    monkeypatch.setattr("os.umask", lambda _mask: 0)
+    assert main([*host[:3], "run"]) == 3
+    assert "boot into Xen first" in capsys.readouterr().err
+    unit = Path(app.__file__).parents[1] / "systemd" / "xenlocal.service"
+    assert "\nRestartPreventExitStatus=3\n" in unit.read_text()
