@@ -89,3 +89,18 @@ def test_the_daemon_is_not_started_again_and_again_where_there_is_no_dom0(
     assert "boot into Xen first" in capsys.readouterr().err
     unit = Path(app.__file__).parents[1] / "systemd" / "xenlocal.service"
     assert "\nRestartPreventExitStatus=3\n" in unit.read_text()
+
+
+def test_a_setting_that_is_pending_is_shown_once(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    text = "[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\n"
+    declare(host, text)
+    assert main([*host, "apply"]) == 0
+    declare(host, text + "cmdline = quiet\n")
+    main([*host, "apply"])
+    capsys.readouterr()
+    for words in (["status", "web"], ["status"]):
+        assert main([*host, *words]) == 0
+        assert capsys.readouterr().out.count("cmdline") == 1
+    assert main([*host, "status", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["domains"]
+    assert row["pending"] == ["cmdline"]
