@@ -33,7 +33,7 @@ from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.status import status, trash
 from xenlocal.engine.tasks import Tools
 from xenlocal.model.desired import Problem
-from xenlocal.model.errors import ConfigError, XenlocalError
+from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
 from xenlocal.model.memory import Memory
 from xenlocal.model.plan import Goal, Plan
 
@@ -201,7 +201,7 @@ class App:
         for directory in (self._places.run_dir, self._places.state_dir):
             Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
         if self._places.simulate is None and not _is_dom0():
-            raise XenlocalError(
+            raise NoDom0(
                 "this machine is no Xen dom0: /proc/xen/capabilities does not say control_d; boot into Xen first"
             )
         with Lock(self._places.run_dir) as lock:

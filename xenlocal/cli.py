@@ -13,7 +13,7 @@ from typing import Any
 
 from xenlocal import __version__, views
 from xenlocal.app import App, Places
-from xenlocal.model.errors import ConfigError, XenlocalError
+from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY, NO_DAEMON, BUSY = 0, 1, 2, 3, 4, 5, 6, 75
 _WATCH_EVERY = 2.0  # seconds
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except app.busy as error:
         return _failed(BUSY, str(error), arguments.json)
     except (XenlocalError, OSError) as error:
-        return _failed(FAILED, str(error), arguments.json)
+        return _failed(NOT_FOUND if isinstance(error, NoDom0) else FAILED, str(error), arguments.json)
 
 
 def _print(data: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:

@@ -103,8 +103,7 @@ def one_domain(data: Mapping[str, Any]) -> str:
             value = row[key]
             shown = "-" if value is None else ("yes" if value else "no") if isinstance(value, bool) else value
             lines.append(f"  {key:9} {shown}")
-        lines += [f"  pending   {', '.join(row['pending'])} (until its next reboot)"] if row["pending"] else []
-        lines += [f"  {note}" for note in row["notices"]]
+        lines += [f"  {note}" for note in row["notices"]]  # what is pending is one of them
         for volume in data["volumes"]:
             if row["name"] in volume["domains"]:
                 notes = "".join(f"; {note}" for note in volume["notices"])

@@ -44,7 +44,7 @@ def test_missing_things(host: Machine) -> None:
     assert reload(m).rc == 0
     wait_all_ready(m, "other")
     wait_notice(m, "inactive", "volume/vg1/vol")
-    wait_notice(m, "follower", "domain/inactive")
+    wait_notice(m, "follower", "volume/vg1/vol")
     wait_notice(m, "unbridged", "bridge/out0")
     wait_notice(m, "large", "of memory")
     wait_notice(m, "broken", "the last start failed")

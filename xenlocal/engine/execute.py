@@ -73,12 +73,8 @@ class Execution:
             blocker = next((need for need in step.needs if self._bad(need)), None)
             if blocker is not None:
                 why = self._results[blocker]
-                self._end(
-                    step,
-                    Outcome.BLOCKED,
-                    f"waits for {why.step.action.target}: {why.message or why.outcome}",
-                    0,
-                )
+                first = f"waits for {why.step.action.target}: {why.message or why.outcome}"
+                self._end(step, Outcome.BLOCKED, why.message if why.outcome is Outcome.BLOCKED else first, 0)
                 launched = True
             elif self._may_start(step):
                 del self._waiting[step.id]

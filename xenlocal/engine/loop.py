@@ -7,7 +7,7 @@ changed.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from xenlocal.engine import jobs
@@ -101,6 +101,8 @@ class Loop:
             self._refuse_if_invalid(request)
         for request in [request for request in self._jobs if not request.finished]:
             jobs.settle(request, cycle, memory, now)
+            if request.verb == "shutdown" and request.finished:
+                self._tools.keeper.update(lambda memory: replace(memory, shutdown_over=True))
         self._jobs = [request for request in self._jobs if not request.finished]
         return self._next_look(cycle, now)
 

@@ -23,6 +23,10 @@ class ToolMissing(XenlocalError):
     """A package must be installed."""
 
 
+class NoDom0(XenlocalError):
+    """The machine must be booted into Xen: nothing that is tried again helps before."""
+
+
 class CommandFailed(XenlocalError):
     """A tool said no. `status` is its exit code, negative for a signal, None when it ran into its deadline."""
 

@@ -67,6 +67,7 @@ class Memory:
     records: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))  # by UUID
     boot_done: bool = False
     shutting_down: float | None = None  # since when
+    shutdown_over: bool = False  # ... and has come to its end: the next request is one of its own
     forced: tuple[str, ...] = ()  # domUs that had to be destroyed during this shutdown
     # by domid: when a domU that is not ours was asked to stop during this shutdown
     foreign_asked: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -37,6 +37,14 @@ class _Case:
     wish: Wish
 
 
+@dataclass(frozen=True)
+class _Root:
+    """Where a chain of `needs` ends: the domU that could start or be ready but for a reason of its own."""
+
+    target: Target
+    reason: str
+
+
 def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
     _tell_orphans(draft, desired, observed, memory)
     _tell_dying(draft, observed, memory, now)
@@ -57,11 +65,12 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
         if case.live is None and case.record.off is Off.REBOOTING and now < back:
             budget.claims.take(case.domain, observed)  # it may come back, whatever is wanted of it
             draft.look_again(back)
+    roots: dict[str, _Root] = {}  # of those that are refused for what they need
     critical = frozenset(name for name, case in cases.items() if case.domain.critical)
     for name in critical_first(order, predecessors, critical):
         case = cases[name]
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
-            _plan_start(draft, case, cases, observed, budget, now)
+            _plan_start(draft, case, cases, roots, observed, budget, now)
         elif is_up(case.live) and case.wish.want is Want.LEAVE:
             _plan_readiness(draft, case, now)
             if memory.boot_done:
@@ -161,7 +170,13 @@ def _can_come_back(draft: Draft, case: _Case, observed: Observed) -> bool:
 
 
 def _plan_start(
-    draft: Draft, case: _Case, cases: Mapping[str, _Case], observed: Observed, budget: Budget, now: float
+    draft: Draft,
+    case: _Case,
+    cases: Mapping[str, _Case],
+    roots: dict[str, _Root],
+    observed: Observed,
+    budget: Budget,
+    now: float,
 ) -> None:
     domain, record = case.domain, case.record
     if not _is_over(case.wish.not_before, now):
@@ -172,7 +187,9 @@ def _plan_start(
         return
     hurdle = hurdle_to_start(draft, domain, case.live, observed, budget)
     needs, after, missing = _prerequisites(draft, case, cases)
-    hurdle = hurdle or missing
+    if hurdle is None and missing is not None:
+        hurdle = _needs(draft, missing, roots)
+        roots[domain.name] = roots.get(missing.domain.name) or _Root(missing.domain.target, _why_not(draft, missing))
     if hurdle is not None:
         draft.refuse(domain.target, hurdle, now + 30)
         return
@@ -192,8 +209,8 @@ def _plan_start(
 
 def _prerequisites(
     draft: Draft, case: _Case, cases: Mapping[str, _Case]
-) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-    """Steps that must succeed first, steps that must end first, and what stands in the way."""
+) -> tuple[tuple[str, ...], tuple[str, ...], _Case | None]:
+    """Steps that must succeed first, steps that must end first, and what is needed and cannot be had."""
     domain = case.domain
     things = (*(disk.backing.target for disk in domain.disks), *_bridge_targets(domain))
     steps = [step for thing in things for step in draft.steps_of(thing)]
@@ -209,11 +226,11 @@ def _prerequisites(
         if name not in domain.needs:
             after += () if other.record.gave_up_waiting else awaited
         elif stays and other.record.gave_up_waiting and not other.record.ready:
-            return (), (), f"needs {other.domain.target}, which {_state_of(draft, other)}"
+            return (), (), other
         elif awaited:
             needs += awaited
         elif not (stays and other.record.ready):
-            return (), (), f"needs {other.domain.target}, which {_state_of(draft, other)}"
+            return (), (), other
     return tuple(needs), tuple(after), None
 
 
@@ -221,10 +238,18 @@ def _bridge_targets(domain: Domain) -> list[Target]:
     return [bridge(nic.bridge) for nic in domain.nics]
 
 
-def _state_of(draft: Draft, case: _Case) -> str:
+def _needs(draft: Draft, missing: _Case, roots: Mapping[str, _Root]) -> str:
+    """The next one of the chain and where it ends: what is between is said at the others."""
+    root, refused = roots.get(missing.domain.name), draft.refusal(missing.domain.target) is not None
+    if root is not None:
+        return f"needs {missing.domain.target}, which waits for {root.target}: {root.reason}"
+    return f"needs {missing.domain.target}, which {'cannot start: ' if refused else ''}{_why_not(draft, missing)}"
+
+
+def _why_not(draft: Draft, case: _Case) -> str:
     refusal = draft.refusal(case.domain.target)
     if refusal is not None:
-        return f"cannot start: {refusal}"
+        return refusal
     if not is_up(case.live):
         return f"is off: {case.wish.reason}"
     if case.wish.want is not Want.LEAVE:
@@ -250,7 +275,9 @@ def _plan_settings(draft: Draft, case: _Case, observed: Observed) -> None:
     """A running domU: change live what Xen can, stage the rest for its next reboot."""
     domain, record, live = case.domain, case.record, case.live
     assert live is not None
-    if not record.running or record.domid != live.domid:
+    if record.domid != live.domid:
+        return  # `xl create` is still building it
+    if not record.running:
         text = "was not started by xenlocal: what it runs with is not compared; edits apply at its next start"
         draft.notice(domain.target, text)
         return

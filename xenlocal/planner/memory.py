@@ -220,8 +220,8 @@ def asked(memory: Memory, uuid: str, domid: int, when: float) -> Memory:
 
 def shutting_down(memory: Memory, now: float) -> Memory:
     """The host is to go down, or somebody says so once more: a foreign domU may be asked once more too."""
-    if memory.shutting_down is None:
-        memory = replace(memory, shutting_down=now, forced=())
+    if memory.shutting_down is None or memory.shutdown_over:
+        memory = replace(memory, shutting_down=now, shutdown_over=False, forced=())
     return replace(memory, foreign_asked=MappingProxyType({}))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xenlocal import views
+from xenlocal import app, views
 from xenlocal.cli import main
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.simulator.__main__ import main as poke
@@ -161,3 +161,29 @@ def test_a_file_that_is_no_simulation_is_named(host: list[str], capsys: pytest.C
     path.write_text("hello")
     assert main([*host, "status"]) == 1
     assert str(path) in capsys.readouterr().err
+
+
+def test_the_daemon_is_not_started_again_and_again_where_there_is_no_dom0(
+    host: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_is_dom0", lambda: False)
+    monkeypatch.setattr("os.umask", lambda _mask: 0)
+    assert main([*host[:3], "run"]) == 3
+    assert "boot into Xen first" in capsys.readouterr().err
+    unit = Path(app.__file__).parents[1] / "systemd" / "xenlocal.service"
+    assert "\nRestartPreventExitStatus=3\n" in unit.read_text()
+
+
+def test_a_setting_that_is_pending_is_shown_once(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    text = "[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\n"
+    declare(host, text)
+    assert main([*host, "apply"]) == 0
+    declare(host, text + "cmdline = quiet\n")
+    main([*host, "apply"])
+    capsys.readouterr()
+    for words in (["status", "web"], ["status"]):
+        assert main([*host, *words]) == 0
+        assert capsys.readouterr().out.count("cmdline") == 1
+    assert main([*host, "status", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["domains"]
+    assert row["pending"] == ["cmdline"]

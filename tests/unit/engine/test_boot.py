@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
+from xenlocal.engine.inbox import Request
 from xenlocal.simulator.state import Later
 
 
@@ -128,3 +129,14 @@ def test_a_host_so_slow_that_no_look_ends_in_half_a_minute_still_sees_what_it_st
     daemon.run(400)
     assert (boot.finished, boot.code, boot.result["message"]) == (True, 0, "")
     assert all(machine.record(name).ready and machine.record(name).failures == 0 for name in ("nas", "db"))
+
+
+def test_whatever_waits_for_a_start_that_failed_names_that_one_and_why_once() -> None:
+    machine = Machine(conf("c"), conf("b", "needs = c"), conf("a", "needs = b"))
+    daemon = Daemon(machine, fail("c.cfg"))
+    told: list[str] = []
+    request = Request("boot", (), told.append)
+    daemon.at(0, lambda: daemon.inbox.ask(request))
+    daemon.run(5)
+    (why,) = {text.partition(": ")[2] for text in told if text.startswith("domain/a: start blocked")}
+    assert why.count("waits for") == 1 and "domain/c" in why and "injected fault" in why

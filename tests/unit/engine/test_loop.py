@@ -180,7 +180,7 @@ def test_an_lv_that_lvm_leaves_out_is_named_with_who_waits_for_it_and_heals() ->
     assert status is not None and machine.running == {}
     notes = {row["name"]: " ".join(row["notices"]) for row in status["domains"]}
     assert "volume_list" in notes["web"] and "volume/vg0/root" in notes["web"]
-    assert "domain/web" in notes["db"]
+    assert "volume/vg0/root" in notes["db"]
     volume.left_out = False
     daemon = Daemon(machine)
     daemon.run(60)

@@ -239,3 +239,16 @@ def test_whether_an_xl_create_is_at_work_being_unknown_only_delays_it() -> None:
     daemon.tools.reader.monitors = unknown  # type: ignore[method-assign]
     assert daemon.serve("shutdown").code == 0
     assert machine.dom0.now >= daemon.began + 30
+
+
+def test_a_shutdown_after_one_that_came_to_its_end_has_a_deadline_of_its_own() -> None:
+    machine = up(conf("web"))
+    daemon = Daemon(machine)
+    daemon.ask(0, "shutdown")
+    daemon.run(2000)
+    machine.dom0.state.domains.append(Domain(77, "late", "99999999-0000-0000-0000-000000000000"))
+    machine.behave("late", stop_seconds=60.0)
+    daemon = Daemon(machine)
+    job = daemon.ask(1, "shutdown")
+    daemon.run(200)
+    assert (job.code, job.result["message"]) == (0, "every guest stopped cleanly")

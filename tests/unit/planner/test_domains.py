@@ -283,3 +283,20 @@ def test_a_domu_that_dies_for_long_is_reported_with_what_reaps_it(declared: str)
     assert "`xl destroy 3`" in noticed(made, "domain/web") and not made.steps
     gone = learn(kept, want, observed(), {}, NOW + 90)
     assert not gone.records or gone.records[uid("web")].dying_since is None
+
+
+def test_of_a_chain_of_needs_the_next_one_and_the_root_cause_are_named() -> None:
+    chain = (dom("b", needs=("c",)), dom("c", needs=("d",)), dom("a", needs=("b",)))
+    broken = plan(desired(*chain, dom("d", kernel="/boot/none")), observed())
+    root = "kernel /boot/none does not exist (a.conf:1)"
+    assert refused(broken, "domain/c") == f"needs domain/d, which cannot start: {root}"
+    assert refused(broken, "domain/b") == f"needs domain/c, which waits for domain/d: {root}"
+    assert refused(broken, "domain/a") == f"needs domain/b, which waits for domain/d: {root}"
+    off = plan(desired(*chain, dom("d", state=State.STOPPED)), observed())
+    assert refused(off, "domain/a") == "needs domain/b, which waits for domain/d: is off: state = stopped in a.conf:1"
+
+
+def test_a_reason_of_its_own_in_a_chain_of_needs_is_the_root() -> None:
+    chain = (dom("c", state=State.STOPPED), dom("b", needs=("c",), kernel="/boot/none"), dom("a", needs=("b",)))
+    made = plan(desired(*chain), observed())
+    assert refused(made, "domain/a") == "needs domain/b, which cannot start: " + refused(made, "domain/b")
