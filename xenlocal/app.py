@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xenlocal import config
 from xenlocal.adapters import control, process
@@ -22,19 +22,27 @@ from xenlocal.adapters.files import Files
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.records import FileRecords
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
+from xenlocal.engine import explain
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.loop import Loop
-from xenlocal.engine.ports import Actuator, MemoryStore, Notifier, Prober, Reader, Work
+from xenlocal.engine.ports import Actuator, History, MemoryStore, Notifier, Prober, Reader, Work
 from xenlocal.engine.reconcile import Cycle, survey
+from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
 from xenlocal.engine.tasks import Tools
 from xenlocal.model.desired import Problem
 from xenlocal.model.errors import ConfigError, XenlocalError
+from xenlocal.model.history import Query
 from xenlocal.model.memory import Memory
+from xenlocal.model.names import domain
 from xenlocal.model.plan import Goal, Plan
+from xenlocal.model.units import Duration
+
+if TYPE_CHECKING:
+    from xenlocal.adapters.history import SqliteHistory
 
 log = logging.getLogger("xenlocal")
 NO_DAEMON = 6
@@ -168,6 +176,12 @@ class App:
         keep, host = configuration.in_force.host.trash_keep.seconds, self._host(live=False)
         return trash(host.reader.storage(), keep, host.work.wall())
 
+    def history(self, name: str | None, since: Duration | None, limit: int) -> dict[str, Any]:
+        """What was done and what happened. `name`: of a domU, or KIND/NAME; `since`: so long ago."""
+        targets = () if name is None else (name if "/" in name else str(domain(name)),)
+        began = None if since is None else self._host(live=False).work.wall() - since.seconds
+        return explain.history(self._history().read(Query(targets, began, limit=limit)))
+
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
         live = [each for each in self._host(live=False).reader.domains().values() if each.name == name]
@@ -191,8 +205,8 @@ class App:
         return 0
 
     def _daemon(self, notifier: Notifier) -> None:
-        host = self._host(live=True)
-        loop, inbox = self._loop(host, notifier)
+        host, history = self._host(live=True), self._history()
+        loop, inbox = self._loop(host, notifier, history)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: inbox.stop())
         signal.signal(signal.SIGHUP, lambda _number, _frame: inbox.look_again())
@@ -224,26 +238,35 @@ class App:
             server.close()
             for watch in watches:
                 watch.stop()
+            history.close()
 
     def _do_it_here(
         self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]
     ) -> tuple[int, dict[str, Any]]:
         os.umask(0o077)
         log_to(sys.stderr, logging.ERROR)
-        host = self._host(live=False)
-        loop, inbox = self._loop(host, SystemdNotifier())
+        host, history = self._host(live=False), self._history()
+        loop, inbox = self._loop(host, SystemdNotifier(), history)
         request = Request(verb, names, progress)
         watch = host.watch(inbox.host_event)
         try:
             loop.serve(request)
         finally:
             watch.stop()
+            history.close()
         return request.code, request.result
 
-    def _loop(self, host: Host, notifier: Notifier) -> tuple[Loop, Inbox]:
+    def _loop(self, host: Host, notifier: Notifier, history: History) -> tuple[Loop, Inbox]:
         inbox = Inbox(host.work.wake)
         configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
-        return Loop(configuration, _tools(host, Keeper(self._records)), inbox, notifier), inbox
+        recorder = Recorder(history, host.work, host.actuator.script, self._records.boot())
+        tools = _tools(host, Keeper(self._records, recorder.remembered))
+        return Loop(configuration, tools, inbox, notifier, recorder), inbox
+
+    def _history(self) -> SqliteHistory:
+        from xenlocal.adapters.history import SqliteHistory  # here: `plan` and `check` do without sqlite
+
+        return SqliteHistory(os.path.join(self._places.state_dir, "history.db"))
 
     def _ask_daemon(
         self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]

@@ -16,9 +16,11 @@ from xenlocal.engine.execute import Hooks
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.ports import Notifier
 from xenlocal.engine.reconcile import Cycle, reconcile
+from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import sentence, status
-from xenlocal.engine.tasks import Tools
+from xenlocal.engine.tasks import Result, Tools
 from xenlocal.model.desired import Problem
+from xenlocal.model.history import What
 from xenlocal.model.plan import Goal
 
 log = logging.getLogger("xenlocal")
@@ -26,11 +28,15 @@ _DEBOUNCE = 0.1  # seconds of quiet after a change of the files: editors write i
 _FIRST_RETRY = 5.0  # seconds until the next look after a cycle that left something undone; doubles
 _LAST_RETRY = 300.0
 _SHUTDOWN_RETRY = 2.0
+_GOALS = ("boot", "shutdown")  # verbs that the history remembers as a whole
 
 
 class Loop:
-    def __init__(self, configuration: Configuration, tools: Tools, inbox: Inbox, notifier: Notifier) -> None:
+    def __init__(
+        self, configuration: Configuration, tools: Tools, inbox: Inbox, notifier: Notifier, recorder: Recorder
+    ) -> None:
         self._configuration, self._tools, self._inbox, self._notifier = configuration, tools, inbox, notifier
+        self._recorder = recorder
         self._jobs: list[Request] = []
         self._is_ready = False
         self._retries = 0
@@ -101,6 +107,8 @@ class Loop:
             self._refuse_if_invalid(request)
         for request in [request for request in self._jobs if not request.finished]:
             jobs.settle(request, cycle, memory, now)
+            if request.finished and request.verb in _GOALS:
+                self._recorder.goal(What.ENDED, request.verb, str(request.result["message"]))
         self._jobs = [request for request in self._jobs if not request.finished]
         return self._next_look(cycle, now)
 
@@ -112,7 +120,11 @@ class Loop:
             request.finish(jobs.INVALID, problems=[asdict(problem) for problem in self.problems])
 
     def _begin(self, request: Request) -> None:
-        jobs.begin(request, self._configuration.in_force, self._tools)
+        before = self._tools.keeper.memory
+        jobs.begin(request, self._configuration.in_force, self._tools, self._recorder)
+        if request.verb in _GOALS and self._tools.keeper.memory is not before:
+            # else it goes on with what a daemon before this one has begun
+            self._recorder.goal(What.BEGUN, request.verb)
         if not request.finished:
             self._jobs.append(request)
 
@@ -121,7 +133,10 @@ class Loop:
             # at host shutdown nothing but our own end is more urgent than the guests
             return self._inbox.stopping if goal is Goal.SHUTDOWN else self._inbox.urgent
 
-        return Hooks(urgent, self._inbox.take_host_event, self._heartbeat, self._progress, self._looked)
+        def ended(result: Result) -> None:
+            self._recorder.ended(goal, result, self._tools.keeper.memory)
+
+        return Hooks(urgent, self._inbox.take_host_event, self._heartbeat, self._progress, self._looked, ended)
 
     def _looked(self) -> None:
         """systemd waits for this word: after the first look, not after the last start of a slow domU."""
