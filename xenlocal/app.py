@@ -40,12 +40,13 @@ from xenlocal.model.memory import Memory
 from xenlocal.model.names import domain
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
+from xenlocal.planner.why import View
 
 if TYPE_CHECKING:
     from xenlocal.adapters.history import SqliteHistory
 
 log = logging.getLogger("xenlocal")
-NO_DAEMON = 6
+NOT_FOUND, NO_DAEMON = 3, 6
 _PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
 _SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
 
@@ -122,14 +123,33 @@ class App:
             if code != 0:
                 raise XenlocalError(str(data["message"]))
             return data
+        configuration, view = self._look()
+        cycle = Cycle(view.desired, view.observed, view.plan)
+        data = status(cycle, view.memory, configuration.problems, view.now, view.wall)
+        data["host"]["daemon"] = "not running"
+        return data
+
+    def why(self, name: str) -> dict[str, Any] | None:
+        """The sentences for one domU, from the same sources as `status`; None where nobody knows the name."""
+        try:
+            answer = self._ask_daemon("why", (name,), lambda _text: None)
+        except control.ConnectionLost as error:
+            raise XenlocalError(str(error)) from error
+        if answer is None:
+            return explain.why(name, self._look()[1], self._history())
+        code, data = answer
+        if code not in (0, NOT_FOUND):
+            raise XenlocalError(str(data["message"]))
+        return data if code == 0 else None
+
+    def _look(self) -> tuple[Configuration, View]:
+        """A look of our own, which changes nothing."""
         configuration = Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
         configuration.load(keep=False)
         keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._host(live=False)
         observed, plan = survey(configuration.in_force, Goal.CONVERGE, _tools(host, keeper))
-        cycle = Cycle(configuration.in_force, observed, plan)
-        data = status(cycle, keeper.memory, configuration.problems, host.work.now(), host.work.wall())
-        data["host"]["daemon"] = "not running"
-        return data
+        now, wall = host.work.now(), host.work.wall()
+        return configuration, View(configuration.in_force, observed, keeper.memory, plan, now, wall)
 
     def reload(self) -> tuple[int, dict[str, Any]]:
         answer = self._ask_daemon("reload", (), lambda _text: None)
@@ -182,6 +202,10 @@ class App:
         began = None if since is None else self._host(live=False).work.wall() - since.seconds
         return explain.history(self._history().read(Query(targets, began, limit=limit)))
 
+    def blame(self, goal: str | None) -> dict[str, Any] | None:
+        """The last boot or shutdown of the guests; None where none is remembered."""
+        return explain.blame(goal, self._history())
+
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
         live = [each for each in self._host(live=False).reader.domains().values() if each.name == name]
@@ -225,6 +249,9 @@ class App:
                 return
             if verb == "reload":
                 ended(*loop.reload())
+                return
+            if verb == "why":
+                ended(*loop.why(names[0] if names else ""))
                 return
             request = Request(verb, names, progress)
             request.ended = lambda: ended(request.code, request.result)

@@ -60,11 +60,18 @@ def build_parser() -> argparse.ArgumentParser:
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
     _trash_verbs(verb("trash", _trash_list, "retired volumes: list, restore, purge"))
+    verb("why", _why, "why a domU is on or off: the cause, what is behind it, what to type").add_argument(
+        "name", metavar="NAME", help="a domU"
+    )
     past = verb("history", _history, "what was done, why, how it went; which domUs came and went, and why")
     past.add_argument("name", nargs="?", metavar="NAME", help="only of this domU, or of KIND/NAME such as volume/vg0/x")
     which = past.add_mutually_exclusive_group()
     which.add_argument("--since", type=_duration, metavar="DURATION", help="of the last 30m, 2h, 7d, ...")
     which.add_argument("-n", type=_count, dest="count", metavar="N", help=f"the last N entries (default {_ENTRIES})")
+    times = verb("blame", _blame, "where the time of the last boot or shutdown went, and who had to be destroyed")
+    times.add_argument(
+        "goal", nargs="?", choices=("boot", "shutdown"), metavar="boot|shutdown", help="default: the last"
+    )
     run = verb("run", _run, "the daemon (started by xenlocal.service)")
     run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
     verb("boot", _ask, "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")
@@ -267,6 +274,24 @@ def _trash_change(app: App, arguments: argparse.Namespace) -> int:
 def _history(app: App, arguments: argparse.Namespace) -> int:
     limit = arguments.count or (_ENTRIES if arguments.since is None else _ALL)
     _print(app.history(arguments.name, arguments.since, limit), arguments.json, views.history)
+    return OK
+
+
+def _why(app: App, arguments: argparse.Namespace) -> int:
+    data = app.why(arguments.name)
+    if data is None:
+        _say(f"xenlocal: no domU named {arguments.name}; `xenlocal status` lists them")
+        return NOT_FOUND
+    _print(data, arguments.json, views.why)
+    return OK
+
+
+def _blame(app: App, arguments: argparse.Namespace) -> int:
+    data = app.blame(arguments.goal)
+    if data is None:
+        _say(f"xenlocal: no {arguments.goal or 'boot or shutdown'} of the guests is remembered")
+        return NOT_FOUND
+    _print(data, arguments.json, views.blame)
     return OK
 
 

@@ -131,6 +131,40 @@ def history(data: Mapping[str, Any]) -> str:
     return printable("\n".join(lines)) or "nothing is recorded"
 
 
+def why(data: Mapping[str, Any]) -> str:
+    first, *rest = data["sentences"]
+    return printable("\n".join([f"domain/{data['name']}: {first}", *(f"  {sentence}" for sentence in rest)]))
+
+
+def blame(data: Mapping[str, Any]) -> str:
+    took = "it has not come to its end" if data["seconds"] is None else length(data["seconds"])
+    lines = [f"{data['goal']} of the guests, {moment(data['unix'])}: {took}"]
+    lines += [data["message"]] if data["message"] else []
+    if not data["path"]:
+        return printable("\n".join([*lines, "nothing had to be done"]))
+    path = [
+        [
+            length(link["begin"]),
+            length(link["seconds"]),
+            length(link["waited"]) if link["waited"] >= 0.1 else "-",
+            link["step"],
+        ]
+        for link in data["path"]
+    ]
+    lines += ["", "what the end waited for:", *table(["BEGAN AFTER", "TOOK", "IDLE BEFORE", "STEP"], path)]
+    rows = [
+        [part["name"], length(part["begin"]), length(part["seconds"]), _usual(part["usual"]), part["result"]]
+        for part in data["domains"]
+    ]
+    lines += ["", *table(["DOMAIN", "BEGAN AFTER", "TOOK", "USUALLY", "RESULT"], rows)] if rows else []
+    lines += ["", f"had to be destroyed: {', '.join(data['forced'])}"] if data["forced"] else []
+    return printable("\n".join(lines))
+
+
+def _usual(seconds: float | None) -> str:
+    return "-" if seconds is None else length(seconds)
+
+
 def _shown(commands: Sequence[str]) -> list[str]:
     """Without the file that is written first, and what each command is only wrapped in."""
     files = [number for number, line in enumerate(commands, 1) if "\n" in line]

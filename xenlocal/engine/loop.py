@@ -10,7 +10,7 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from xenlocal.engine import jobs
+from xenlocal.engine import explain, jobs
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.execute import Hooks
 from xenlocal.engine.inbox import Inbox, Request
@@ -22,6 +22,7 @@ from xenlocal.engine.tasks import Result, Tools
 from xenlocal.model.desired import Problem
 from xenlocal.model.history import What
 from xenlocal.model.plan import Goal
+from xenlocal.planner.why import View
 
 log = logging.getLogger("xenlocal")
 _DEBOUNCE = 0.1  # seconds of quiet after a change of the files: editors write in several steps
@@ -89,6 +90,16 @@ class Loop:
         if cycle is None:
             return None
         return status(cycle, self._tools.keeper.memory, self._configuration.problems, work.now(), work.wall())
+
+    def why(self, name: str) -> tuple[int, dict[str, Any]]:
+        """From any thread."""
+        cycle, work = self.snapshot, self._tools.work
+        if cycle is None:
+            return jobs.FAILED, {"message": "the first look at the host is not over yet"}
+        memory = self._tools.keeper.memory
+        view = View(cycle.desired, cycle.observed, memory, cycle.plan, work.now(), work.wall())
+        answer = explain.why(name, view, self._recorder.history)
+        return (jobs.NOT_FOUND, {}) if answer is None else (jobs.OK, answer)
 
     def _turn(self) -> float:
         """Take what came in, run one cycle, and say when to look again without being called."""

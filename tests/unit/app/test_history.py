@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.app.test_refusals import declare, host
+from xenlocal.adapters.control import ControlServer
 from xenlocal.cli import main
 from xenlocal.views import printable
 
@@ -58,3 +60,46 @@ def test_a_history_that_cannot_be_read_fails_aloud(host: list[str], capsys: pyte
 
 def test_what_tools_said_reaches_the_terminal_as_text() -> None:
     assert printable("a\x1b[2Jb\nü") == "a\\x1b[2Jb\nü"
+
+
+def test_why_and_blame_without_a_daemon(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    declare(host, WEB)
+    assert main([*host, "blame"]) == 3 and main([*host, "why", "nobody"]) == 3
+    assert "no boot or shutdown" in capsys.readouterr().err
+    assert main([*host, "boot"]) == 0
+    told = shown(host, capsys, "blame")
+    assert told["schema"] == 1 and [link["step"] for link in told["path"]] == ["start domain/web", "await domain/web"]
+    assert main([*host, "blame", "boot"]) == 0
+    text = capsys.readouterr().out
+    assert "what the end waited for:" in text and "IDLE BEFORE" in text and "USUALLY" in text
+    assert main([*host, "stop", "web"]) == 0
+    assert main([*host, "why", "web"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("domain/web: off since ") and "stopped by hand until `xenlocal start web`" in text
+    told = shown(host, capsys, "why", "web")
+    assert (told["schema"], told["name"], told["state"]) == (1, "web", "off")
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"), [(0, {"name": "web", "sentences": ["off: so"]}), (3, {}), (1, {"message": "no"})]
+)
+def test_why_asks_the_daemon(
+    host: list[str], capsys: pytest.CaptureFixture[str], code: int, answer: dict[str, Any]
+) -> None:
+    asked = []
+
+    def handle(
+        verb: str, names: tuple[str, ...], progress: Callable[[str], None], ended: Callable[[int, dict[str, Any]], None]
+    ) -> None:
+        asked.append((verb, names))
+        ended(code, answer)
+
+    run = Path(host[2].partition("=")[2])
+    run.mkdir()
+    server = ControlServer(run / "control.sock", handle)
+    try:
+        assert main([*host, "why", "web"]) == code
+    finally:
+        server.close()
+    assert asked == [("why", ("web",))]
+    assert capsys.readouterr().out == ("domain/web: off: so\n" if code == 0 else "")
