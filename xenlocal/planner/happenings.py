@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from xenlocal.model.actions import StartDomain, StopDomain
 from xenlocal.model.history import Event, Stamp, What
-from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.memory import Memory, Off, Record
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.plan import Step
 
@@ -27,9 +27,9 @@ def happenings(before: Memory, after: Memory, stamp: Stamp) -> tuple[Event, ...]
 
 def _changes(old: Record, new: Record, stamp: Stamp) -> Iterator[Event]:
     reborn = new.domid is not None and new.domid != old.domid
+    # a birth may change it too, as when it fulfils a restart: no new word
     if new.hand is not None and not reborn and (new.hand, new.hand_domid) != (old.hand, old.hand_domid):
-        if not (old.hand is Hand.RESTART and new.hand is Hand.START):  # a restart fulfilled is no new word
-            yield _event(new, What.BY_HAND, stamp, cause=new.hand)
+        yield _event(new, What.BY_HAND, stamp, cause=new.hand)
     if reborn:
         again = f"anew, without an end that was seen; it was domid {old.domid}" if old.domid is not None else ""
         yield _event(new, What.BORN, stamp, message=again)

@@ -167,11 +167,14 @@ def _off_since(case: _Case, view: View) -> str:
 
 def _last_end(case: _Case) -> Event | None:
     """The end of its last life, unless it was born again since."""
-    found = None
-    for entry in case.past:
-        if isinstance(entry, Event) and entry.what in (What.BORN, What.OFF):
-            found = entry if entry.what is What.OFF else None
-    return found
+    last = _last_turn(case)
+    return last if last is not None and last.what is What.OFF else None
+
+
+def _last_turn(case: _Case) -> Event | None:
+    """Its last birth or end, whichever came later."""
+    turns = (each for each in reversed(case.past) if isinstance(each, Event) and each.what in (What.BORN, What.OFF))
+    return next(turns, None)
 
 
 def _reasons_off(case: _Case, view: View, past: Sequence[Entry]) -> list[str]:
@@ -248,11 +251,13 @@ def _refused(case: _Case, view: View) -> bool:
 def _behind(case: _Case, view: View, state: str) -> list[str]:
     """What led to this: its last end, and when it is tried again."""
     lines, domain, record = [], case.domain, case.record
-    ended = _last_end(case)
-    if state == "off" and ended is not None:
-        lines.append(
-            f"its last life ended at {since(ended.stamp.wall, view.wall)}: {told(ended).removeprefix('off: ')}"
-        )
+    last = _last_turn(case)
+    if state == "off" and last is not None:
+        when = since(last.stamp.wall, view.wall)
+        if last.what is What.OFF:
+            lines.append(f"its last life ended at {when}: {told(last).removeprefix('off: ')}")
+        else:
+            lines.append(f"how its life since {when} ended is unknown: nobody saw it, as when the host loses power")
     if state == "running" and domain is not None and record is not None and record.hand is None:
         lines.append(f"state = {domain.state} in {domain.source}")
     if record is not None and record.failures > 1:

@@ -64,6 +64,15 @@ def test_it_is_read_while_it_is_written(path: Path) -> None:
         assert read(path) == (EVENT,)
 
 
+def test_who_reads_keeps_nobody_from_writing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(path, EVENT)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin")
+        assert other.execute("select count(*) from events").fetchone() == (1,)
+        write(path, DEED)
+    assert read(path) == (EVENT, DEED) and not caplog.records
+
+
 def test_queries(path: Path) -> None:
     write(path, event("domain/a", 1), event("domain/b", 2), DEED, event("domain/a", 3))
     assert [entry.number for entry in read(path, Query(("domain/a", "domain/b")))] == [1, 2, 4]

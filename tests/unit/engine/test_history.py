@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.unit.engine.rig import Daemon, Machine, Paper, conf, fail, listens
-from xenlocal.model.history import Entry, Event, What
+from xenlocal.engine import explain
+from xenlocal.model.history import Deed, Entry, Event, Stamp, What
 
 
 def story(machine: Machine, name: str) -> list[str]:
@@ -74,6 +75,24 @@ def test_boot_and_shutdown_are_remembered_as_a_whole_across_a_new_daemon() -> No
     Daemon(machine).serve("shutdown")
     wholes = [f"{event.what} {event.cause}" for event in machine.history.events("host/this")]
     assert wholes == ["begun boot", "ended boot", "ended boot", "begun shutdown", "ended shutdown"]
+
+
+def test_entries_are_shown_in_the_order_of_their_beginning_and_boots_stay_apart() -> None:
+    def entry(number: int, wall: float, boot: str, what: str) -> Entry:
+        stamp = Stamp(wall, wall, boot)
+        if what == "start":
+            return Deed(stamp, "boot", what, "domain/web", "", "done", number=number)
+        return Event(stamp, "domain/web", What(what), number=number)
+
+    rows = explain.history(
+        [
+            entry(1, 9000, "first", "born"),  # its clock was wrong
+            entry(2, 105, "next", "born"),
+            entry(3, 103, "next", "start"),
+            entry(4, 105, "next", "ready"),
+        ]
+    )["entries"]
+    assert [row["number"] for row in rows] == [1, 3, 2, 4]
 
 
 def test_nothing_is_recorded_while_nothing_happens() -> None:

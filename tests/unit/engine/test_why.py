@@ -255,6 +255,17 @@ def test_what_is_behind_a_start_that_fails_is_told_from_the_history() -> None:
     assert rest[3].startswith("`xenlocal start web` tries at once") and len(rest) == 4
 
 
+def test_an_end_that_nobody_saw_is_unknown() -> None:
+    host = Host("state = manual").ask(1, "start")
+    host.daemon.run(30)
+    host.machine.dom0.state.domains.clear()  # the host loses power
+    host.machine.disk.memory, host.machine.boot = Memory(boot_done=True), "second"
+    host.daemon = Daemon(host.machine)
+    first, second, *_ = host.why()
+    assert first == "off: state = manual: started by hand only"
+    assert second.startswith("how its life since 22:30 ended is unknown")
+
+
 def test_one_that_runs_as_declared_says_so() -> None:
     assert Host().why() == ["running since 22:30 (domid 1), ready", "state = running in a.conf:1"]
 

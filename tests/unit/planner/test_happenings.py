@@ -63,6 +63,7 @@ def test_only_what_an_administrator_said_is_a_word_by_hand() -> None:
     restart = transitions.by_hand(before, uid("web"), Hand.RESTART)
     assert told(before, restart) == ["by hand restart"]
     assert seen(restart, 4)[0] == ["born"]  # fulfilled
+    assert told(restart, transitions.by_hand(restart, uid("web"), Hand.START)) == ["by hand start"]  # withdrawn
     stopped = memory(rec("web", hand=Hand.STOP, off=Off.STOPPED))
     assert seen(stopped, 5)[0] == ["born"]  # by somebody with xl: taken for a start, but nobody said so to us
 
