@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xenlocal import config
 from xenlocal.adapters import control, process
@@ -22,23 +22,32 @@ from xenlocal.adapters.files import Files
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.records import FileRecords
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
+from xenlocal.engine import explain
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.jobs import goal_of
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.loop import Loop
-from xenlocal.engine.ports import Actuator, MemoryStore, Notifier, Prober, Reader, Work
+from xenlocal.engine.ports import Actuator, History, MemoryStore, Notifier, Prober, Reader, Work
 from xenlocal.engine.reconcile import Cycle, survey
+from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
 from xenlocal.engine.tasks import Tools
 from xenlocal.model.desired import Problem
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
+from xenlocal.model.history import Query
 from xenlocal.model.memory import Memory
+from xenlocal.model.names import domain
 from xenlocal.model.plan import Goal, Plan
+from xenlocal.model.units import Duration
+from xenlocal.planner.why import View
+
+if TYPE_CHECKING:
+    from xenlocal.adapters.history import SqliteHistory
 
 log = logging.getLogger("xenlocal")
-NO_DAEMON = 6
+NOT_FOUND, NO_DAEMON = 3, 6
 _PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
 _SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
 
@@ -133,14 +142,33 @@ class App:
             if code != 0:
                 raise XenlocalError(str(data["message"]))
             return data
+        configuration, view = self._look()
+        cycle = Cycle(view.desired, view.observed, view.plan)
+        data = status(cycle, view.memory, configuration.verdict, view.now, view.wall)
+        data["host"]["daemon"] = "not running"
+        return data
+
+    def why(self, name: str) -> dict[str, Any] | None:
+        """The sentences for one domU, from the same sources as `status`; None where nobody knows the name."""
+        try:
+            answer = self._ask_daemon("why", (name,), lambda _text: None)
+        except control.ConnectionLost as error:
+            raise XenlocalError(str(error)) from error
+        if answer is None:
+            return explain.why(name, self._look()[1], self._history())
+        code, data = answer
+        if code not in (0, NOT_FOUND):
+            raise XenlocalError(str(data["message"]))
+        return data if code == 0 else None
+
+    def _look(self) -> tuple[Configuration, View]:
+        """A look of our own, which changes nothing."""
         configuration = self._configuration()
         configuration.load(keep=False)
         keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._host(live=False)
         observed, plan = survey(configuration.in_force, Goal.CONVERGE, _tools(host, keeper))
-        cycle = Cycle(configuration.in_force, observed, plan)
-        data = status(cycle, keeper.memory, configuration.verdict, host.work.now(), host.work.wall())
-        data["host"]["daemon"] = "not running"
-        return data
+        now, wall = host.work.now(), host.work.wall()
+        return configuration, View(configuration.in_force, observed, keeper.memory, plan, now, wall)
 
     def reload(self) -> tuple[int, dict[str, Any]]:
         answer = self._ask_daemon("reload", (), lambda _text: None)
@@ -187,6 +215,16 @@ class App:
         keep, host = configuration.in_force.host.trash_keep.seconds, self._host(live=False)
         return trash(host.reader.storage(), keep, host.work.wall())
 
+    def history(self, name: str | None, since: Duration | None, limit: int) -> dict[str, Any]:
+        """What was done and what happened. `name`: of a domU, or KIND/NAME; `since`: so long ago."""
+        targets = () if name is None else (name if "/" in name else str(domain(name)),)
+        began = None if since is None else self._host(live=False).work.wall() - since.seconds
+        return explain.history(self._history().read(Query(targets, began, limit=limit)))
+
+    def blame(self, goal: str | None) -> dict[str, Any] | None:
+        """The last boot or shutdown of the guests; None where none is remembered."""
+        return explain.blame(goal, self._history())
+
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
         if self._places.simulate is not None:
@@ -212,8 +250,8 @@ class App:
         return 0
 
     def _daemon(self, notifier: Notifier) -> None:
-        host = self._host(live=True)
-        loop, inbox = self._loop(host, notifier)
+        host, history = self._host(live=True), self._history()
+        loop, inbox = self._loop(host, notifier, history)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: inbox.stop())
         signal.signal(signal.SIGHUP, lambda _number, _frame: inbox.look_again())
@@ -233,6 +271,9 @@ class App:
             if verb == "reload":
                 ended(*loop.reload())
                 return
+            if verb == "why":
+                ended(*loop.why(names[0] if names else ""))
+                return
             request = Request(verb, names, progress)
             request.ended = lambda: ended(request.code, request.result)
             inbox.ask(request)
@@ -245,26 +286,35 @@ class App:
             server.close()
             for watch in watches:
                 watch.stop()
+            history.close()
 
     def _do_it_here(
         self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]
     ) -> tuple[int, dict[str, Any]]:
         os.umask(0o077)
         log_to(sys.stderr, logging.ERROR)
-        host = self._host(live=False)
-        loop, inbox = self._loop(host, SystemdNotifier())
+        host, history = self._host(live=False), self._history()
+        loop, inbox = self._loop(host, SystemdNotifier(), history)
         request = Request(verb, names, progress)
         watch = host.watch(inbox.host_event)
         try:
             loop.serve(request)
         finally:
             watch.stop()
+            history.close()
         return request.code, request.result
 
-    def _loop(self, host: Host, notifier: Notifier) -> tuple[Loop, Inbox]:
+    def _loop(self, host: Host, notifier: Notifier, history: History) -> tuple[Loop, Inbox]:
         inbox = Inbox(host.work.wake)
         configuration = self._configuration()
-        return Loop(configuration, _tools(host, Keeper(self._records)), inbox, notifier), inbox
+        recorder = Recorder(history, host.work, host.actuator.script, self._records.boot())
+        tools = _tools(host, Keeper(self._records, recorder.remembered))
+        return Loop(configuration, tools, inbox, notifier, recorder), inbox
+
+    def _history(self) -> SqliteHistory:
+        from xenlocal.adapters.history import SqliteHistory  # here: `plan` and `check` do without sqlite
+
+        return SqliteHistory(os.path.join(self._places.state_dir, "history.db"))
 
     def _configuration(self) -> Configuration:
         return Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())

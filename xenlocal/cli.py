@@ -14,9 +14,12 @@ from typing import Any
 from xenlocal import __version__, views
 from xenlocal.app import App, Places
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
+from xenlocal.model.units import Duration
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY, NO_DAEMON, BUSY = 0, 1, 2, 3, 4, 5, 6, 75
 _WATCH_EVERY = 2.0  # seconds
+_ENTRIES = 50  # of the history, unless more are asked for
+_ALL = 200_000  # more than are ever kept
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,11 +60,36 @@ def build_parser() -> argparse.ArgumentParser:
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
     _trash_verbs(verb("trash", _trash_list, "retired volumes: list, restore, purge"))
+    verb("why", _why, "why a domU is on or off: the cause, what is behind it, what to type").add_argument(
+        "name", metavar="NAME", help="a domU"
+    )
+    past = verb("history", _history, "what was done, why, how it went; which domUs came and went, and why")
+    past.add_argument("name", nargs="?", metavar="NAME", help="only of this domU, or of KIND/NAME such as volume/vg0/x")
+    which = past.add_mutually_exclusive_group()
+    which.add_argument("--since", type=_duration, metavar="DURATION", help="of the last 30m, 2h, 7d, ...")
+    which.add_argument("-n", type=_count, dest="count", metavar="N", help=f"the last N entries (default {_ENTRIES})")
+    times = verb("blame", _blame, "where the time of the last boot or shutdown went, and who had to be destroyed")
+    times.add_argument(
+        "goal", nargs="?", choices=("boot", "shutdown"), metavar="boot|shutdown", help="default: the last"
+    )
     run = verb("run", _run, "the daemon (started by xenlocal.service)")
     run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
     verb("boot", _ask, "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")
     verb("shutdown", _ask, "run the shutdown goal: stop every guest of the host (used by xenlocal-guests.service)")
     return parser
+
+
+def _duration(text: str) -> Duration:
+    try:
+        return Duration.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of entries; write 1 or more")
+    return min(int(text), _ALL)
 
 
 def _global_options(parser: argparse.ArgumentParser, top: bool) -> None:
@@ -256,6 +284,30 @@ def _trash_change(app: App, arguments: argparse.Namespace) -> int:
         if not _confirmed(arguments, f"This removes {', '.join(arguments.names)} and all data in it for good."):
             return USAGE
     return _request(app, arguments, verb, arguments.names)
+
+
+def _history(app: App, arguments: argparse.Namespace) -> int:
+    limit = arguments.count or (_ENTRIES if arguments.since is None else _ALL)
+    _print(app.history(arguments.name, arguments.since, limit), arguments.json, views.history)
+    return OK
+
+
+def _why(app: App, arguments: argparse.Namespace) -> int:
+    data = app.why(arguments.name)
+    if data is None:
+        _say(f"xenlocal: no domU named {arguments.name}; `xenlocal status` lists them")
+        return NOT_FOUND
+    _print(data, arguments.json, views.why)
+    return OK
+
+
+def _blame(app: App, arguments: argparse.Namespace) -> int:
+    data = app.blame(arguments.goal)
+    if data is None:
+        _say(f"xenlocal: no {arguments.goal or 'boot or shutdown'} of the guests is remembered")
+        return NOT_FOUND
+    _print(data, arguments.json, views.blame)
+    return OK
 
 
 def _run(app: App, arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xenlocal.model.clock import length, moment
 from xenlocal.model.desired import Problem
 from xenlocal.model.plan import Goal, Plan
 
@@ -116,6 +117,69 @@ def trash(data: Mapping[str, Any]) -> str:
     if not rows:
         return "the trash is empty"
     return "\n".join(table(["VOLUME", "WAS", "SIZE", "SINCE", "KEPT UNTIL"], rows))
+
+
+def history(data: Mapping[str, Any]) -> str:
+    """One line an entry, and below an action the commands it ran."""
+    rows = data["entries"]
+    width = max((len(row["target"]) for row in rows), default=0)
+    lines = []
+    for row in rows:
+        text = row["text"] if row["kind"] == "event" else _deed(row)
+        lines.append(f"{moment(row['unix'])}  {row['target'].ljust(width)}  {text}")
+        lines += [f"{' ' * (23 + width)}$ {line}" for line in _shown(row.get("commands", ()))]
+    return printable("\n".join(lines)) or "nothing is recorded"
+
+
+def why(data: Mapping[str, Any]) -> str:
+    first, *rest = data["sentences"]
+    return printable("\n".join([f"domain/{data['name']}: {first}", *(f"  {sentence}" for sentence in rest)]))
+
+
+def blame(data: Mapping[str, Any]) -> str:
+    took = "it has not come to its end" if data["seconds"] is None else length(data["seconds"])
+    lines = [f"{data['goal']} of the guests, {moment(data['unix'])}: {took}"]
+    lines += [data["message"]] if data["message"] else []
+    if not data["path"]:
+        return printable("\n".join([*lines, "nothing had to be done"]))
+    path = [
+        [
+            length(link["begin"]),
+            length(link["seconds"]),
+            length(link["waited"]) if link["waited"] >= 0.1 else "-",
+            link["step"],
+        ]
+        for link in data["path"]
+    ]
+    lines += ["", "what the end waited for:", *table(["BEGAN AFTER", "TOOK", "IDLE BEFORE", "STEP"], path)]
+    rows = [
+        [part["name"], length(part["begin"]), length(part["seconds"]), _usual(part["usual"]), part["result"]]
+        for part in data["domains"]
+    ]
+    lines += ["", *table(["DOMAIN", "BEGAN AFTER", "TOOK", "USUALLY", "RESULT"], rows)] if rows else []
+    lines += ["", f"had to be destroyed: {', '.join(data['forced'])}"] if data["forced"] else []
+    return printable("\n".join(lines))
+
+
+def _usual(seconds: float | None) -> str:
+    return "-" if seconds is None else length(seconds)
+
+
+def _shown(commands: Sequence[str]) -> list[str]:
+    """Without the file that is written first, and what each command is only wrapped in."""
+    files = [number for number, line in enumerate(commands, 1) if "\n" in line]
+    return [line.partition(" -- ")[2] or line for line in commands[max(files, default=0) :]]
+
+
+def _deed(row: Mapping[str, Any]) -> str:
+    took = length(row["seconds"])
+    how = f"{row['outcome']}, {took}" if row["outcome"] == "done" else f"{row['outcome'].upper()} after {took}"
+    return f"{row['what']}: {row['reason']}; {how}" + (f": {row['message']}" if row["message"] else "")
+
+
+def printable(text: str) -> str:
+    """What a tool or a guest said must not reach the terminal as a command to it."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -81,7 +81,7 @@ def test_every_verb_is_described_and_no_other() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_of_a_verb_is_described_and_no_other(verb: str) -> None:
-    documented = set(re.findall(r"^\*(--[a-z-]+)\*", described()[verb], flags=re.M))
+    documented = set(re.findall(r"^\*(--?[a-z-]+)\*", described()[verb], flags=re.M))
     assert documented == options(VERBS[verb]) - GLOBAL
 
 

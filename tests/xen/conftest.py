@@ -75,7 +75,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _told(machine: Machine) -> str:
     if machine.qemu is None or machine.qemu.process.poll() is not None:
         return "the machine is off"
-    ask = "timeout 20 journalctl --no-pager -n 150 -u 'xenlocal*'; timeout 10 xl list; timeout 10 xenlocal status; tail -n 8 /var/log/xen/xl-*.log"
+    ask = "timeout 20 journalctl --no-pager -n 150 -u 'xenlocal*'; timeout 10 xl list; timeout 10 xenlocal status;"
+    ask += "tail -n 8 /var/log/xen/xl-*.log"
     try:
         result = machine.run(ask, timeout=60, check=False)
     except Exception as problem:  # a report of a failure must not fail; it says why it is empty

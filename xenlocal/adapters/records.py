@@ -46,7 +46,7 @@ class FileRecords:
         if content is None:
             return Memory()
         try:
-            if content["boot"] != self._boot():
+            if content["boot"] != self.boot():
                 log.info("%s is of an earlier boot; beginning afresh", self._memory)
                 return Memory()
             return decode_memory(content["memory"])
@@ -58,7 +58,7 @@ class FileRecords:
         """Raises XenlocalError. Called several times a start, so only records that have changed are encoded anew."""
         self._written = {uuid: self._encoded(uuid, record) for uuid, record in memory.records.items()}
         if self._present_boot is None:
-            self._present_boot = self._boot()
+            self._present_boot = self.boot()
         head = json.dumps({"schema": _SCHEMA, "boot": self._present_boot})[:-1]
         rest = json.dumps(_encode_rest(memory))[:-1]
         records = ",\n".join(f"{json.dumps(uuid)}: {text}" for uuid, (_, text) in self._written.items())
@@ -109,7 +109,8 @@ class FileRecords:
             log.debug("cannot keep %s: %s", self._host_id, error)
         return chosen
 
-    def _boot(self) -> str:
+    def boot(self) -> str:
+        """The kernel's id of this boot; empty where it cannot be had."""
         try:
             return (self._files.read_text(self._boot_id) or "").strip()
         except XenlocalError:

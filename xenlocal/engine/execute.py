@@ -33,6 +33,7 @@ class Hooks:
     heartbeat: Callable[[], float | None] = lambda: None  # still alive; returns when to say so again
     progress: Callable[[str], None] = lambda _text: None
     looked: Callable[[], None] = lambda: None  # the host was seen, and what is to be done is known
+    ended: Callable[[Result], None] = lambda _result: None  # a step, however it ended
 
 
 def _task_for(step: Step, tools: Tools) -> Task:
@@ -124,7 +125,8 @@ class Execution:
 
     def _end(self, step: Step, outcome: Outcome, message: str, seconds: float) -> None:
         self._waiting.pop(step.id, None)
-        self._results[step.id] = Result(step, outcome, message, seconds)
+        self._results[step.id] = result = Result(step, outcome, message, seconds)
+        self._hooks.ended(result)
         if outcome is Outcome.INTERRUPTED:
             return
         text = f"{step.action.target}: {step.action.verb} {outcome}" + (f": {message}" if message else "")

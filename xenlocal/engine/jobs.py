@@ -8,8 +8,9 @@ from typing import Any
 
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
+from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.tasks import Result, Tools
-from xenlocal.model.actions import DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
+from xenlocal.model.actions import Action, DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand, Memory, Off
@@ -25,7 +26,7 @@ _ENDS = (StopDomain, DestroyDomain)
 _HANDS = {"start": Hand.START, "stop": Hand.STOP, "restart": Hand.RESTART, "destroy": Hand.DESTROY}
 
 
-def begin(request: Request, desired: Desired, tools: Tools) -> None:
+def begin(request: Request, desired: Desired, tools: Tools, recorder: Recorder) -> None:
     """Put the request into the memory, so that the next cycle acts on it; or refuse it at once."""
     if request.verb in _HANDS:
         _by_hand(request, desired, tools)
@@ -35,7 +36,7 @@ def begin(request: Request, desired: Desired, tools: Tools) -> None:
         now = tools.work.now()
         tools.keeper.update(lambda memory: transitions.shutting_down(memory, now))
     elif request.verb in ("trash restore", "trash purge"):
-        _trash(request, tools)
+        _trash(request, tools, recorder)
     elif request.verb == "apply":
         if tools.keeper.memory.shutting_down is not None:
             request.finish(FAILED, message="cannot do that: the host is shutting down; `xenlocal boot` ends that")
@@ -73,7 +74,7 @@ def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
         tools.keeper.update(partial(transitions.by_hand, uuid=uuid, hand=hand))
 
 
-def _trash(request: Request, tools: Tools) -> None:
+def _trash(request: Request, tools: Tools, recorder: Recorder) -> None:
     """Names are VG/TRASHNAME. All are checked before the first is touched; what follows is the next cycle's."""
     restore = request.verb == "trash restore"
     try:
@@ -92,11 +93,22 @@ def _trash(request: Request, tools: Tools) -> None:
             actions.append(RestoreVolume(vg, trash[1], lv) if restore else PurgeVolume(vg, lv))
         for action in actions:
             request.progress(f"{action.verb} {action.target}")
-            tools.actuator.perform(action)
+            _perform(action, tools, recorder)
     except XenlocalError as error:
         request.finish(FAILED, message=str(error))
         return
     request.finish(OK, message="")
+
+
+def _perform(action: Action, tools: Tools, recorder: Recorder) -> None:
+    began, failure = tools.work.now(), ""
+    try:
+        tools.actuator.perform(action)
+    except XenlocalError as error:
+        failure = str(error)
+        raise
+    finally:
+        recorder.done_by_hand(action, tools.work.now() - began, failure)
 
 
 def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:

@@ -14,16 +14,23 @@ log = logging.getLogger("xenlocal")
 
 
 class Keeper:
-    def __init__(self, records: MemoryStore) -> None:
-        self._records = records
+    """`changed(before, after)` is called after every change: the history takes its events from it."""
+
+    def __init__(
+        self, records: MemoryStore, changed: Callable[[Memory, Memory], None] = lambda _before, _after: None
+    ) -> None:
+        self._records, self._changed = records, changed
         self._unsaved = ""  # why the memory on disk is older than this one
         self.memory = records.load_memory()
 
     def update(self, change: Callable[[Memory], Memory]) -> None:
-        changed = change(self.memory)
-        if changed != self.memory or self._unsaved:
+        before, changed = self.memory, change(self.memory)
+        differs = changed != before
+        if differs or self._unsaved:
             self.memory = changed
             self._save()
+        if differs:
+            self._changed(before, changed)
 
     def _save(self) -> None:
         """A full disk must not keep guests from being started or asked to stop: go on from memory."""

@@ -10,27 +10,34 @@ import logging
 from dataclasses import asdict, replace
 from typing import Any
 
-from xenlocal.engine import jobs
+from xenlocal.engine import explain, jobs
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.execute import Hooks
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.ports import Notifier
 from xenlocal.engine.reconcile import Cycle, reconcile
+from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import sentence, status
-from xenlocal.engine.tasks import Tools
+from xenlocal.engine.tasks import Result, Tools
 from xenlocal.model.desired import Problem
+from xenlocal.model.history import What
 from xenlocal.model.plan import Goal
+from xenlocal.planner.why import View
 
 log = logging.getLogger("xenlocal")
 _DEBOUNCE = 0.1  # seconds of quiet after a change of the files: editors write in several steps
 _FIRST_RETRY = 5.0  # seconds until the next look after a cycle that left something undone; doubles
 _LAST_RETRY = 300.0
 _SHUTDOWN_RETRY = 2.0
+_GOALS = ("boot", "shutdown")  # verbs that the history remembers as a whole
 
 
 class Loop:
-    def __init__(self, configuration: Configuration, tools: Tools, inbox: Inbox, notifier: Notifier) -> None:
+    def __init__(
+        self, configuration: Configuration, tools: Tools, inbox: Inbox, notifier: Notifier, recorder: Recorder
+    ) -> None:
         self._configuration, self._tools, self._inbox, self._notifier = configuration, tools, inbox, notifier
+        self._recorder = recorder
         self._jobs: list[Request] = []
         self._is_ready = False
         self._retries = 0
@@ -84,6 +91,16 @@ class Loop:
             return None
         return status(cycle, self._tools.keeper.memory, self._configuration.verdict, work.now(), work.wall())
 
+    def why(self, name: str) -> tuple[int, dict[str, Any]]:
+        """From any thread."""
+        cycle, work = self.snapshot, self._tools.work
+        if cycle is None:
+            return jobs.FAILED, {"message": "the first look at the host is not over yet"}
+        memory = self._tools.keeper.memory
+        view = View(cycle.desired, cycle.observed, memory, cycle.plan, work.now(), work.wall())
+        answer = explain.why(name, view, self._recorder.history)
+        return (jobs.NOT_FOUND, {}) if answer is None else (jobs.OK, answer)
+
     def _turn(self) -> float:
         """Take what came in, run one cycle, and say when to look again without being called."""
         if self._inbox.anything and not self._inbox.has_requests:
@@ -103,6 +120,8 @@ class Loop:
             jobs.settle(request, cycle, memory, now)
             if request.verb == "shutdown" and request.finished:
                 self._tools.keeper.update(lambda memory: replace(memory, shutdown_over=True))
+            if request.finished and request.verb in _GOALS:
+                self._recorder.goal(What.ENDED, request.verb, str(request.result["message"]))
         self._jobs = [request for request in self._jobs if not request.finished]
         return self._next_look(cycle, now)
 
@@ -114,7 +133,11 @@ class Loop:
             request.finish(jobs.INVALID, problems=[asdict(problem) for problem in self.problems])
 
     def _begin(self, request: Request) -> None:
-        jobs.begin(request, self._configuration.in_force, self._tools)
+        before = self._tools.keeper.memory
+        jobs.begin(request, self._configuration.in_force, self._tools, self._recorder)
+        if request.verb in _GOALS and self._tools.keeper.memory is not before:
+            # else it goes on with what a daemon before this one has begun
+            self._recorder.goal(What.BEGUN, request.verb)
         if not request.finished:
             self._jobs.append(request)
 
@@ -123,7 +146,10 @@ class Loop:
             # at host shutdown nothing but our own end is more urgent than the guests
             return self._inbox.stopping if goal is Goal.SHUTDOWN else self._inbox.urgent
 
-        return Hooks(urgent, self._inbox.take_host_event, self._heartbeat, self._progress, self._looked)
+        def ended(result: Result) -> None:
+            self._recorder.ended(goal, result, self._tools.keeper.memory)
+
+        return Hooks(urgent, self._inbox.take_host_event, self._heartbeat, self._progress, self._looked, ended)
 
     def _looked(self) -> None:
         """systemd waits for this word: after the first look, not after the last start of a slow domU."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from xenlocal.model.actions import Action
 from xenlocal.model.desired import ConfigFile
+from xenlocal.model.history import Entry, Query
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
 
@@ -94,6 +95,16 @@ class Records(MemoryStore, Protocol):
 
     def load_good(self) -> tuple[ConfigFile, ...] | None: ...
     def save_good(self, files: Sequence[ConfigFile]) -> None: ...
+
+
+class History(Protocol):
+    """What was done and what happened: for people, across boots. Nothing is decided by it."""
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Never raises and never waits for a disk: what cannot be written is said in the log, and lost."""
+
+    def read(self, query: Query) -> tuple[Entry, ...]:
+        """Oldest first. From any thread. Raises XenlocalError where it cannot be read."""
 
 
 class ConfigSource(Protocol):

@@ -7,5 +7,6 @@ observed  what the host says; a table that could not be had is `Unavailable`, ne
 memory    what xenlocal remembers of each domU since the dom0 came up
 actions   what can be done to the host, typed
 plan      steps in order, with reasons; refusals; what could not be known
+history   what was done and what happened, for people; nothing is decided by it
 errors    who must act: administrator, package, tool, or nobody but time
 """

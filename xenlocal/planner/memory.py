@@ -187,12 +187,18 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
 
 
 def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
-    """`xl create` is about to run: what appears under this UUID from now on runs with these settings."""
-    return memory.change(uuid, running=settings, staged=None, off=None, off_since=None)
+    """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Nothing is left
+    of its former self, whose end was counted when it was seen: that it is gone is no second end."""
+    memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, stop_asked=None)
+    return _runs_with(memory, uuid, settings)
 
 
 def started(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
-    return starting(memory, uuid, settings).change(uuid, failures=0, failure="", retry_at=None)
+    return _runs_with(memory, uuid, settings).change(uuid, failures=0, failure="", retry_at=None)
+
+
+def _runs_with(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
+    return memory.change(uuid, running=settings, staged=None, off=None, off_since=None)
 
 
 def start_failed(memory: Memory, uuid: str, why: str, now: float) -> Memory:

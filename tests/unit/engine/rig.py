@@ -7,6 +7,7 @@ command.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from xenlocal.adapters.actuator import HostActuator
@@ -16,9 +17,11 @@ from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.loop import Loop
+from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.tasks import Tools
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
+from xenlocal.model.history import Deed, Entry, Event, Query
 from xenlocal.model.memory import Memory, Record
 from xenlocal.simulator.files import SimFiles, SimProber
 from xenlocal.simulator.host import SimulatedDom0
@@ -66,6 +69,32 @@ class Disk:
 
     def read(self) -> tuple[ConfigFile, ...]:
         return tuple(ConfigFile(name, text) for name, text in sorted(self.files.items()))
+
+
+class Paper:
+    """A History on no disk."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        self.entries += [replace(entry, number=len(self.entries) + n) for n, entry in enumerate(entries, 1)]
+
+    def read(self, query: Query) -> tuple[Entry, ...]:
+        found = [
+            entry
+            for entry in self.entries
+            if entry.number >= query.first
+            and (not query.targets or entry.target in query.targets)
+            and (query.since is None or entry.stamp.wall >= query.since)
+        ]
+        return tuple(found[-query.limit :])
+
+    def deeds(self) -> list[Deed]:
+        return [entry for entry in self.entries if isinstance(entry, Deed)]
+
+    def events(self, target: str = "") -> list[Event]:
+        return [entry for entry in self.entries if isinstance(entry, Event) and entry.target.endswith(target)]
 
 
 class Notes:
@@ -122,7 +151,7 @@ class Machine:
         state.links.append(Link("br0", state.next_link, "bridge", up=True, alias="xenlocal"))
         state.next_link += 1
         self.dom0 = SimulatedDom0(state)
-        self.disk = Disk()
+        self.disk, self.history, self.boot = Disk(), Paper(), "first boot"
         self.disk.memory = Memory(boot_done=True)
         self.write(*texts)
 
@@ -175,7 +204,8 @@ class Daemon:
             clock=self.work.now,
             pause=self.work.sleep,
         )
-        self.keeper = Keeper(machine.disk)
+        recorder = Recorder(machine.history, self.work, actuator.script, machine.boot)
+        self.keeper = Keeper(machine.disk, recorder.remembered)
         self.tools = Tools(
             reader,
             actuator,
@@ -186,7 +216,7 @@ class Daemon:
         )
         self.inbox = Inbox(self.work.wake)
         self.configuration = Configuration(machine.disk, machine.disk, "host")
-        self.loop = Loop(self.configuration, self.tools, self.inbox, self.notes)
+        self.loop = Loop(self.configuration, self.tools, self.inbox, self.notes, recorder)
         self.began = self.work.now()
         self._unwatch = machine.dom0.watch(self.inbox.host_event)
 

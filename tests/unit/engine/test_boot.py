@@ -92,6 +92,13 @@ def test_one_that_ends_while_others_start_is_dealt_with_at_once(what: str) -> No
     assert machine.order("born").count("slow") == 1
 
 
+def test_a_crash_counts_once_though_its_shell_is_cleared_away_for_the_next_start() -> None:
+    machine = Machine(conf("db"))
+    machine.behave("db", later=[Later(5.0, "crash", 2)])
+    Daemon(machine).run(200)
+    assert machine.order("born").count("db") == 3 and len(machine.record("db").crashes) == 2
+
+
 def test_a_domu_that_is_gone_before_anybody_saw_it_does_not_hold_up_the_daemon() -> None:
     machine = Machine(conf("db", "start_timeout = 20s"))
     daemon = Daemon(machine)

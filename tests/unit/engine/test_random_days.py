@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.rig import Daemon, Machine, conf
+from xenlocal.model.history import What
 from xenlocal.simulator.runner import Fault
 
 NAMES = ("nas", "db", "web", "dev")
@@ -102,6 +103,17 @@ def test_when_the_faults_end_the_host_is_as_declared_or_says_why_not(happenings:
         elif row["desired"] in ("stopped", "absent") and machine.record(row["name"]).hand is None:
             assert row["observed"] == "off", row
     assert_alone(machine)
+    assert_told(machine, daemon)
+
+
+def assert_told(machine: Machine, daemon: Daemon) -> None:
+    """Each domU can be explained, and each of its lives is one birth and an end (more, as the cause was learned)."""
+    for name in NAMES:
+        code, told = daemon.loop.why(name)
+        assert code == 0 and told["sentences"][0].startswith(("off", "running", "paused")), told
+        story = [event.what for event in machine.history.events(f"/{name}") if event.what in (What.BORN, What.OFF)]
+        assert story[:1] in ([], [What.BORN]), story
+        assert (told["state"] == "running") == (story[-1:] == [What.BORN]), (told, story)
 
 
 def assert_alone(machine: Machine) -> None:

@@ -1,0 +1,40 @@
+"""How long things take on this host, learned from its history: medians, so that one odd day changes little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from xenlocal.model.history import Deed, Entry, What
+
+_KEPT = 7  # the latest so many of each kind count
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Seconds; None where it never succeeded."""
+
+    start: float | None = None  # of `xl create`
+    ready: float | None = None  # from birth to ready
+    stop: float | None = None  # from the asking until it is gone
+
+
+def learned(entries: Iterable[Entry]) -> Mapping[str, Learned]:
+    """By domU name. `entries`: oldest first."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for entry in entries:
+        kind, seconds = _lesson(entry)
+        if seconds is not None and entry.target.startswith("domain/"):
+            name = entry.target.removeprefix("domain/")
+            found.setdefault(name, {}).setdefault(kind, []).append(seconds)
+    return {
+        name: Learned(**{kind: median(values[-_KEPT:]) for kind, values in kinds.items()})
+        for name, kinds in sorted(found.items())
+    }
+
+
+def _lesson(entry: Entry) -> tuple[str, float | None]:
+    if isinstance(entry, Deed):
+        return entry.verb, entry.seconds if entry.verb in ("start", "stop") and entry.outcome == "done" else None
+    return "ready", entry.seconds if entry.what is What.READY else None
