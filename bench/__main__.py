@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from bench import measure, peers, report
+from bench import measure, peers, report, scheduling
 from bench.trials import BUILD, SIZES, Bench
 
 
@@ -28,6 +28,7 @@ def main() -> int:
             "xendomains": peers.version(BUILD),
             "sizes": [bench.size(count) for count in arguments.sizes],
             "daemon": bench.daemon(100, arguments.idle),
+            "schedule": {"graphs": 1000, **asdict(scheduling.ratios(1000))},
         }
     found = report.lines(figures)
     figures["aims"] = [asdict(line) for line in found]

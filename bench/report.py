@@ -20,7 +20,7 @@ class Line:
 
 def lines(figures: dict[str, Any]) -> list[Line]:
     """Every figure that has an aim, and those it is compared with."""
-    return [*_sizes(figures["sizes"]), *_daemon(figures["daemon"])]
+    return [*_sizes(figures["sizes"]), *_daemon(figures["daemon"]), *_schedule(figures["schedule"])]
 
 
 _START: dict[str, tuple[str, str, int | None]] = {
@@ -66,6 +66,13 @@ def _daemon(daemon: dict[str, Any]) -> Iterator[Line]:
     yield Line("CPU of the idle daemon", "-", f"{idle['cpu_seconds']:.2f} s in {idle['seconds']:.0f} s")
     rss = idle["rss_bytes"] / MIB
     yield Line(f"RSS of the daemon, {daemon['domUs']} domUs", "at most 30 MB", f"{rss:.1f} MB", rss <= 30)
+
+
+def _schedule(ratios: dict[str, Any]) -> Iterator[Line]:
+    text = f"{ratios['median']:.3f}, {ratios['p99']:.3f} (groups with a barrier: {ratios['barrier_median']:.2f})"
+    met = ratios["median"] <= 1.03 and ratios["p99"] <= 1.1
+    what = f"start of {ratios['graphs']} random hosts by the shortest possible, median and p99"
+    yield Line(what, "1.03, 1.10", text, met)
 
 
 def table(found: list[Line]) -> str:

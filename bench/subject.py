@@ -21,7 +21,8 @@ from xenlocal.adapters.probe import TcpProber
 from xenlocal.adapters.process import Lock
 from xenlocal.adapters.systemd import SystemdNotifier
 from xenlocal.adapters.work import ThreadWork
-from xenlocal.app import App, Host, Places
+from xenlocal.app import App, Places
+from xenlocal.hosts import Host
 
 
 class StubbedApp(App):

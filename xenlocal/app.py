@@ -1,4 +1,4 @@
-"""The composition root: alone joins the engine to adapters or to the simulator.
+"""The composition root: with `hosts`, alone joins the engine to adapters or to the simulator.
 
 The command line asks the daemon; where there is none, the same engine runs here, under the same lock.
 """
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from xenlocal import config
 from xenlocal.adapters import control, process
 from xenlocal.adapters.confdir import ConfigDir, read_files
-from xenlocal.adapters.files import Files
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.records import FileRecords
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
@@ -29,7 +28,7 @@ from xenlocal.engine.jobs import goal_of
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.loop import Loop
-from xenlocal.engine.ports import Actuator, History, MemoryStore, Notifier, Prober, Reader, Work
+from xenlocal.engine.ports import History, MemoryStore, Notifier
 from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
@@ -45,6 +44,7 @@ from xenlocal.planner.why import View
 
 if TYPE_CHECKING:
     from xenlocal.adapters.history import SqliteHistory
+    from xenlocal.hosts import Host
 
 log = logging.getLogger("xenlocal")
 NOT_FOUND, NO_DAEMON = 3, 6
@@ -60,17 +60,6 @@ class Places:
     state_dir: str
     run_dir: str
     simulate: str | None = None
-
-
-@dataclass(frozen=True)
-class Host:
-    """Everything outside: a real dom0, or a simulated one behind the same ports."""
-
-    reader: Reader
-    actuator: Actuator
-    prober: Prober
-    work: Work
-    watch: Callable[[Callable[[], None]], Any]  # calls back at births and deaths
 
 
 class _ReadOnly:
@@ -235,10 +224,12 @@ class App:
         os.execvp("xl", ["xl", "console", str(live[0].domid)])
 
     def run_daemon(self, daemonize: bool) -> int:
+        from xenlocal import hosts
+
         os.umask(0o077)
         for directory in (self._places.run_dir, self._places.state_dir):
             Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
-        if self._places.simulate is None and not _is_dom0():
+        if self._places.simulate is None and not hosts.is_dom0():
             raise NoDom0(
                 "this machine is no Xen dom0: /proc/xen/capabilities does not say control_d; boot into Xen first"
             )
@@ -325,62 +316,12 @@ class App:
         return control.ask(self._socket, verb, names, progress)
 
     def _host(self, live: bool) -> Host:
+        from xenlocal import hosts  # here: who only asks the daemon does without the adapters of the host
+
         if self._places.simulate is not None:
-            return _simulated(self._places.simulate, self._places.run_dir, live)
-        return _real(self._places.run_dir)
-
-
-def _real(run_dir: str) -> Host:
-    from xenlocal.adapters import xenstore
-    from xenlocal.adapters.actuator import HostActuator
-    from xenlocal.adapters.command import Commands
-    from xenlocal.adapters.host import HostReader
-    from xenlocal.adapters.probe import TcpProber
-    from xenlocal.adapters.work import ThreadWork
-
-    commands = Commands()
-    systemd = os.path.isdir("/run/systemd/system")
-    return Host(
-        HostReader(commands, Files()),
-        HostActuator(commands, run_dir, systemd),
-        TcpProber(),
-        ThreadWork(),
-        lambda on_event: xenstore.watch(commands, on_event),
-    )
+            return hosts.simulated(self._places.simulate, self._places.run_dir, live)
+        return hosts.real(self._places.run_dir)
 
 
 def _tools(host: Host, keeper: Keeper) -> Tools:
     return Tools(host.reader, host.actuator, host.prober, host.work, keeper, Lookout(host.reader, host.work))
-
-
-def _is_dom0() -> bool:
-    return "control_d" in (Files().read_text("/proc/xen/capabilities") or "")
-
-
-def _simulated(path: str, run_dir: str, live: bool) -> Host:
-    from xenlocal.adapters import xenstore
-    from xenlocal.adapters.actuator import HostActuator
-    from xenlocal.adapters.host import HostReader
-    from xenlocal.adapters.work import ThreadWork
-    from xenlocal.simulator.filebacked import FileBackedDom0
-    from xenlocal.simulator.files import SimFiles, SimProber
-    from xenlocal.simulator.runner import SimRunner
-    from xenlocal.simulator.work import VirtualWork
-
-    try:
-        dom0 = FileBackedDom0(path, live)
-    except ValueError as error:
-        raise XenlocalError(f"{path} holds no simulated dom0 ({error}); remove it to begin with a new one") from error
-    work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
-    runner = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work)
-    if isinstance(work, VirtualWork):
-        actuator = HostActuator(runner, run_dir, systemd=True, clock=work.now, pause=work.sleep)
-    else:
-        actuator = HostActuator(runner, run_dir, systemd=True)
-    return Host(
-        HostReader(runner, SimFiles(dom0)),
-        actuator,
-        SimProber(dom0),
-        work,
-        lambda on_event: xenstore.watch(runner, on_event),
-    )

@@ -1,22 +1,23 @@
 """Carry out a plan: every step as early as its edges allow, commands on the pool, waits on no thread at all.
 
-A failed step blocks those that need it and nobody else. Something urgent ends the waits and the launching,
-never a command: what is unfinished is in the memory, and the next plan takes it up.
+`schedule` says which step is next. A failed step blocks those that need it and nobody else. Something urgent ends the
+waits and the launching, never a command: what is unfinished is in the memory, and the next plan takes it up.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from xenlocal.engine.commands import Command
 from xenlocal.engine.readiness import Readiness
+from xenlocal.engine.schedule import Schedule
 from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
-from xenlocal.model.actions import Action, AwaitReady, DestroyDomain, StartDomain, StopDomain
+from xenlocal.model.actions import AwaitReady, DestroyDomain, StopDomain
 from xenlocal.model.desired import Desired
-from xenlocal.model.names import Kind
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.planner import memory as transitions
@@ -34,6 +35,7 @@ class Hooks:
     progress: Callable[[str], None] = lambda _text: None
     looked: Callable[[], None] = lambda: None  # the host was seen, and what is to be done is known
     ended: Callable[[Result], None] = lambda _result: None  # a step, however it ended
+    expected: Callable[[Step], float] = lambda _step: 1.0  # seconds it takes, as far as is known
 
 
 def _task_for(step: Step, tools: Tools) -> Task:
@@ -44,19 +46,34 @@ def _task_for(step: Step, tools: Tools) -> Task:
     return Command(step, tools)
 
 
+def _spoils(result: Result, follower: Step) -> bool:
+    """Whether a step that needs this one cannot be done any more."""
+    if result.step.id not in follower.needs or result.outcome in (Outcome.DONE, Outcome.INTERRUPTED):
+        return False
+    # one that had to be destroyed has ended too, which is all that others need of its end
+    return not (result.outcome is Outcome.LATE and isinstance(result.step.action, StopDomain))
+
+
+def _root(result: Result) -> str:
+    """What failed first, named once whatever the number of steps between."""
+    if result.outcome is Outcome.BLOCKED:
+        return result.message
+    return f"waits for {result.step.action.target}: {result.message or result.outcome}"
+
+
 class Execution:
     """One run of one plan."""
 
     def __init__(self, plan: Plan, desired: Desired, tools: Tools, hooks: Hooks) -> None:
         self._plan, self._desired, self._tools, self._hooks = plan, desired, tools, hooks
-        self._waiting: dict[str, Step] = {step.id: step for step in plan.steps}
+        self._schedule = Schedule(plan, hooks.expected)
         self._running: dict[str, tuple[Step, Task, float]] = {}
         self._results: dict[str, Result] = {}
         tools.lookout.reset()
         self._surprise = False  # a domU ended, or at host shutdown was born, that this plan does not know of
 
     def run(self) -> tuple[Result, ...]:
-        while self._waiting or self._running:
+        while self._schedule.waiting or self._running:
             giving_way = self._hooks.urgent() or self._surprise
             moved = self._look()
             moved |= self._collect(giving_way)
@@ -64,48 +81,20 @@ class Execution:
                 self._abandon_waiting()
             else:
                 moved |= self._launch()
-            if not moved and (self._waiting or self._running):
+            if not moved and (self._schedule.waiting or self._running):
                 self._tools.work.wait(self._next())
         return tuple(self._results[step.id] for step in self._plan.steps)
 
     def _launch(self) -> bool:
         launched = False
-        for step in list(self._waiting.values()):
-            blocker = next((need for need in step.needs if self._bad(need)), None)
-            if blocker is not None:
-                why = self._results[blocker]
-                first = f"waits for {why.step.action.target}: {why.message or why.outcome}"
-                self._end(step, Outcome.BLOCKED, why.message if why.outcome is Outcome.BLOCKED else first, 0)
-                launched = True
-            elif self._may_start(step):
-                del self._waiting[step.id]
-                if step.changes_host:
-                    text = f"{step.action.verb} {step.action.target}: {step.reason}"
-                    log.info("%s", text)
-                    self._hooks.progress(text)
-                self._running[step.id] = (step, _task_for(step, self._tools), self._tools.work.now())
-                launched = True
+        while (step := self._schedule.take()) is not None:
+            if step.changes_host:
+                text = f"{step.action.verb} {step.action.target}: {step.reason}"
+                log.info("%s", text)
+                self._hooks.progress(text)
+            self._running[step.id] = (step, _task_for(step, self._tools), self._tools.work.now())
+            launched = True
         return launched
-
-    def _may_start(self, step: Step) -> bool:
-        if any(other not in self._results for other in (*step.needs, *step.after)):
-            return False
-        if isinstance(step.action, StartDomain):
-            return sum(isinstance(other, StartDomain) for other in self._under_way()) < self._plan.start_slots
-        if step.action.target.kind is Kind.VOLUME:
-            # LVM locks the whole volume group: side by side they would only wait for each other
-            return not any(other.target.kind is Kind.VOLUME for other in self._under_way())
-        return True
-
-    def _under_way(self) -> list[Action]:
-        return [step.action for step, _, _ in self._running.values()]
-
-    def _bad(self, step_id: str) -> bool:
-        result = self._results.get(step_id)
-        if result is None or result.outcome is Outcome.DONE:
-            return False
-        # one that had to be destroyed has ended too, which is all that others need of its end
-        return not (result.outcome is Outcome.LATE and isinstance(result.step.action, StopDomain))
 
     def _collect(self, giving_way: bool) -> bool:
         moved = False
@@ -120,21 +109,33 @@ class Execution:
         return moved
 
     def _abandon_waiting(self) -> None:
-        for step in list(self._waiting.values()):
+        for step in list(self._schedule.waiting.values()):
             self._end(step, Outcome.INTERRUPTED, "", 0)
 
     def _end(self, step: Step, outcome: Outcome, message: str, seconds: float) -> None:
-        self._waiting.pop(step.id, None)
-        self._results[step.id] = result = Result(step, outcome, message, seconds)
+        """Note how it ended; whatever needs it and cannot have it any more ends with it."""
+        ended = deque([Result(step, outcome, message, seconds)])
+        while ended:
+            result = ended.popleft()
+            if result.step.id in self._results:
+                continue  # blocked by two at once
+            self._note(result)
+            for follower in self._schedule.end(result.step):
+                if _spoils(result, follower):
+                    ended.append(Result(follower, Outcome.BLOCKED, _root(result)))
+
+    def _note(self, result: Result) -> None:
+        step, outcome = result.step, result.outcome
+        self._results[step.id] = result
         self._hooks.ended(result)
         if outcome is Outcome.INTERRUPTED:
             return
-        text = f"{step.action.target}: {step.action.verb} {outcome}" + (f": {message}" if message else "")
+        text = f"{step.action.target}: {step.action.verb} {outcome}" + (f": {result.message}" if result.message else "")
         self._hooks.progress(text)
         if outcome is not Outcome.DONE:
             log.warning("%s", text)
         elif step.changes_host:
-            log.info("%s (%.1f s)", text, seconds)
+            log.info("%s (%.1f s)", text, result.seconds)
 
     def _look(self) -> bool:
         """Feed what the lookout saw into the memory; notice ends that nobody here asked for."""

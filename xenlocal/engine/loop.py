@@ -7,6 +7,7 @@ changed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,7 +22,9 @@ from xenlocal.engine.status import sentence, status
 from xenlocal.engine.tasks import Result, Tools
 from xenlocal.model.desired import Problem
 from xenlocal.model.history import What
-from xenlocal.model.plan import Goal
+from xenlocal.model.plan import Goal, Step
+from xenlocal.planner.learned import Learned
+from xenlocal.planner.urgency import expected
 from xenlocal.planner.why import View
 
 log = logging.getLogger("xenlocal")
@@ -40,6 +43,7 @@ class Loop:
         self._recorder = recorder
         self._jobs: list[Request] = []
         self._is_ready = False
+        self._learned: Mapping[str, Learned] = {}
         self._retries = 0
         self._said: frozenset[str] = frozenset()
         self._sentence = ""
@@ -138,6 +142,8 @@ class Loop:
         if request.verb in _GOALS and self._tools.keeper.memory is not before:
             # else it goes on with what a daemon before this one has begun
             self._recorder.goal(What.BEGUN, request.verb)
+        if request.verb == "boot":
+            self._learned = self._recorder.learned()
         if not request.finished:
             self._jobs.append(request)
 
@@ -149,7 +155,12 @@ class Loop:
         def ended(result: Result) -> None:
             self._recorder.ended(goal, result, self._tools.keeper.memory)
 
-        return Hooks(urgent, self._inbox.take_host_event, self._heartbeat, self._progress, self._looked, ended)
+        host_event, known = self._inbox.take_host_event, self._learned
+
+        def seconds(step: Step) -> float:
+            return expected(step, known)
+
+        return Hooks(urgent, host_event, self._heartbeat, self._progress, self._looked, ended, seconds)
 
     def _looked(self) -> None:
         """systemd waits for this word: after the first look, not after the last start of a slow domU."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from xenlocal.engine.ports import History, Work
 from xenlocal.engine.tasks import Outcome, Result
 from xenlocal.model.actions import Action, DestroyDomain, StopDomain
-from xenlocal.model.history import HOST, Deed, Entry, Event, Stamp, What
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.history import HOST, Deed, Entry, Event, Query, Stamp, What
 from xenlocal.model.memory import Memory
 from xenlocal.model.plan import Goal, Step
 from xenlocal.planner.happenings import edges, happenings
+from xenlocal.planner.learned import Learned, learned
 
 log = logging.getLogger("xenlocal")
+_LESSONS = 10_000  # entries that are looked at: some boots of a hundred domUs
 Script = Callable[[Action], Sequence[str]]  # engine.ports.Actuator.script
 
 
@@ -51,6 +54,14 @@ class Recorder:
     def goal(self, what: What, goal: str, message: str = "") -> None:
         """A boot or shutdown as a whole has begun or ended."""
         self._record(lambda: [Event(self._stamp(), HOST, what, goal, message)])
+
+    def learned(self) -> Mapping[str, Learned]:
+        """How long each domU took before; nothing where that cannot be read."""
+        try:
+            return learned(self.history.read(Query(limit=_LESSONS)))
+        except XenlocalError as error:
+            log.warning("cannot read how long the domUs took before: %s", error)
+            return {}
 
     def _record(self, entries: Callable[[], Sequence[Entry]]) -> None:
         """Nothing that goes wrong here may keep a guest from being started or asked to stop."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xenlocal import app, views
+from xenlocal import app, hosts, views
 from xenlocal.cli import main
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.simulator.__main__ import main as poke
@@ -166,7 +166,7 @@ def test_a_file_that_is_no_simulation_is_named(host: list[str], capsys: pytest.C
 def test_the_daemon_is_not_started_again_and_again_where_there_is_no_dom0(
     host: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_is_dom0", lambda: False)
+    monkeypatch.setattr(hosts, "is_dom0", lambda: False)
     monkeypatch.setattr("os.umask", lambda _mask: 0)
     assert main([*host[:3], "run"]) == 3
     assert "boot into Xen first" in capsys.readouterr().err

@@ -235,7 +235,7 @@ def test_the_chain_of_needs_ends_with_what_to_type() -> None:
     host = Host("needs = db", others=(conf("db", "needs = nas, x"), conf("nas", "state = manual"), conf("x")))
     root = "needs domain/nas, which is off: state = manual: started by hand only"
     assert host.why() == [
-        f"off: needs domain/db, which cannot start: {root}",
+        "off: needs domain/db, which waits for domain/nas: is off: state = manual: started by hand only",
         f"domain/web needs domain/db, which is off: {root}",
         f"domain/db {root}",
         "start it with `xenlocal start nas`",

@@ -1,0 +1,70 @@
+"""The two hosts `app` can work on, each joined behind the same ports: a real dom0, or a simulated one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from xenlocal.adapters import xenstore
+from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.command import Commands
+from xenlocal.adapters.files import Files
+from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.probe import TcpProber
+from xenlocal.adapters.work import ThreadWork
+from xenlocal.engine.ports import Actuator, Prober, Reader, Work
+from xenlocal.model.errors import XenlocalError
+
+
+@dataclass(frozen=True)
+class Host:
+    """Everything outside: a real dom0, or a simulated one behind the same ports."""
+
+    reader: Reader
+    actuator: Actuator
+    prober: Prober
+    work: Work
+    watch: Callable[[Callable[[], None]], Any]  # calls back at births and deaths
+
+
+def is_dom0() -> bool:
+    return "control_d" in (Files().read_text("/proc/xen/capabilities") or "")
+
+
+def real(run_dir: str) -> Host:
+    commands = Commands()
+    systemd = os.path.isdir("/run/systemd/system")
+    return Host(
+        HostReader(commands, Files()),
+        HostActuator(commands, run_dir, systemd),
+        TcpProber(),
+        ThreadWork(),
+        lambda on_event: xenstore.watch(commands, on_event),
+    )
+
+
+def simulated(path: str, run_dir: str, live: bool) -> Host:
+    from xenlocal.simulator.filebacked import FileBackedDom0
+    from xenlocal.simulator.files import SimFiles, SimProber
+    from xenlocal.simulator.runner import SimRunner
+    from xenlocal.simulator.work import VirtualWork
+
+    try:
+        dom0 = FileBackedDom0(path, live)
+    except ValueError as error:
+        raise XenlocalError(f"{path} holds no simulated dom0 ({error}); remove it to begin with a new one") from error
+    work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
+    runner = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work)
+    if isinstance(work, VirtualWork):
+        actuator = HostActuator(runner, run_dir, systemd=True, clock=work.now, pause=work.sleep)
+    else:
+        actuator = HostActuator(runner, run_dir, systemd=True)
+    return Host(
+        HostReader(runner, SimFiles(dom0)),
+        actuator,
+        SimProber(dom0),
+        work,
+        lambda on_event: xenstore.watch(runner, on_event),
+    )
