@@ -261,15 +261,15 @@ def _real(run_dir: str) -> Host:
     from xenlocal.adapters.actuator import HostActuator
     from xenlocal.adapters.command import Commands
     from xenlocal.adapters.host import HostReader
-    from xenlocal.adapters.probe import TcpProber
+    from xenlocal.adapters.probe import HostProber
     from xenlocal.adapters.work import ThreadWork
 
-    commands = Commands()
+    commands, files = Commands(), Files()
     systemd = os.path.isdir("/run/systemd/system")
     return Host(
-        HostReader(commands, Files()),
+        HostReader(commands, files),
         HostActuator(commands, run_dir, systemd),
-        TcpProber(),
+        HostProber(commands, files),
         ThreadWork(),
         lambda on_event: xenstore.watch(commands, on_event),
     )
@@ -287,23 +287,24 @@ def _simulated(path: str, run_dir: str, live: bool) -> Host:
     from xenlocal.adapters import xenstore
     from xenlocal.adapters.actuator import HostActuator
     from xenlocal.adapters.host import HostReader
+    from xenlocal.adapters.probe import HostProber
     from xenlocal.adapters.work import ThreadWork
     from xenlocal.simulator.filebacked import FileBackedDom0
-    from xenlocal.simulator.files import SimFiles, SimProber
+    from xenlocal.simulator.files import SimFiles, SimTcp
     from xenlocal.simulator.runner import SimRunner
     from xenlocal.simulator.work import VirtualWork
 
     dom0 = FileBackedDom0(path, live)
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
-    runner = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work)
+    runner, files = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work), SimFiles(dom0)
     if isinstance(work, VirtualWork):
         actuator = HostActuator(runner, run_dir, systemd=True, clock=work.now, pause=work.sleep)
     else:
         actuator = HostActuator(runner, run_dir, systemd=True)
     return Host(
-        HostReader(runner, SimFiles(dom0)),
+        HostReader(runner, files),
         actuator,
-        SimProber(dom0),
+        HostProber(runner, files, SimTcp(dom0).connect),
         work,
         lambda on_event: xenstore.watch(runner, on_event),
     )

@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Protocol
 
+from xenlocal.adapters.trust import why_untrusted
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import PathFacts, PathKind
 from xenlocal.model.units import Size
@@ -28,6 +29,9 @@ class FileReader(Protocol):
 
     def read_text(self, path: str) -> str | None:
         """The text of a file, None where there is none. Raises XenlocalError where it cannot be read."""
+
+    def untrusted(self, path: str) -> str:
+        """Why root should not run the program at `path`; "" where nobody but root can have put it there."""
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         """The argument lists of all processes. Raises XenlocalError where they cannot be had."""
@@ -48,6 +52,9 @@ class Files:
                 raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
             facts[path] = _facts(found, real)
         return MappingProxyType(facts)
+
+    def untrusted(self, path: str) -> str:
+        return why_untrusted(path)
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         lines = []

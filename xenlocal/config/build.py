@@ -17,7 +17,6 @@ from xenlocal.model.desired import (
     Backing,
     BlockDevice,
     Bridge,
-    DefaultProbe,
     Disk,
     Domain,
     GuestType,
@@ -25,9 +24,8 @@ from xenlocal.model.desired import (
     ImageFile,
     LogicalVolume,
     Nic,
-    Probe,
-    TcpProbe,
 )
+from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Size
 
 _BOOT = ("kernel", "bootloader", "firmware", "pvgrub")
@@ -85,7 +83,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     parts = _parts(section, problems)
     disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
     nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
-    probe: Probe = DefaultProbe()
+    probe: Probe = NO_PROBE
     extra: dict[str, str] = {}
     unsupported = _unsupported(settings, "domain")
     for part, kind, _ in parts:
@@ -247,8 +245,8 @@ def _ready(part: Section, problems: Problems) -> tuple[Probe, list[str]]:
     if not given and not settings.excused and not settings.damaged:
         message = "[[ready]] is empty; write one such as tcp = 192.0.2.21:5432, or remove it"
         problems.add(settings.place, message)
-    tcp = settings.get("tcp")
-    return (tcp if isinstance(tcp, TcpProbe) else DefaultProbe()), _unsupported(settings, "ready")
+    probes = [value for value in settings.values.values() if isinstance(value, Probe)]
+    return (probes[0] if probes else NO_PROBE), _unsupported(settings, "ready")
 
 
 def _xl(part: Section, problems: Problems) -> dict[str, str]:

@@ -118,10 +118,10 @@ def _parts() -> tuple[Key, ...]:
         Key("nic", "bridge", checked(names.interface), REQUIRED, "bridge it is a port of"),
         Key("nic", "mac", checked(identity.parse_mac), "", "derived from the UUID and the nic's name"),
         Key("ready", "tcp", guest.tcp, "", "HOST:PORT accepts a connection"),
-        Key("ready", "ping", guest.ping, "", "HOST answers", False),
+        Key("ready", "ping", guest.ping, "", "HOST answers a ping"),
         Key("ready", "console", guest.console, "", "a line of the console matches this", False),
-        Key("ready", "xenstore", guest.xenstore, "", "the guest has written this key", False),
-        Key("ready", "command", guest.command, "", "this command on the dom0 succeeds", False),
+        Key("ready", "xenstore", guest.xenstore, "", "the guest has written this key below its data/"),
+        Key("ready", "command", guest.command, "", "this command on the dom0 succeeds"),
     )
 
 

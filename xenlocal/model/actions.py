@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from xenlocal.model.desired import Probe
 from xenlocal.model.names import Kind, Target
+from xenlocal.model.probes import Probe
 from xenlocal.model.units import Duration, Size
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from xenlocal.model.names import Kind, Target
+from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Duration, Size
 
 
@@ -144,24 +145,6 @@ class Nic:
 
 
 @dataclass(frozen=True)
-class TcpProbe:
-    """`tcp = HOST:PORT`: ready when a connection is accepted."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True)
-class DefaultProbe:
-    """No `[[ready]]`: the PV stop feature shows in xenstore, or `after` has passed since the birth."""
-
-    after: Duration = Duration(10)
-
-
-Probe = TcpProbe | DefaultProbe
-
-
-@dataclass(frozen=True)
 class Domain:
     """`[domain NAME]` with its parts, `[defaults]` already merged in."""
 
@@ -189,7 +172,7 @@ class Domain:
     critical: bool = False
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
-    probe: Probe = DefaultProbe()
+    probe: Probe = NO_PROBE
     extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
     unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `type = hvm`, `pci`, ...
 

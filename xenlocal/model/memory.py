@@ -44,6 +44,7 @@ class Record:
     born: float | None = None  # of the present domid
     ready: bool = False  # of the present domid
     gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
+    unready: str = ""  # why the latest try of its probe failed, of the present domid; "" once it is ready
     off: Off | None = None
     off_since: float | None = None
     hand: Hand | None = None

@@ -96,6 +96,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             born=now,
             ready=False,
             gave_up_waiting=False,
+            unready="",
             off=None,
             off_since=None,
             stop_asked=None,
@@ -135,6 +136,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         born=None,
         ready=False,
         gave_up_waiting=False,
+        unready="",
         stop_asked=None,
         off=off,
         off_since=since,
@@ -205,6 +207,11 @@ def retry_delay(failures: int) -> float:
 def crash_delay(crashes: int) -> float:
     """Seconds between the latest of so many crashes and the restart: none after the first."""
     return 0.0 if crashes <= 1 else retry_delay(crashes - 1)
+
+
+def became_ready(memory: Memory, uuid: str) -> Memory:
+    """Its probe says that it does its job."""
+    return memory.change(uuid, ready=True, gave_up_waiting=False, unready="")
 
 
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:

@@ -9,11 +9,12 @@ monitor after on_poweroff, on_reboot and on_crash of its config.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xenlocal.simulator import paths, xlcfg
 from xenlocal.simulator.answer import Refused
-from xenlocal.simulator.state import Disk, Domain, Happening, Link
+from xenlocal.simulator.state import Behaviour, Disk, Domain, Happening, Link
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
@@ -261,9 +262,19 @@ def stoppable(dom0: SimulatedDom0, domain: Domain) -> bool:
 
 def accepts(dom0: SimulatedDom0, host: str, port: int) -> bool:
     """Whether a running guest listens on that address by now."""
-    key = f"{host}:{port}"
+    return _by_now(dom0, f"{host}:{port}", lambda behaviour: behaviour.listen)
+
+
+def answers(dom0: SimulatedDom0, host: str) -> bool | None:
+    """Whether the guest that has this address answers a ping by now; None where no guest has it."""
+    if not any(host in behaviour.answer for behaviour in dom0.state.behaviours.values()):
+        return None
+    return _by_now(dom0, host, lambda behaviour: behaviour.answer)
+
+
+def _by_now(dom0: SimulatedDom0, key: str, times: Callable[[Behaviour], dict[str, float]]) -> bool:
     return any(
-        domain.state == "running" and key in behaviour.listen and dom0.now >= domain.born + behaviour.listen[key]
+        domain.state == "running" and key in times(behaviour) and dom0.now >= domain.born + times(behaviour)[key]
         for domain in dom0.state.domains
         if (behaviour := dom0.state.behaviours.get(domain.name))
     )

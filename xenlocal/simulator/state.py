@@ -32,6 +32,8 @@ class Behaviour:
     deaf: bool = False  # never even acknowledges a request
     no_pv: bool = False  # a guest without PV drivers: no feature; `xl shutdown` needs -F, ACPI is obeyed
     listen: dict[str, float] = field(default_factory=dict)  # "host:port" -> seconds after birth
+    answer: dict[str, float] = field(default_factory=dict)  # host that answers a ping -> seconds after birth
+    write: dict[str, float] = field(default_factory=dict)  # xenstore key set to 1, as data/x -> seconds after birth
     later: list[Later] = field(default_factory=list)
 
 
@@ -134,6 +136,14 @@ class Path:
 
 
 @dataclass
+class Program:
+    """A program of the administrator's on the dom0: its exit status, and how long it takes."""
+
+    status: int = 0
+    seconds: float = 0.01
+
+
+@dataclass
 class Timer:
     """A transient unit of `systemd-run --on-active=`: `command` runs when it is due."""
 
@@ -209,6 +219,7 @@ class Host:
     paths: dict[str, Path] = field(default_factory=dict)
     patterns: list[str] = field(default_factory=lambda: ["/boot/vmlinu[xz]*", "/boot/initrd*"])  # regular files
     texts: dict[str, str] = field(default_factory=dict)  # readable files: xl's logs, configs of tests
+    programs: dict[str, Program] = field(default_factory=dict)  # by absolute path
     timers: list[Timer] = field(default_factory=list)
     agenda: list[Happening] = field(default_factory=list)
     behaviours: dict[str, Behaviour] = field(default_factory=dict)

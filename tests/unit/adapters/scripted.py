@@ -39,6 +39,9 @@ class TextFiles:
     def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
         return {}
 
+    def untrusted(self, path: str) -> str:
+        return ""
+
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         return ()
 

@@ -12,8 +12,8 @@ import pytest
 from xenlocal.adapters.argv import Context, commands, unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
-from xenlocal.model.desired import DefaultProbe
 from xenlocal.model.names import trash_name
+from xenlocal.model.probes import DefaultProbe
 from xenlocal.model.units import Duration, Size
 
 CONTEXT = Context("/run/xenlocal", systemd=True, unique="k1")

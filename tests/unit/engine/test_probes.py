@@ -1,0 +1,136 @@
+"""Readiness by every kind of probe, from the files to the dependant's start."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
+from xenlocal.simulator.runner import Fault
+from xenlocal.simulator.state import Later, Program
+
+TOOL = "/usr/local/sbin/db-ready"
+
+
+def probed(name: str, probe: str, *lines: str) -> str:
+    return conf(name, *lines, "[[ready]]", probe)
+
+
+def held_for(machine: Machine) -> float:
+    born = machine.moments("born")
+    return born["web"] - born["db"]
+
+
+@pytest.mark.parametrize(
+    ("probe", "behaviour"),
+    [
+        ("ping = 192.0.2.50", {"answer": {"192.0.2.50": 20.0}}),
+        ("xenstore = data/xenlocal/ready", {"write": {"data/xenlocal/ready": 20.0}}),
+    ],
+)
+def test_a_dependant_waits_for_the_probe(probe: str, behaviour: dict[str, dict[str, float]]) -> None:
+    machine = Machine(probed("db", probe), conf("web", "needs = db"))
+    machine.behave("db", **behaviour)
+    Daemon(machine).run(60)
+    assert 20 <= held_for(machine) < 25
+    assert machine.record("db").ready and machine.record("db").unready == ""
+
+
+@pytest.mark.parametrize("value", ["", "0", "false"])
+def test_a_node_that_says_no_is_no_readiness(value: str) -> None:
+    machine = Machine(probed("db", "xenstore = data/up"), conf("web", "needs = db"))
+    daemon = Daemon(machine)
+    daemon.at(5, lambda: machine.dom0.state.domain("db").extra.update({"data/up": value}))  # type: ignore[union-attr]
+    daemon.at(30, lambda: machine.dom0.state.domain("db").extra.update({"data/up": "yes"}))  # type: ignore[union-attr]
+    daemon.at(29, lambda: said.append(machine.record("db").unready))
+    said: list[str] = []
+    daemon.run(60)
+    assert said == [f"xenstore data/up is '{value}'"] and 25 < held_for(machine) < 35
+
+
+def test_guests_that_wait_share_one_xenstore_read_and_one_that_has_not_written_hides_nobody() -> None:
+    machine = Machine(*(probed(f"d{number}", "xenstore = data/up") for number in range(4)))
+    for number in (1, 3):
+        machine.behave(f"d{number}", write={"data/up": 4.0})
+    Daemon(machine).run(40)
+    assert [machine.record(f"d{number}").ready for number in range(4)] == [False, True, False, True]
+    reads = [trace for trace in machine.dom0.trace if trace.text.startswith("xenstore-read")]
+    assert len(reads) < 40 * 3
+
+
+def test_a_command_is_tried_less_and_less_often() -> None:
+    machine = Machine(probed("db", f"command = {TOOL} --quick"), conf("web", "needs = db"))
+    machine.dom0.state.programs[TOOL] = Program(status=1)
+    daemon = Daemon(machine)
+    daemon.at(40, lambda: machine.dom0.state.programs.update({TOOL: Program(status=0)}))
+    daemon.run(80)
+    tries = [trace.at for trace in machine.dom0.trace if trace.text == f"{TOOL} --quick"]
+    assert 5 < len(tries) < 20 and tries[1] - tries[0] < 1.5 and tries[-1] - tries[-2] > 4.5
+    assert 35 < held_for(machine) < 45
+
+
+def test_a_command_that_is_missing_is_named_before_its_time_is_over() -> None:
+    machine = Machine(probed("db", f"command = {TOOL}"))
+    daemon = Daemon(machine)
+    said: list[str] = []
+    daemon.at(20, lambda: said.append(machine.record("db").unready))
+    daemon.run(30)
+    assert said == [f"command {TOOL} is not run: {TOOL} does not exist"]
+
+
+def test_many_commands_that_hang_hold_nobody_else_up() -> None:
+    hanging = [probed(f"h{number:02}", f"command = {TOOL}") for number in range(24)]
+    machine = Machine("[host]\nstart_parallel = 64", *hanging, listens("db", 80), conf("web", "needs = db"))
+    machine.dom0.state.memory_mib = 1 << 16
+    machine.dom0.state.programs[TOOL] = Program(seconds=1000)
+    machine.behave("db", listen={"192.0.2.50:80": 30.0})
+    daemon = Daemon(machine)
+    daemon.run(60)
+    assert 30 <= held_for(machine) < 34
+    tries = [trace for trace in machine.dom0.trace if trace.text == TOOL]
+    assert tries and all(trace.status is None for trace in tries) and len(tries) <= 16 * 6
+    assert machine.record("h00").unready == f"command {TOOL} has no end after 10 s"
+
+
+def test_a_late_domu_says_why_in_its_result_and_is_tried_again_by_each_kind_of_probe() -> None:
+    machine = Machine(
+        probed("db", "xenstore = data/up", "start_timeout = 10s"), conf("web", "needs = db"), conf("log", "after = db")
+    )
+    machine.behave("db", write={"data/up": 60.0})
+    daemon = Daemon(machine)
+    boot = daemon.ask(0, "boot")
+    daemon.run(120)
+    assert boot.code == 5 and "xenstore data/up is not written yet" in boot.result["message"]
+    born = machine.moments("born")
+    assert 10 <= born["log"] - born["db"] < 15 and 60 <= held_for(machine) < 80
+
+
+def test_a_guest_that_reboots_by_itself_is_not_ready_again_until_its_probe_says_so() -> None:
+    machine = Machine(probed("db", "xenstore = data/up"))
+    machine.behave("db", write={"data/up": 5.0}, later=[Later(10.0, "reboot")])
+    daemon = Daemon(machine)
+    seen: dict[float, bool] = {}
+    for second in (9, 17, 30):
+        daemon.at(second, lambda second=second: seen.update({second: machine.record("db").ready}))  # type: ignore[misc]
+    daemon.run(40)
+    assert machine.order("born").count("db") == 2
+    assert seen == {9: True, 17: False, 30: True}
+
+
+def test_an_answer_to_the_life_before_the_reboot_proves_nothing_after_it() -> None:
+    """The command begins in the first life, which ends meanwhile; it succeeds in the second."""
+    machine = Machine(probed("db", f"command = {TOOL}"))
+    machine.dom0.state.programs[TOOL] = Program(seconds=9.0)
+    machine.behave("db", later=[Later(4.0, "reboot")])
+    daemon = Daemon(machine)
+    seen: list[bool] = []
+    daemon.at(15, lambda: seen.append(machine.record("db").ready))
+    daemon.run(60)
+    assert machine.order("born").count("db") == 2 and seen == [False] and machine.record("db").ready
+
+
+def test_xenstore_that_cannot_be_read_is_said_and_ends_nothing() -> None:
+    machine = Machine(probed("db", "xenstore = data/up", "start_timeout = 20s"))
+    machine.behave("db", write={"data/up": 1.0})
+    daemon = Daemon(machine, fail("xenstore-read", Fault(status=2, stderr="no xenstored"), times=5))
+    daemon.run(40)
+    assert machine.record("db").ready
