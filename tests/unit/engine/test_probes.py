@@ -87,7 +87,8 @@ def test_many_commands_that_hang_hold_nobody_else_up() -> None:
     daemon.run(60)
     assert 30 <= held_for(machine) < 34
     tries = [trace for trace in machine.dom0.trace if trace.text == TOOL]
-    assert tries and all(trace.status is None for trace in tries) and len(tries) <= 16 * 6
+    assert all(trace.status is None for trace in tries)
+    assert max(sum(0 <= other.at - trace.at < 9.9 for other in tries) for trace in tries) == 16
     assert machine.record("h00").unready == f"command {TOOL} has no end after 10 s"
 
 
@@ -117,15 +118,18 @@ def test_a_guest_that_reboots_by_itself_is_not_ready_again_until_its_probe_says_
 
 
 def test_an_answer_to_the_life_before_the_reboot_proves_nothing_after_it() -> None:
-    """The command begins in the first life, which ends meanwhile; it succeeds in the second."""
+    """The command begins in the first life and succeeds in the second, and no look came between the two."""
     machine = Machine(probed("db", f"command = {TOOL}"))
     machine.dom0.state.programs[TOOL] = Program(seconds=9.0)
     machine.behave("db", later=[Later(4.0, "reboot")])
+    durations = machine.dom0.state.durations
+    durations.xl_list, durations.reboot_pause, durations.teardown = 3.0, 0.1, 0.1
+    durations.xl_create = durations.xl_create_paused = 0.2
     daemon = Daemon(machine)
-    seen: list[bool] = []
-    daemon.at(15, lambda: seen.append(machine.record("db").ready))
     daemon.run(60)
-    assert machine.order("born").count("db") == 2 and seen == [False] and machine.record("db").ready
+    assert machine.order("born").count("db") == 2
+    first, second = [trace.at for trace in machine.dom0.trace if trace.text == TOOL]
+    assert machine.record("db").ready and first > machine.record("db").born  # type: ignore[operator]
 
 
 def test_xenstore_that_cannot_be_read_is_said_and_ends_nothing() -> None:
