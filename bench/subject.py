@@ -15,6 +15,7 @@ from pathlib import Path
 from xenlocal.adapters import xenstore
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
+from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.probe import HostProber
@@ -39,6 +40,7 @@ class StubbedApp(App):
             HostReader(commands, Files()),
             HostActuator(commands, str(self._directory / "run"), systemd=True),
             HostProber(commands, Files()),
+            Consoles(Files(), str(self._directory / "state" / "console")),
             ThreadWork(),
             lambda on_event: xenstore.watch(commands, on_event),
         )

@@ -18,6 +18,7 @@ from typing import Any
 from xenlocal import config
 from xenlocal.adapters import control, process
 from xenlocal.adapters.confdir import ConfigDir, read_files
+from xenlocal.adapters.console import HOW_TO_LOG, Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.records import FileRecords
@@ -39,6 +40,7 @@ from xenlocal.model.plan import Goal, Plan
 log = logging.getLogger("xenlocal")
 NO_DAEMON = 6
 _PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
+_FOLLOW_EVERY = 1.0  # seconds
 _SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
 
 
@@ -59,6 +61,7 @@ class Host:
     reader: Reader
     actuator: Actuator
     prober: Prober
+    consoles: Consoles
     work: Work
     watch: Callable[[Callable[[], None]], Any]  # calls back at births and deaths
 
@@ -79,6 +82,7 @@ class _ReadOnly:
 
 class App:
     busy = Busy
+    how_to_log = HOW_TO_LOG
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -175,6 +179,21 @@ class App:
             return False
         os.execvp("xl", ["xl", "console", str(live[0].domid)])
 
+    def log(self, name: str, follow: bool, show: Callable[[str], None]) -> bool:
+        """Show the last part of a guest's console; `follow`: and what comes, for ever. False where there is none."""
+        if "/" in name:
+            raise XenlocalError(f"'{name}' is not the name of a domU")
+        consoles = self._host(live=False).consoles
+        text, place = consoles.read(name)
+        if not text and not place:
+            return False
+        show(text)
+        while follow:
+            threading.Event().wait(_FOLLOW_EVERY)
+            text, place = consoles.read_on(name, place)
+            show(text)
+        return True
+
     def run_daemon(self, daemonize: bool) -> int:
         os.umask(0o077)
         for directory in (self._places.run_dir, self._places.state_dir):
@@ -252,11 +271,11 @@ class App:
 
     def _host(self, live: bool) -> Host:
         if self._places.simulate is not None:
-            return _simulated(self._places.simulate, self._places.run_dir, live)
-        return _real(self._places.run_dir)
+            return _simulated(self._places, self._places.simulate, live)
+        return _real(self._places)
 
 
-def _real(run_dir: str) -> Host:
+def _real(places: Places) -> Host:
     from xenlocal.adapters import xenstore
     from xenlocal.adapters.actuator import HostActuator
     from xenlocal.adapters.command import Commands
@@ -268,22 +287,28 @@ def _real(run_dir: str) -> Host:
     systemd = os.path.isdir("/run/systemd/system")
     return Host(
         HostReader(commands, files),
-        HostActuator(commands, run_dir, systemd),
+        HostActuator(commands, places.run_dir, systemd),
         HostProber(commands, files),
+        Consoles(files, _console_dir(places)),
         ThreadWork(),
         lambda on_event: xenstore.watch(commands, on_event),
     )
 
 
 def _tools(host: Host, keeper: Keeper) -> Tools:
-    return Tools(host.reader, host.actuator, host.prober, host.work, keeper, Lookout(host.reader, host.work))
+    lookout = Lookout(host.reader, host.work)
+    return Tools(host.reader, host.actuator, host.prober, host.consoles, host.work, keeper, lookout)
+
+
+def _console_dir(places: Places) -> str:
+    return os.path.join(os.path.abspath(places.state_dir), "console")
 
 
 def _is_dom0() -> bool:
     return "control_d" in (Files().read_text("/proc/xen/capabilities") or "")
 
 
-def _simulated(path: str, run_dir: str, live: bool) -> Host:
+def _simulated(places: Places, path: str, live: bool) -> Host:
     from xenlocal.adapters import xenstore
     from xenlocal.adapters.actuator import HostActuator
     from xenlocal.adapters.host import HostReader
@@ -298,13 +323,14 @@ def _simulated(path: str, run_dir: str, live: bool) -> Host:
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
     runner, files = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work), SimFiles(dom0)
     if isinstance(work, VirtualWork):
-        actuator = HostActuator(runner, run_dir, systemd=True, clock=work.now, pause=work.sleep)
+        actuator = HostActuator(runner, places.run_dir, systemd=True, clock=work.now, pause=work.sleep)
     else:
-        actuator = HostActuator(runner, run_dir, systemd=True)
+        actuator = HostActuator(runner, places.run_dir, systemd=True)
     return Host(
         HostReader(runner, files),
         actuator,
         HostProber(runner, files, SimTcp(dom0).connect),
+        Consoles(files, _console_dir(places), write=files.write),
         work,
         lambda on_event: xenstore.watch(runner, on_event),
     )

@@ -56,6 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     destroy.add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
+    logged = verb("log", _log, "show the last part of a domU's console, also after its end")
+    logged.add_argument("name", metavar="NAME")
+    logged.add_argument("--follow", action="store_true", help="go on showing what comes, until Ctrl-C")
     _trash_verbs(verb("trash", _trash_list, "retired volumes: list, restore, purge"))
     run = verb("run", _run, "the daemon (started by xenlocal.service)")
     run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
@@ -223,6 +226,18 @@ def _console(app: App, arguments: argparse.Namespace) -> int:
         _say(f"xenlocal: {arguments.name} is not running; `xenlocal status {arguments.name}` tells why")
         return NOT_FOUND
     return OK
+
+
+def _log(app: App, arguments: argparse.Namespace) -> int:
+    def show(text: str) -> None:
+        if text:
+            print(json.dumps({"schema": 1, "text": text}) if arguments.json else text, end=end, flush=True)
+
+    end = "\n" if arguments.json else ""
+    if app.log(arguments.name, arguments.follow, show):
+        return OK
+    _say(f"xenlocal: nothing is known of a console of {arguments.name}; {app.how_to_log}")
+    return NOT_FOUND
 
 
 def _trash_list(app: App, arguments: argparse.Namespace) -> int:

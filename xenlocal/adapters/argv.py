@@ -189,6 +189,11 @@ def ping(host: str) -> Argv:
     return ("ping", "-n", "-q", "-c", "1", "-W", "2", _checked(_HOST, host, "a host"))
 
 
+def grep(pattern: str) -> Argv:
+    """Exit 0 where a line of stdin matches, 1 where none does, 2 for an error such as too much backtracking."""
+    return ("grep", "-P", "-a", "-q", "-e", pattern)
+
+
 def disarm(action: ChangeBridge) -> tuple[Argv, ...]:
     return () if action.way_back is None else (("systemctl", "stop", f"{_way_back_unit(action)}.timer"),)
 

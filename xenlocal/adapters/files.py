@@ -30,6 +30,11 @@ class FileReader(Protocol):
     def read_text(self, path: str) -> str | None:
         """The text of a file, None where there is none. Raises XenlocalError where it cannot be read."""
 
+    def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
+        """The place of the end of a file that others append to, and what came after `place`, of which the last
+        `limit` bytes; all of it where `place` is "", or of another file, or beyond the end (it was truncated). None
+        where there is no file. Raises XenlocalError where it cannot be read."""
+
     def untrusted(self, path: str) -> str:
         """Why root should not run the program at `path`; "" where nobody but root can have put it there."""
 
@@ -52,6 +57,20 @@ class Files:
                 raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
             facts[path] = _facts(found, real)
         return MappingProxyType(facts)
+
+    def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
+        try:
+            with open(path, "rb") as file:
+                found = os.fstat(file.fileno())
+                inode, _, offset = place.partition(":")
+                begin = int(offset) if inode == str(found.st_ino) and int(offset) <= found.st_size else 0
+                file.seek(max(begin, found.st_size - limit))
+                data = file.read(min(limit, found.st_size - begin))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise XenlocalError(f"cannot read {path}: {_why(error)}") from error
+        return f"{found.st_ino}:{found.st_size}", data.decode("utf-8", "replace")
 
     def untrusted(self, path: str) -> str:
         return why_untrusted(path)

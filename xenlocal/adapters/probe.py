@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from xenlocal.adapters import argv
+from xenlocal.adapters import argv, console
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.engine.ports import Guest
 from xenlocal.model.errors import CommandFailed
-from xenlocal.model.probes import CommandProbe, PingProbe, Probe, TcpProbe
+from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, Probe, TcpProbe
 
 _TCP_TIMEOUT = 2.0  # seconds, for each address of the host
 _PING_TIMEOUT = 10.0  # seconds; the answer itself gets 2 s, the rest is for a slow name server
 _COMMAND_TIMEOUT = 10.0
+_GREP_TIMEOUT = 5.0
+_CONSOLE_LIMIT = 256 << 10  # bytes: only the last so many since its birth are matched
 
 Connect = Callable[[str, int, float], str]
 
@@ -46,6 +48,8 @@ class HostProber:
                 return f"{probe} {why}" if why else ""
             case PingProbe(host):
                 return self._ping(probe, host)
+            case ConsoleProbe(pattern):
+                return self._console(probe, pattern, guest)
             case CommandProbe(words):
                 return self._command(probe, words)
         raise ValueError(f"{probe} is tried by the lookout")
@@ -56,6 +60,20 @@ class HostProber:
         except CommandFailed as error:
             # iputils: 1 is no answer; anything else an error such as an unknown name
             return f"{probe} does not answer" if error.status in (1, None) else str(error)
+        return ""
+
+    def _console(self, probe: ConsoleProbe, pattern: str, guest: Guest) -> str:
+        """A guest chooses what is matched, and a pattern may take for ever on the right text: so the text is bounded,
+        and a process of its own matches it, which can be ended (Python's `re` would stop the whole daemon)."""
+        found = self._files.read_on(console.log_path(guest.name), guest.console, _CONSOLE_LIMIT)
+        if found is None:
+            return f"{probe}: {console.HOW_TO_LOG}"
+        if not found[1]:
+            return f"{probe}: nothing has come to {console.log_path(guest.name)} since its birth"
+        try:
+            self._runner.run(argv.grep(pattern), timeout=_GREP_TIMEOUT, input=console.plain(found[1]))
+        except CommandFailed as error:
+            return f"{probe}: no line matches since its birth" if error.status == 1 else str(error)
         return ""
 
     def _command(self, probe: CommandProbe, words: tuple[str, ...]) -> str:

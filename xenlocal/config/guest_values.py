@@ -9,7 +9,7 @@ import shlex
 from xenlocal.config import names
 from xenlocal.config.problems import clip
 from xenlocal.config.values import items
-from xenlocal.model.probes import CommandProbe, PingProbe, TcpProbe, XenstoreProbe
+from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, TcpProbe, XenstoreProbe
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
@@ -56,15 +56,16 @@ def ping(key: str, text: str) -> PingProbe:
     return PingProbe(_host(text))
 
 
-def console(key: str, text: str) -> str:
-    """A regular expression that a line of the console must match."""
+def console(key: str, text: str) -> ConsoleProbe:
+    """A regular expression that a line of the console must match. `grep -P` will match it, under a time limit; what
+    is compiled here is nearly the same language, and tells nearly every mistake before it matters."""
     if not 1 <= len(text) <= _MAX_PATTERN:
         raise ValueError(f"{key} is {len(text)} characters long; at most {_MAX_PATTERN} are possible")
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError, Warning) as error:
         raise ValueError(f"{key} '{clip(text)}' is not a regular expression: {error}") from None
-    return text
+    return ConsoleProbe(text)
 
 
 def xenstore(key: str, text: str) -> XenstoreProbe:

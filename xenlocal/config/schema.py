@@ -119,7 +119,7 @@ def _parts() -> tuple[Key, ...]:
         Key("nic", "mac", checked(identity.parse_mac), "", "derived from the UUID and the nic's name"),
         Key("ready", "tcp", guest.tcp, "", "HOST:PORT accepts a connection"),
         Key("ready", "ping", guest.ping, "", "HOST answers a ping"),
-        Key("ready", "console", guest.console, "", "a line of the console matches this", False),
+        Key("ready", "console", guest.console, "", "a line of the console matches this"),
         Key("ready", "xenstore", guest.xenstore, "", "the guest has written this key below its data/"),
         Key("ready", "command", guest.command, "", "this command on the dom0 succeeds"),
     )

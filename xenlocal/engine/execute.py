@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xenlocal.engine.commands import Command
+from xenlocal.engine.consoles import note_ends
 from xenlocal.engine.readiness import Readiness
 from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
@@ -150,6 +151,7 @@ class Execution:
         before = keeper.memory
         seen, now = Observed(domains=lookout.domains), self._tools.work.now()
         keeper.update(lambda memory: transitions.learn(memory, self._desired, seen, lookout.causes, now))
+        note_ends(self._tools, before)
         for uuid, record in keeper.memory.records.items():
             old = before.records.get(uuid)
             if old is not None and old.domid is not None and old.off is None and record.off is not None:

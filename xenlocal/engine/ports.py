@@ -28,6 +28,7 @@ class Guest:
 
     name: str
     domid: int
+    console: str = ""  # the place in its console's log where this life begins
 
 
 class LastWords(StrEnum):
@@ -96,6 +97,16 @@ class Prober(Protocol):
         in words for the administrator that stay the same from try to try. Raises XenlocalError where it cannot
         be tried at all. Probes that only read xenstore are never handed here: the lookout reads for all at once.
         """
+
+
+class Consoles(Protocol):
+    """What guests write to their consoles. Nothing here fails: a console that cannot be had is only said."""
+
+    def mark(self, name: str) -> str:
+        """The place up to which the console has been written; "" where nothing is known of it."""
+
+    def keep(self, name: str, note: str) -> None:
+        """Keep the last part of it, whatever becomes of the log, with a note at its end."""
 
 
 class MemoryStore(Protocol):

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
-from xenlocal.engine.ports import Actuator, Prober, Reader, Work
+from xenlocal.engine.ports import Actuator, Consoles, Prober, Reader, Work
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.plan import Step
 
@@ -44,6 +44,7 @@ class Tools:
     reader: Reader
     actuator: Actuator
     prober: Prober
+    consoles: Consoles
     work: Work
     keeper: Keeper
     lookout: Lookout

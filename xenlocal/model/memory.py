@@ -45,6 +45,7 @@ class Record:
     ready: bool = False  # of the present domid
     gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
     unready: str = ""  # why the latest try of its probe failed, of the present domid; "" once it is ready
+    console: str = ""  # how far its console's log went when the present life began, or the last one ended
     off: Off | None = None
     off_since: float | None = None
     hand: Hand | None = None

@@ -30,6 +30,16 @@ class PingProbe:
 
 
 @dataclass(frozen=True)
+class ConsoleProbe:
+    """`console = REGEX`: ready when a line that it has written to its console since its birth matches."""
+
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"console {self.pattern}"
+
+
+@dataclass(frozen=True)
 class XenstoreProbe:
     """`xenstore = data/...`: ready when the guest has written it; `key` is below /local/domain/DOMID/."""
 
@@ -58,4 +68,4 @@ class DefaultProbe:
 
 NO_PROBE = DefaultProbe()
 
-Probe = TcpProbe | PingProbe | XenstoreProbe | CommandProbe | DefaultProbe
+Probe = TcpProbe | PingProbe | ConsoleProbe | XenstoreProbe | CommandProbe | DefaultProbe

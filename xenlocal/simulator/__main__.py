@@ -88,6 +88,11 @@ def _data(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
     return ""
 
 
+def _say(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
+    guests.say(dom0, _domain(dom0, args), args.text)
+    return ""
+
+
 def _program(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
     if not args.path.startswith("/"):
         raise Mistake("a program is named by its absolute path")
@@ -174,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     answer = add("answer", _answer, "it answers a ping, from SECONDS after its birth on", "name", "host")
     answer.add_argument("seconds", type=float, metavar="SECONDS")
     add("data", _data, "the running guest writes to xenstore, such as: data web data/x 1", "name", "key", "value")
+    add("say", _say, "the running guest writes a line to its console", "name", "text")
     program = add("program", _program, "a program of the administrator's on the host", "path")
     program.add_argument("status", type=int, metavar="STATUS", help="its exit status")
     program.add_argument("--seconds", type=float, default=0.01, metavar="SECONDS", help="how long it takes")

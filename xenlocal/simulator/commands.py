@@ -44,6 +44,8 @@ def execute(dom0: SimulatedDom0, argv: list[str], stdin: str | None = None, scop
             return xl.run(dom0, words, scope)
         if words[0] in _LVM_READS + _LVM_WRITES:
             return lvm.run(dom0, words)
+        if words[0] == "grep":
+            return system.grep(words, stdin or "")
         if words[0] in _SMALL:
             return _SMALL[words[0]](dom0, words)
     except Refused as refusal:

@@ -31,6 +31,21 @@ class SimFiles:
             names |= {event.detail for event in state.agenda if event.what == "reborn"}
         return tuple(("xl", "create", "-q", f"/run/xenlocal/domains/{name}.cfg") for name in sorted(names))
 
+    def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
+        """Places are as on a real host; the inode is always 1, characters count as bytes."""
+        with self._dom0.hold() as state:
+            text = state.texts.get(path)
+        if text is None:
+            return None
+        offset = int(place.partition(":")[2] or 0)
+        begin = offset if offset <= len(text) else 0
+        return f"1:{len(text)}", text[begin:][-limit:] if limit else ""
+
+    def write(self, path: str, text: str) -> None:
+        """A file of our own on the simulated host."""
+        with self._dom0.hold() as state:
+            state.texts[path] = text
+
     def untrusted(self, path: str) -> str:
         """The simulated host has no users: whatever exists belongs to root."""
         with self._dom0.hold() as state:

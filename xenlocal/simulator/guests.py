@@ -95,6 +95,8 @@ def release(dom0: SimulatedDom0, domain: Domain) -> None:
     domain.released, domain.state, domain.born = True, "running", dom0.now
     if domain.requested:
         request(dom0, domain, domain.requested)
+    for line, after in dom0.state.behaviour(domain.name).say.items():
+        dom0.schedule(after, "say", domain.domid, line)
     for later in dom0.state.behaviour(domain.name).later:
         if later.times > 0:
             later.times -= 1
@@ -169,6 +171,8 @@ def happen(dom0: SimulatedDom0, event: Happening) -> None:
         seconds = dom0.state.behaviour(domain.name).stop_seconds
         if seconds is not None:
             dom0.schedule(seconds, "end", domain.domid, event.detail)
+    elif domain and event.what == "say":
+        say(dom0, domain, event.detail)
     elif domain and event.what == "release":
         if not domain.released and not event.detail:
             release(dom0, domain)
@@ -248,6 +252,13 @@ def _reborn(dom0: SimulatedDom0, event: Happening) -> None:
     except Refused as refusal:
         dom0.log(event.detail, refusal.stderr.rstrip())
         dom0.note("gone", f"{event.detail} could not be created anew: {refusal.stderr.strip()}")
+
+
+def say(dom0: SimulatedDom0, domain: Domain, line: str) -> None:
+    """The guest writes a line to its console; xenconsoled logs it where it was told to."""
+    if dom0.state.console_log:
+        path = f"/var/log/xen/console/guest-{domain.name}.log"
+        dom0.state.texts[path] = dom0.state.texts.get(path, "") + f"{line}\r\n"
 
 
 def _forget(dom0: SimulatedDom0, domid: int) -> None:

@@ -34,6 +34,7 @@ class Behaviour:
     listen: dict[str, float] = field(default_factory=dict)  # "host:port" -> seconds after birth
     answer: dict[str, float] = field(default_factory=dict)  # host that answers a ping -> seconds after birth
     write: dict[str, float] = field(default_factory=dict)  # xenstore key set to 1, as data/x -> seconds after birth
+    say: dict[str, float] = field(default_factory=dict)  # line on its console -> seconds after birth
     later: list[Later] = field(default_factory=list)
 
 
@@ -158,7 +159,7 @@ class Happening:
 
     at: float
     seq: int
-    what: str  # release | heard | end | torn | gone | reborn
+    what: str  # say | release | heard | end | torn | gone | reborn
     domid: int = -1
     detail: str = ""
     config: dict[str, Any] = field(default_factory=dict)
@@ -205,6 +206,7 @@ class Host:
     scheduler: str = "credit2"
     xen_commandline: str = "placeholder dom0_mem=2048M,max:2048M"
     xl_conf: str = ""
+    console_log: bool = True  # xenconsoled runs with --log=guest
     xen_major: int = 4
     xen_minor: int = 17
     next_domid: int = 1

@@ -1,4 +1,4 @@
-"""The small tools on the simulated host: truncate, tail, ping, systemd-run, setsid, systemctl."""
+"""The small tools on the simulated host: truncate, tail, grep, ping, systemd-run, setsid, systemctl."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ def tail(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if "-c" in options:
         return Answer(text[-int(options["-c"][0]) :])
     return Answer("".join(text.splitlines(keepends=True)[-int(options["-n"][0]) :]))
+
+
+def grep(argv: list[str], stdin: str) -> Answer:
+    """`grep -P -a -q -e PATTERN` of stdin."""
+    if argv[1:5] != ["-P", "-a", "-q", "-e"] or len(argv) != 6:
+        raise UnknownCommand(argv)
+    return Answer(status=int(not any(re.search(argv[5], line) for line in stdin.split("\n"))))
 
 
 def ping(dom0: SimulatedDom0, argv: list[str]) -> Answer:

@@ -11,12 +11,13 @@ import pytest
 
 from tests.unit.adapters.scripted import ScriptedRunner, TextFiles
 from xenlocal.adapters.command import Commands
+from xenlocal.adapters.console import log_path
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.trust import why_untrusted
 from xenlocal.engine.ports import Guest
 from xenlocal.model.errors import CommandFailed, ToolMissing
-from xenlocal.model.probes import CommandProbe, PingProbe, Probe, TcpProbe
+from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, Probe, TcpProbe
 
 GUEST = Guest("web", 7)
 PING = ("ping", "-n", "-q", "-c", "1", "-W", "2", "2001:db8::21")
@@ -41,6 +42,32 @@ def test_ping() -> None:
     assert "Name or service not known" in said
     with pytest.raises(ToolMissing):
         why_not(probe, (PING, ToolMissing("cannot find the program ping")))
+
+
+def console(pattern: str, text: str | None, mark: str = "") -> str:
+    texts = {} if text is None else {log_path("web"): text}
+    prober = HostProber(Commands(), TextFiles(texts))
+    return prober.why_not(ConsoleProbe(pattern), Guest("web", 7, mark))
+
+
+@pytest.mark.parametrize("pattern", ["^web login: $", "OK.*Postgre(?=SQL)", r"\bunits?\b", "(?i)LOGIN"])
+def test_console(pattern: str) -> None:
+    text = "[\x1b[0;32m  OK  \x1b[0m] Started PostgreSQL unit.\r\nDebian\r\nweb login: "
+    assert console(pattern, text) == ""
+
+
+def test_a_console_without_the_line() -> None:
+    assert console("login:", "booting\r\n") == "console login:: no line matches since its birth"
+    assert "since its birth" in console("login:", "login:", "1:6")
+    assert "nothing has come to /var/log/xen/console/guest-web.log" in console("login:", "login:", "1:6")
+    assert console("login:", "login: booting", "1:6") == "console login:: no line matches since its birth"
+    assert "write XENCONSOLED_ARGS=--log=guest into /etc/default/xen" in console("login:", None)
+
+
+def test_no_text_of_a_guest_and_no_pattern_stops_the_daemon() -> None:
+    said = console("^(a|a)+$", "a" * 4000 + "!\nx")
+    assert "backtracking limit" in said or said.endswith("no line matches since its birth")
+    assert "grep" in console(r"\Z(?P<n>x)\u1234", "x")  # Python's, and not grep's
 
 
 def test_a_host_that_could_be_an_option_is_given_to_no_command() -> None:

@@ -20,7 +20,7 @@ from xenlocal.model.desired import (
     Source,
     State,
 )
-from xenlocal.model.probes import CommandProbe, DefaultProbe, PingProbe, TcpProbe, XenstoreProbe
+from xenlocal.model.probes import CommandProbe, ConsoleProbe, DefaultProbe, PingProbe, TcpProbe, XenstoreProbe
 from xenlocal.model.units import Duration, Size
 
 DESIGN = (Path(__file__).parent / "design.conf").read_text(encoding="utf-8")
@@ -107,6 +107,7 @@ def test_parts_stay_in_the_order_of_the_file() -> None:
         ("critical = no", "critical", False),
         ("[[ready]]\ntcp = [2001:DB8::21]:5432", "probe", TcpProbe("2001:db8::21", 5432)),
         ("[[ready]]\ntcp = db.example.org:5432", "probe", TcpProbe("db.example.org", 5432)),
+        ("[[ready]]\nconsole = login: $", "probe", ConsoleProbe("login: $")),
         ("[[ready]]\nping = 192.0.2.1", "probe", PingProbe("192.0.2.1")),
         ("[[ready]]\nxenstore = data/xenlocal/ready", "probe", XenstoreProbe("data/xenlocal/ready")),
         ("[[ready]]\ncommand = /usr/bin/test -e '/a b'", "probe", CommandProbe(("/usr/bin/test", "-e", "/a b"))),
@@ -186,7 +187,6 @@ def test_domain_names(name: str) -> None:
         ("owner = alice", "owner"),
         ("group = lab", "group"),
         ("on_unready = restart", "on_unready = restart"),
-        ("[[ready]]\nconsole = login: $", "[[ready]] console"),
     ],
 )
 def test_what_is_valid_and_not_yet_supported(line: str, phrase: str) -> None:

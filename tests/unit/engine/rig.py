@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.probe import HostProber
 from xenlocal.engine.configuration import Configuration
@@ -180,6 +181,7 @@ class Daemon:
             reader,
             actuator,
             HostProber(self.runner, files, SimTcp(machine.dom0, self.work).connect),
+            Consoles(files, "/var/lib/xenlocal/console", write=files.write),
             self.work,
             self.keeper,
             Lookout(reader, self.work),

@@ -24,6 +24,7 @@ def held_for(machine: Machine) -> float:
     ("probe", "behaviour"),
     [
         ("ping = 192.0.2.50", {"answer": {"192.0.2.50": 20.0}}),
+        ("console = login: *$", {"say": {"booting": 1.0, "\x1b[1mdb login: ": 20.0}}),
         ("xenstore = data/xenlocal/ready", {"write": {"data/xenlocal/ready": 20.0}}),
     ],
 )
@@ -138,3 +139,37 @@ def test_xenstore_that_cannot_be_read_is_said_and_ends_nothing() -> None:
     daemon = Daemon(machine, fail("xenstore-read", Fault(status=2, stderr="no xenstored"), times=5))
     daemon.run(40)
     assert machine.record("db").ready
+
+
+def test_a_line_of_an_earlier_life_proves_nothing() -> None:
+    machine = Machine(probed("db", "console = login:"))
+    machine.behave("db", say={"db login:": 5.0}, later=[Later(10.0, "reboot")])
+    daemon = Daemon(machine)
+    seen: dict[float, bool] = {}
+    for second in (9, 17, 30):
+        daemon.at(second, lambda second=second: seen.update({second: machine.record("db").ready}))  # type: ignore[misc]
+    daemon.run(40)
+    assert seen == {9: True, 17: False, 30: True}
+
+
+def test_a_console_that_is_not_logged_says_what_to_type() -> None:
+    machine = Machine(probed("db", "console = login:"))
+    machine.dom0.state.console_log = False
+    Daemon(machine).run(20)
+    assert "XENCONSOLED_ARGS=--log=guest" in machine.record("db").unready
+
+
+def test_the_console_of_a_crash_is_kept_whatever_becomes_of_the_log() -> None:
+    machine = Machine(conf("db", "on_crash = stay-off"))
+    machine.behave("db", say={"Kernel panic": 7.0}, later=[Later(8.0, "crash")])
+    Daemon(machine).run(20)
+    texts = machine.dom0.state.texts
+    ring = texts["/var/lib/xenlocal/console/db.log"]
+    assert ring == "Kernel panic\n[xenlocal: domid 1 has ended (crash)]\n"
+    del texts["/var/log/xen/console/guest-db.log"]
+    machine.behave("db", say={"second life": 2.0}, later=[Later(4.0, "crash")])
+    daemon = Daemon(machine)
+    daemon.ask(1, "start", "db")
+    daemon.run(30)
+    ended = "\n[xenlocal: domid 2 has ended (crash)]\n"
+    assert texts["/var/lib/xenlocal/console/db.log"] == f"{ring}second life{ended}"

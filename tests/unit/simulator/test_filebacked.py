@@ -131,6 +131,8 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(run("show", "--json"))["domains"][0]["domid"] == 2
     run("data", "x", "data/up", "yes")
     assert run("run", "xenstore-read", "/local/domain/2/data/up") == "yes\n"
+    run("say", "x", "x login: ")
+    assert "guest-x.log" in run("show", "--json")
     run("answer", "x", "192.0.2.9", "0")
     run("program", "/usr/local/bin/true", "0", "--seconds", "2")
     for probe in ("/usr/local/bin/true", "ping -c 1 192.0.2.9"):
