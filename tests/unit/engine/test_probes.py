@@ -143,13 +143,13 @@ def test_xenstore_that_cannot_be_read_is_said_and_ends_nothing() -> None:
 
 def test_a_line_of_an_earlier_life_proves_nothing() -> None:
     machine = Machine(probed("db", "console = login:"))
-    machine.behave("db", say={"db login:": 5.0}, later=[Later(10.0, "reboot")])
+    machine.behave("db", say={"db login:": 9.0}, later=[Later(10.0, "reboot")])
     daemon = Daemon(machine)
     seen: dict[float, bool] = {}
-    for second in (9, 17, 30):
+    for second in (12, 23, 35):
         daemon.at(second, lambda second=second: seen.update({second: machine.record("db").ready}))  # type: ignore[misc]
     daemon.run(40)
-    assert seen == {9: True, 17: False, 30: True}
+    assert seen == {12: True, 23: False, 35: True}
 
 
 def test_a_console_that_is_not_logged_says_what_to_type() -> None:
