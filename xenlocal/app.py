@@ -32,6 +32,7 @@ from xenlocal.engine.ports import Actuator, MemoryStore, Notifier, Prober, Reade
 from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.status import status, trash
 from xenlocal.engine.tasks import Tools
+from xenlocal.model.actions import CheckReady
 from xenlocal.model.desired import Problem
 from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.model.memory import Memory
@@ -105,6 +106,8 @@ class App:
         host = self._host(live=False)
         tools = _tools(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
         _, plan = survey(desired, Goal.CONVERGE, tools)
+        # whether those that are ready still are is the daemon's to ask, and nothing that `apply` would change
+        plan = replace(plan, steps=tuple(step for step in plan.steps if not isinstance(step.action, CheckReady)))
         return plan, {step.id: host.actuator.script(step.action) for step in plan.steps}
 
     def status(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from xenlocal.model.actions import (
     ActivateVolume,
     AwaitReady,
     ChangeBridge,
+    CheckReady,
     CreateVolume,
     DestroyDomain,
     GrowVolume,
@@ -91,7 +92,7 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (_set(action),)
         case StageConfig(domid=domid):
             return (("xl", "config-update", _domid(domid), config_file(action, context)[0]),)
-        case AwaitReady():
+        case AwaitReady() | CheckReady():
             return ()
 
 

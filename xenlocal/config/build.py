@@ -29,7 +29,7 @@ from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Size
 
 _BOOT = ("kernel", "bootloader", "firmware", "pvgrub")
-_VALUE_SHOWN = ("type", "bootloader", "firmware", "on_unready")
+_VALUE_SHOWN = ("type", "bootloader", "firmware")
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xenlocal.engine.checking import Check
 from xenlocal.engine.commands import Command
 from xenlocal.engine.consoles import note_ends
 from xenlocal.engine.readiness import Readiness
 from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
-from xenlocal.model.actions import Action, AwaitReady, StartDomain, StopDomain
+from xenlocal.model.actions import Action, AwaitReady, CheckReady, StartDomain, StopDomain
 from xenlocal.model.desired import Desired
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import Observed, Unavailable
@@ -39,6 +40,8 @@ class Hooks:
 def _task_for(step: Step, tools: Tools) -> Task:
     if isinstance(step.action, AwaitReady):
         return Readiness(step.action, tools)
+    if isinstance(step.action, CheckReady):
+        return Check(step.action, tools)
     if isinstance(step.action, StopDomain):
         return Stop(step.action, tools)
     return Command(step, tools)
@@ -134,7 +137,9 @@ class Execution:
             return
         text = f"{step.action.target}: {step.action.verb} {outcome}" + (f": {message}" if message else "")
         self._hooks.progress(text)
-        if outcome is not Outcome.DONE:
+        if isinstance(step.action, AwaitReady) and step.action.late and outcome is Outcome.LATE:
+            log.debug("%s", text)  # it was said when its time was over
+        elif outcome is not Outcome.DONE:
             log.warning("%s", text)
         elif step.changes_host:
             log.info("%s (%.1f s)", text, seconds)

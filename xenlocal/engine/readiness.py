@@ -39,15 +39,15 @@ class Readiness:
         tries = self._tries_of(record, record.domid, record.born)
         why = tries.poll()
         if why == "":
-            self._tools.keeper.update(partial(transitions.became_ready, uuid=self._action.uuid))
+            self._tools.keeper.update(partial(transitions.became_ready, uuid=self._action.uuid, now=now))
             return Outcome.DONE, f"ready {now - record.born:.0f} s after its birth"
         if why is not None:
             self._remember(why)
         deadline = record.born + self._action.timeout.seconds
-        if now < deadline:
+        if now < deadline and not self._action.late:
             self.next = deadline if tries.next is None else min(tries.next, deadline)
             return None
-        # past the deadline only one answer is waited for: one more, for a domU that was late before
+        # only one answer is waited for past the deadline, or by one that was late or ready before
         if self._answered and not tries.under_way:
             return self._late()
         self.next = tries.next
@@ -71,6 +71,8 @@ class Readiness:
         uuid = self._action.uuid
         self._tools.keeper.update(lambda memory: memory.change(uuid, gave_up_waiting=True))
         why = self._tools.keeper.memory.records[uuid].unready
+        if self._tools.keeper.memory.records[uuid].lost is not None:
+            return Outcome.LATE, f"was ready, and is not any more: {why}"
         return Outcome.LATE, f"not ready after start_timeout = {self._action.timeout}: {why}"
 
     def _not_there(self, now: float) -> tuple[Outcome, str] | None:

@@ -59,6 +59,11 @@ class OnCrash(StrEnum):
     PRESERVE = "preserve"
 
 
+class OnUnready(StrEnum):
+    REPORT = "report"
+    RESTART = "restart"
+
+
 @dataclass(frozen=True)
 class Host:
     """`[host]`, with its defaults."""
@@ -169,6 +174,7 @@ class Domain:
     stop_timeout: Duration = Duration(300)
     on_poweroff: OnPoweroff = OnPoweroff.STAY_OFF
     on_crash: OnCrash = OnCrash.RESTART
+    on_unready: OnUnready = OnUnready.REPORT
     critical: bool = False
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xenlocal.model.actions import AwaitReady, DestroyDomain, SetLive, StageConfig, StartDomain, StopDomain
-from xenlocal.model.desired import Desired, Domain
-from xenlocal.model.memory import Memory, Off, Record
+from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, SetLive, StageConfig, StartDomain, StopDomain
+from xenlocal.model.desired import Desired, Domain, OnUnready
+from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import Target, bridge
 from xenlocal.model.names import domain as live_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
+from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft
@@ -61,9 +62,12 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, observed, budget, now)
         elif is_up(case.live) and case.wish.want is Want.LEAVE:
-            _plan_readiness(draft, case, now)
+            _plan_readiness(draft, case, desired.host.resync.seconds, now)
             if memory.boot_done:
                 _plan_settings(draft, case, observed)
+        elif is_up(case.live) and case.wish.want is Want.RESTART:
+            # its restart was refused: it runs on, and may be ready again
+            _plan_readiness(draft, case, desired.host.resync.seconds, now)
 
 
 def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
@@ -137,8 +141,9 @@ def _can_come_back(draft: Draft, case: _Case, observed: Observed) -> bool:
         return True
     hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(Size(0)))
     if hurdle is not None:
-        withdraw = f"`xenlocal start {case.domain.name}` withdraws the restart"
-        draft.refuse(case.domain.target, f"not restarted, and goes on running: {hurdle}; {withdraw}")
+        by_hand = case.record.hand is Hand.RESTART
+        withdraw = f"; `xenlocal start {case.domain.name}` withdraws the restart" if by_hand else ""
+        draft.refuse(case.domain.target, f"not restarted, and goes on running: {hurdle}{withdraw}")
     return hurdle is None
 
 
@@ -211,21 +216,32 @@ def _state_of(draft: Draft, case: _Case) -> str:
         return f"is off: {case.wish.reason}"
     if case.wish.want is not Want.LEAVE:
         return f"is to be off: {case.wish.reason}"
-    return "is not ready" + (f" after {case.domain.start_timeout}" if case.record.gave_up_waiting else "")
+    why = f": {case.record.unready}" if case.record.unready else ""
+    if case.record.lost is not None:
+        return f"was ready, and is not any more{why}"
+    return "is not ready" + (f" after {case.domain.start_timeout}{why}" if case.record.gave_up_waiting else "")
 
 
-def _plan_readiness(draft: Draft, case: _Case, now: float) -> None:
+def _plan_readiness(draft: Draft, case: _Case, resync: float, now: float) -> None:
     domain, record = case.domain, case.record
-    if not record.ready and not record.gave_up_waiting:
+    if record.ready:
+        # a console line once said stays said, and without a [[ready]] nothing was promised
+        asked = not isinstance(domain.probe, DefaultProbe | ConsoleProbe)
+        if asked and _is_over(None if record.probed is None else record.probed + resync / 2, now):
+            restarts = domain.on_unready is OnUnready.RESTART
+            draft.step(CheckReady(domain.name, domain.uuid, domain.probe, restarts), "is it still ready?")
+    elif not record.gave_up_waiting:
         draft.step(
             AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout),
             "is not known to be ready yet",
         )
-    elif not record.ready:
+    else:
         # one more try at every cycle, so that those who need it go on as soon as it is ready after all
-        draft.step(AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout), "was not ready in time")
+        again = AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout, late=True)
+        draft.step(again, "was not ready in time" if record.lost is None else "was ready, and is not any more")
         draft.look_again(now + _LATE_LOOK)
-        draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
+        if record.lost is None:
+            draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
 
 
 def _plan_settings(draft: Draft, case: _Case, observed: Observed) -> None:

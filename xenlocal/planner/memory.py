@@ -17,6 +17,7 @@ CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
 CRASH_CAP = 5  # so many in the window, and the domU stays off
 SHORT_LIFE = 60.0  # seconds: a guest that powers itself off so early counts like one that crashed
 REBOOT_GRACE = 60.0  # seconds a monitor gets to create its domU anew; it sleeps 2 s itself (FACTS)
+UNREADY_GRACE = 60.0  # seconds in which one that is not ready any more may recover before it is restarted
 LOST_GRACE = 10.0  # seconds before a domU that is gone for no known reason is started again
 FIRST_RETRY = 10.0  # seconds; doubles with each failure in a row
 LAST_RETRY = 300.0
@@ -97,6 +98,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             ready=False,
             gave_up_waiting=False,
             unready="",
+            lost=None,
             off=None,
             off_since=None,
             stop_asked=None,
@@ -137,6 +139,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         ready=False,
         gave_up_waiting=False,
         unready="",
+        lost=None,
         stop_asked=None,
         off=off,
         off_since=since,
@@ -209,9 +212,18 @@ def crash_delay(crashes: int) -> float:
     return 0.0 if crashes <= 1 else retry_delay(crashes - 1)
 
 
-def became_ready(memory: Memory, uuid: str) -> Memory:
-    """Its probe says that it does its job."""
-    return memory.change(uuid, ready=True, gave_up_waiting=False, unready="")
+def became_ready(memory: Memory, uuid: str, now: float) -> Memory:
+    """Its probe says that it does its job. One that recovers by itself has caused no restart, so it counts as none."""
+    record = memory.records[uuid]
+    crashes = tuple(when for when in record.crashes if when != record.lost)
+    ready = replace(record, ready=True, gave_up_waiting=False, unready="", lost=None, probed=now, crashes=crashes)
+    return memory.with_record(ready)
+
+
+def lost_readiness(memory: Memory, uuid: str, why: str, now: float, counts: bool) -> Memory:
+    """It was ready, and its probe says that it is not any more: those who need it wait again."""
+    record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now)
+    return memory.with_record(_counted(record, now) if counts else record)
 
 
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:

@@ -71,6 +71,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
          "xl create -q /run/xenlocal/domains/web.cfg"],
     ),
     (act.AwaitReady("web", UUID, DefaultProbe(), Duration(1)), []),
+    (act.CheckReady("web", UUID, DefaultProbe()), []),
     (act.StopDomain("web", UUID, 5, Duration(1)), ["xl shutdown -F 5"]),
     (act.DestroyDomain("web", UUID, 5), ["xl destroy 5"]),
     (act.SetLive("web", UUID, 5, "memory", "512"), ["xl mem-set 5 512m"]),

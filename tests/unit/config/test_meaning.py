@@ -17,6 +17,7 @@ from xenlocal.model.desired import (
     LogicalVolume,
     OnCrash,
     OnPoweroff,
+    OnUnready,
     Source,
     State,
 )
@@ -103,6 +104,7 @@ def test_parts_stay_in_the_order_of_the_file() -> None:
         ("stop_timeout = 1h", "stop_timeout", Duration(3600)),
         ("on_poweroff = restart", "on_poweroff", OnPoweroff.RESTART),
         ("on_crash = preserve", "on_crash", OnCrash.PRESERVE),
+        ("on_unready = restart", "on_unready", OnUnready.RESTART),
         ("critical = yes", "critical", True),
         ("critical = no", "critical", False),
         ("[[ready]]\ntcp = [2001:DB8::21]:5432", "probe", TcpProbe("2001:db8::21", 5432)),
@@ -186,7 +188,6 @@ def test_domain_names(name: str) -> None:
         ("usb = 0529:0001, 1-2.3", "usb"),
         ("owner = alice", "owner"),
         ("group = lab", "group"),
-        ("on_unready = restart", "on_unready = restart"),
     ],
 )
 def test_what_is_valid_and_not_yet_supported(line: str, phrase: str) -> None:
