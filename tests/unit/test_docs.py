@@ -127,7 +127,7 @@ def strings_of_the_code() -> str:
 # What the code fills in, or puts together from two parts, as the headings of TROUBLESHOOTING show it.
 FILLED_IN = re.compile(
     r"\.\.\.|domain/\w+|, which |\bgrown\b|tag xenlocal$|\bvg0\b|\beno1\b|/var/lib/xen/save/|/run/\S+"
-    r"|process 1234|\bNAME\b|\b\d+\w*\b|\S*\.conf:|\(|\)|[:;,] ?$"
+    r"|needs device//dev/sdb|process 1234|\bNAME\b|\b\d+\w*\b|\S*\.conf:|\(|\)|[:;,] ?$"
 )
 
 

@@ -25,6 +25,8 @@ from xenlocal.model.desired import (
     LogicalVolume,
     Nic,
 )
+from xenlocal.model.names import Kind
+from xenlocal.model.names import domain as domain_target
 from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Size
 
@@ -96,6 +98,10 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _check_boot(settings, problems)
     supported = {key.name for key in schema.KEYS if key.section == "domain" and key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
+    for key in ("after", "needs"):
+        named = settings.get(key) or ()
+        fields[key] = tuple(target.name for target in named if target.kind is Kind.DOMAIN)
+        fields[f"{key}_things"] = tuple(target for target in named if target.kind is not Kind.DOMAIN)
     domain = Domain(
         name=name,
         uuid=uuid,
@@ -126,7 +132,8 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
     settings.inherit(defaults, keys)
     for key in ("after", "needs"):
         if settings.inherits(key):
-            settings.values[key] = tuple(other for other in settings.values[key] if other != name)
+            own = domain_target(name)
+            settings.values[key] = tuple(other for other in settings.values[key] if other != own)
 
 
 def _unsupported(settings: Settings, kind: str) -> list[str]:

@@ -170,6 +170,8 @@ class Domain:
     cmdline: str = ""
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    after_things: tuple[Target, ...] = ()  # bridges, volumes and devices: awaited for start_timeout at most
+    needs_things: tuple[Target, ...] = ()  # ... without which it is not started
     start_timeout: Duration = Duration(300)
     stop_timeout: Duration = Duration(300)
     on_poweroff: OnPoweroff = OnPoweroff.STAY_OFF

@@ -48,6 +48,7 @@ class Record:
     lost: float | None = None  # since when the present domid, which was ready, is not any more
     unready: str = ""  # why the latest try of its probe failed, of the present domid; "" once it is ready
     console: str = ""  # how far its console's log went when the present life began, or the last one ended
+    away: float | None = None  # since when it is known not to be live; None while it is
     off: Off | None = None
     off_since: float | None = None
     hand: Hand | None = None

@@ -22,6 +22,7 @@ from xenlocal.planner.draft import Draft
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, start_order, successors
+from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
 _LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
@@ -158,15 +159,16 @@ def _plan_start(
         draft.refuse(domain.target, why, case.wish.not_before)
         return
     hurdle = hurdle_to_start(draft, domain, case.live, observed, budget)
-    needs, after, missing = _prerequisites(draft, case, cases)
-    hurdle = hurdle or missing
+    needs, after, missing = _prerequisites(draft, case, cases, observed)
+    waits, without = hurdle_of_after(draft, domain, record, observed, now) if case.live is None else (None, "")
+    hurdle = hurdle or missing or waits
     if hurdle is not None:
-        draft.refuse(domain.target, hurdle, now + 30)
+        draft.refuse(domain.target, hurdle, now + pause(domain, observed))
         return
     budget.claims.take(domain, observed)
     start = draft.step(
         StartDomain(domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain)),
-        case.wish.reason,
+        case.wish.reason + without,
         needs=(*needs, *draft.steps_of(domain.target)),
         after=after,
     )
@@ -178,7 +180,7 @@ def _plan_start(
 
 
 def _prerequisites(
-    draft: Draft, case: _Case, cases: Mapping[str, _Case]
+    draft: Draft, case: _Case, cases: Mapping[str, _Case], observed: Observed
 ) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
     """Steps that must succeed first, steps that must end first, and what stands in the way."""
     domain = case.domain
@@ -186,6 +188,8 @@ def _prerequisites(
     steps = [step for thing in things for step in draft.steps_of(thing)]
     # without these it cannot start; a growth or another change that fails is no reason to keep it off
     needs = [step for step in steps if step.startswith(("create ", "activate "))]
+    needs += [step for thing in domain.needs_things if not is_there(thing, observed) for step in draft.steps_of(thing)]
+    steps += [step for thing in (*domain.needs_things, *domain.after_things) for step in draft.steps_of(thing)]
     after = [step for step in steps if step not in needs]
     for name in domain.predecessors:
         other = cases.get(name)

@@ -60,7 +60,11 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
     if not isinstance(observed.domains, Unavailable):
         live = observed.by_uuid()
         for uuid, record in records.items():
-            records[uuid] = _alive(record, live[uuid], now) if uuid in live else _gone(record, words.get(uuid), now)
+            if uuid in live:
+                records[uuid] = replace(_alive(record, live[uuid], now), away=None)
+            else:
+                away = now if record.away is None else record.away
+                records[uuid] = replace(_gone(record, words.get(uuid), now), away=away)
     kept = {
         uuid: record
         for uuid, record in records.items()
@@ -156,6 +160,7 @@ def forget(memory: Memory) -> Memory:
                     record,
                     hand=None,
                     hand_domid=None,
+                    away=None,
                     off=None,
                     off_since=None,
                     crashes=(),

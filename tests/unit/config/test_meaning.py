@@ -21,6 +21,7 @@ from xenlocal.model.desired import (
     Source,
     State,
 )
+from xenlocal.model.names import Kind, Target, device
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, DefaultProbe, PingProbe, TcpProbe, XenstoreProbe
 from xenlocal.model.units import Duration, Size
 
@@ -99,6 +100,10 @@ def test_parts_stay_in_the_order_of_the_file() -> None:
         ('after = a, "b",', "after", ("a", "b")),
         ("after = domain/a", "after", ("a",)),
         ("after = none", "after", ()),
+        ("after = a, volume/vg0/x, b", "after", ("a", "b")),
+        ("after = a, volume/vg0/x", "after_things", (Target(Kind.VOLUME, "vg0/x"),)),
+        ("needs = device//dev/disk/by-id/x", "needs_things", (Target(Kind.DEVICE, "/dev/disk/by-id/x"),)),
+        ("needs = device/dev/sdb", "needs_things", (device("/dev/sdb"),)),
         ("needs = a", "needs", ("a",)),
         ("start_timeout = 90s", "start_timeout", Duration(90)),
         ("stop_timeout = 1h", "stop_timeout", Duration(3600)),
