@@ -9,7 +9,7 @@ from xenlocal.engine.ports import Guest
 from xenlocal.engine.tasks import Outcome, Tools
 from xenlocal.engine.tries import Tries, tries_of
 from xenlocal.model.actions import AwaitReady
-from xenlocal.model.memory import Record
+from xenlocal.model.memory import Off, Record
 from xenlocal.model.observed import Unavailable
 from xenlocal.planner import memory as transitions
 
@@ -32,6 +32,8 @@ class Readiness:
         now = self._tools.work.now()
         if record.ready:
             return Outcome.DONE, ""
+        if record.off is Off.REBOOTING and record.domid is None:
+            return self._comes_back(now)
         if record.off is not None:
             return Outcome.FAILED, "ended before it was ready"
         if record.domid is None or record.born is None:
@@ -74,6 +76,12 @@ class Readiness:
         if self._tools.keeper.memory.records[uuid].lost is not None:
             return Outcome.LATE, f"was ready, and is not any more: {why}"
         return Outcome.LATE, f"not ready after start_timeout = {self._action.timeout}: {why}"
+
+    def _comes_back(self, now: float) -> tuple[Outcome, str] | None:
+        """The guest reboots by itself, and its next life was seen while it was being made."""
+        self._tools.lookout.call(within=INTERVAL)
+        self.next = self._begun + _APPEARS
+        return (Outcome.FAILED, "did not come back from its own reboot") if now >= self.next else None
 
     def _not_there(self, now: float) -> tuple[Outcome, str] | None:
         """`xl create` has ended well, and yet no look shows the domU. One that began before the end of that time says

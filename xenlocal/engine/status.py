@@ -120,7 +120,8 @@ def _told(notes: list[str], record: Record | None, here: LiveDomain | None, cloc
     if record is None or here is None or record.ready or not record.unready:
         return list(notes)
     if record.lost is not None:
-        return [*notes, f"was ready until {_iso(record.lost + clock)}; {record.unready}"]
+        others = [note for note in notes if record.unready not in note]  # the same, without the time
+        return [*others, f"was ready until {_iso(record.lost + clock)}; {record.unready}"]
     return list(notes) if any(record.unready in note for note in notes) else [*notes, f"is not ready: {record.unready}"]
 
 

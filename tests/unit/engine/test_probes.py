@@ -116,6 +116,7 @@ def test_a_guest_that_reboots_by_itself_is_not_ready_again_until_its_probe_says_
     daemon.run(40)
     assert machine.order("born").count("db") == 2
     assert seen == {9: True, 17: False, 30: True}
+    assert not any("await failed" in said for said in daemon.notes.said)
 
 
 def test_an_answer_to_the_life_before_the_reboot_proves_nothing_after_it() -> None:
