@@ -38,10 +38,14 @@ def why_untrusted(path: str, lstat: Callable[[str], os.stat_result] = os.lstat) 
 
 def _who_can_write(path: str, found: os.stat_result) -> str:
     if found.st_uid != 0:
-        return f"{path} does not belong to root; type: chown root {shlex.quote(path)}"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"{path} can be written by others than root; type: chmod go-w {shlex.quote(path)}"
-    return ""
+        wrong, mend = "does not belong to root", f"type: chown root {shlex.quote(path)}"
+    elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        wrong, mend = "can be written by others than root", f"type: chmod go-w {shlex.quote(path)}"
+    else:
+        return ""
+    if stat.S_ISDIR(found.st_mode):  # it may be meant to be so, as /tmp is
+        mend = "put the program where only root can write, such as /usr/local/sbin"
+    return f"{path} {wrong}; {mend}"
 
 
 def _why_no_program(path: str, found: os.stat_result) -> str:

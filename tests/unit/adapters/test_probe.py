@@ -92,7 +92,7 @@ def test_a_real_command_runs_by_its_path_with_a_bare_environment(tmp_path: Path)
     mine.write_text("#!/bin/sh\n")
     mine.chmod(0o755)
     said = prober.why_not(CommandProbe((str(mine),)), GUEST)
-    assert said.startswith(f"command {mine} is not run: ") and "type: ch" in said
+    assert said.startswith(f"command {mine} is not run: ") and "put the program where only root can write" in said
 
 
 def tree(links: Mapping[str, str], **modes: tuple[int, int]) -> Mapping[str, os.stat_result]:
@@ -114,8 +114,14 @@ GOOD = {"_": (DIR, 0), "_a": (DIR, 0), "_a_x": (FILE, 0)}
         ({}, ""),
         ({"_a_x": (FILE, 1000)}, "/a/x does not belong to root; type: chown root /a/x"),
         ({"_a_x": (FILE | 0o020, 0)}, "/a/x can be written by others than root; type: chmod go-w /a/x"),
-        ({"_a": (DIR | 0o002, 0)}, "/a can be written by others than root; type: chmod go-w /a"),
-        ({"_a": (DIR, 1000)}, "/a does not belong to root; type: chown root /a"),
+        (
+            {"_a": (DIR | 0o002, 0)},
+            "/a can be written by others than root; put the program where only root can write, such as /usr/local/sbin",
+        ),
+        (
+            {"_a": (DIR, 1000)},
+            "/a does not belong to root; put the program where only root can write, such as /usr/local/sbin",
+        ),
         ({"_a_x": (stat.S_IFREG | 0o644, 0)}, "/a/x is not executable; type: chmod u+x /a/x"),
         ({"_a_x": (DIR, 0)}, "/a/x is not a regular file"),
     ],
