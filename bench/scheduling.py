@@ -12,7 +12,7 @@ from statistics import median, quantiles
 
 from xenlocal.engine.schedule import Schedule
 from xenlocal.model.actions import AwaitReady, StartDomain
-from xenlocal.model.desired import DefaultProbe
+from xenlocal.model.probes import DefaultProbe
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.model.units import Duration
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from xenlocal.adapters import xenstore
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
+from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
-from xenlocal.adapters.probe import TcpProber
+from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.process import Lock
 from xenlocal.adapters.systemd import SystemdNotifier
 from xenlocal.adapters.work import ThreadWork
@@ -39,7 +40,8 @@ class StubbedApp(App):
         return Host(
             HostReader(commands, Files()),
             HostActuator(commands, str(self._directory / "run"), systemd=True),
-            TcpProber(),
+            HostProber(commands, Files()),
+            Consoles(Files(), str(self._directory / "state" / "console")),
             ThreadWork(),
             lambda on_event: xenstore.watch(commands, on_event),
         )

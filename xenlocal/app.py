@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from xenlocal import config
 from xenlocal.adapters import control, process
 from xenlocal.adapters.confdir import ConfigDir, read_files
+from xenlocal.adapters.console import HOW_TO_LOG
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.records import FileRecords
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
@@ -33,6 +34,7 @@ from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
 from xenlocal.engine.tasks import Tools
+from xenlocal.model.actions import CheckReady
 from xenlocal.model.desired import Problem
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
 from xenlocal.model.history import Query
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("xenlocal")
 NOT_FOUND, NO_DAEMON = 3, 6
 _PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
+_FOLLOW_EVERY = 1.0  # seconds
 _SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
 
 
@@ -78,6 +81,7 @@ class _ReadOnly:
 
 class App:
     busy = Busy
+    how_to_log = HOW_TO_LOG
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -118,6 +122,8 @@ class App:
         host = self._host(live=False)
         tools = _tools(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
         _, plan = survey(desired, goal_of(tools.keeper.memory, []), tools)
+        # whether those that are ready still are is the daemon's to ask, and nothing that `apply` would change
+        plan = replace(plan, steps=tuple(step for step in plan.steps if not isinstance(step.action, CheckReady)))
         return plan, {step.id: host.actuator.script(step.action) for step in plan.steps}
 
     def status(self) -> dict[str, Any]:
@@ -223,6 +229,21 @@ class App:
             return False
         os.execvp("xl", ["xl", "console", str(live[0].domid)])
 
+    def log(self, name: str, follow: bool, show: Callable[[str], None]) -> bool:
+        """Show the last part of a guest's console; `follow`: and what comes, for ever. False where there is none."""
+        if "/" in name:
+            raise XenlocalError(f"'{name}' is not the name of a domU")
+        consoles = self._host(live=False).consoles
+        text, place = consoles.read(name)
+        if not text and not place:
+            return False
+        show(text)
+        while follow:
+            threading.Event().wait(_FOLLOW_EVERY)
+            text, place = consoles.read_on(name, place)
+            show(text)
+        return True
+
     def run_daemon(self, daemonize: bool) -> int:
         from xenlocal import hosts
 
@@ -319,9 +340,10 @@ class App:
         from xenlocal import hosts  # here: who only asks the daemon does without the adapters of the host
 
         if self._places.simulate is not None:
-            return hosts.simulated(self._places.simulate, self._places.run_dir, live)
-        return hosts.real(self._places.run_dir)
+            return hosts.simulated(self._places.simulate, self._places.run_dir, self._places.state_dir, live)
+        return hosts.real(self._places.run_dir, self._places.state_dir)
 
 
 def _tools(host: Host, keeper: Keeper) -> Tools:
-    return Tools(host.reader, host.actuator, host.prober, host.work, keeper, Lookout(host.reader, host.work))
+    lookout = Lookout(host.reader, host.work)
+    return Tools(host.reader, host.actuator, host.prober, host.consoles, host.work, keeper, lookout)

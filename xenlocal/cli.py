@@ -59,6 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
     destroy.add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
+    logged = verb("log", _log, "show the last part of a domU's console, also after its end")
+    logged.add_argument("name", metavar="NAME")
+    logged.add_argument("--follow", action="store_true", help="go on showing what comes, until Ctrl-C")
     _trash_verbs(verb("trash", _trash_list, "retired volumes: list, restore, purge"))
     verb("why", _why, "why a domU is on or off: the cause, what is behind it, what to type").add_argument(
         "name", metavar="NAME", help="a domU"
@@ -263,6 +266,18 @@ def _console(app: App, arguments: argparse.Namespace) -> int:
         why = f"{arguments.name} is not running; `xenlocal status {arguments.name}` tells why"
         return _failed(NOT_FOUND, why, arguments.json)
     return OK
+
+
+def _log(app: App, arguments: argparse.Namespace) -> int:
+    def show(text: str) -> None:
+        if text:
+            print(json.dumps({"schema": 1, "text": text}) if arguments.json else text, end=end, flush=True)
+
+    end = "\n" if arguments.json else ""
+    if app.log(arguments.name, arguments.follow, show):
+        return OK
+    _say(f"xenlocal: nothing is known of a console of {arguments.name}; {app.how_to_log}")
+    return NOT_FOUND
 
 
 def _trash_list(app: App, arguments: argparse.Namespace) -> int:

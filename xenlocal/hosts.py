@@ -10,9 +10,10 @@ from typing import Any
 from xenlocal.adapters import xenstore
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
+from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
-from xenlocal.adapters.probe import TcpProber
+from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.work import ThreadWork
 from xenlocal.engine.ports import Actuator, Prober, Reader, Work
 from xenlocal.model.errors import XenlocalError
@@ -25,6 +26,7 @@ class Host:
     reader: Reader
     actuator: Actuator
     prober: Prober
+    consoles: Consoles
     work: Work
     watch: Callable[[Callable[[], None]], Any]  # calls back at births and deaths
 
@@ -33,21 +35,26 @@ def is_dom0() -> bool:
     return "control_d" in (Files().read_text("/proc/xen/capabilities") or "")
 
 
-def real(run_dir: str) -> Host:
-    commands = Commands()
+def real(run_dir: str, state_dir: str) -> Host:
+    commands, files = Commands(), Files()
     systemd = os.path.isdir("/run/systemd/system")
     return Host(
-        HostReader(commands, Files()),
+        HostReader(commands, files),
         HostActuator(commands, run_dir, systemd),
-        TcpProber(),
+        HostProber(commands, files),
+        Consoles(files, _console_dir(state_dir)),
         ThreadWork(),
         lambda on_event: xenstore.watch(commands, on_event),
     )
 
 
-def simulated(path: str, run_dir: str, live: bool) -> Host:
+def _console_dir(state_dir: str) -> str:
+    return os.path.join(os.path.abspath(state_dir), "console")
+
+
+def simulated(path: str, run_dir: str, state_dir: str, live: bool) -> Host:
     from xenlocal.simulator.filebacked import FileBackedDom0
-    from xenlocal.simulator.files import SimFiles, SimProber
+    from xenlocal.simulator.files import SimFiles, SimTcp
     from xenlocal.simulator.runner import SimRunner
     from xenlocal.simulator.work import VirtualWork
 
@@ -56,15 +63,16 @@ def simulated(path: str, run_dir: str, live: bool) -> Host:
     except ValueError as error:
         raise XenlocalError(f"{path} holds no simulated dom0 ({error}); remove it to begin with a new one") from error
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
-    runner = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work)
+    runner, files = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work), SimFiles(dom0)
     if isinstance(work, VirtualWork):
         actuator = HostActuator(runner, run_dir, systemd=True, clock=work.now, pause=work.sleep)
     else:
         actuator = HostActuator(runner, run_dir, systemd=True)
     return Host(
-        HostReader(runner, SimFiles(dom0)),
+        HostReader(runner, files),
         actuator,
-        SimProber(dom0),
+        HostProber(runner, files, SimTcp(dom0).connect),
+        Consoles(files, _console_dir(state_dir), write=files.write),
         work,
         lambda on_event: xenstore.watch(runner, on_event),
     )

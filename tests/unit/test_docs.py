@@ -15,6 +15,7 @@ import pytest
 from xenlocal import __version__, cli, config
 from xenlocal.config import schema
 from xenlocal.model.desired import ConfigFile, Host
+from xenlocal.model.probes import XenstoreProbe
 
 ROOT = Path(__file__).parents[2]
 PAGE_8 = (ROOT / "docs/xenlocal.8.scd").read_text("utf-8")
@@ -127,7 +128,7 @@ def strings_of_the_code() -> str:
 # What the code fills in, or puts together from two parts, as the headings of TROUBLESHOOTING show it.
 FILLED_IN = re.compile(
     r"\.\.\.|domain/\w+|, which |\bgrown\b|tag xenlocal$|\bvg0\b|\beno1\b|/var/lib/xen/save/|/run/\S+"
-    r"|process 1234|\bNAME\b|\b\d+\w*\b|\S*\.conf:|\(|\)|[:;,] ?$"
+    r"|needs device//dev/sdb|process 1234|\bNAME\b|\b\d+\w*\b|\S*\.conf:|\(|\)|[:;,] ?$"
 )
 
 
@@ -224,6 +225,16 @@ def test_completion_knows_every_verb_and_option() -> None:
             assert complete("xenlocal", "trash", "") == {"list", "restore", "purge"}
         offered = complete("xenlocal", *verb.split(), "-")
         assert offered == {option for option in options(VERBS[verb]) if option.startswith("--")}, verb
+
+
+def test_the_example_for_guests_writes_what_the_manual_says() -> None:
+    unit = (ROOT / "examples/xenlocal-ready.service").read_text("utf-8")
+    written = re.search(r"^ExecStart=/usr/bin/xenstore-write (\S+) (\S+)$", unit, flags=re.M)
+    assert written and f"*xenstore-write {written[1]} {written[2]}*" in PAGE_5
+    text = f"[domain web]\nmemory = 1G\nkernel = /k\n[[ready]]\nxenstore = {written[1]}\n"
+    probe = config.read((ConfigFile("web.conf", text),), "host").domains["web"].probe
+    assert probe == XenstoreProbe(written[1])
+    assert "examples/xenlocal-ready.service" in (ROOT / "debian/xenlocal.examples").read_text("utf-8")
 
 
 def test_version_is_that_of_the_package() -> None:

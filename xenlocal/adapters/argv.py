@@ -15,6 +15,7 @@ from xenlocal.model.actions import (
     ActivateVolume,
     AwaitReady,
     ChangeBridge,
+    CheckReady,
     CreateVolume,
     DestroyDomain,
     GrowVolume,
@@ -39,6 +40,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+@:-]*")
 _PATH = re.compile(r"/[^\x00-\x1f=]*")
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
 _GATEWAY = re.compile(r"[0-9a-fA-F][0-9a-fA-F.:]*(?:%[A-Za-z0-9_.]+)?|::[0-9a-fA-F.:]*")
+_HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 _CPUS = re.compile(r"[0-9a-z^][0-9a-z,:^-]*")
 
 
@@ -92,7 +94,7 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (_set(action),)
         case StageConfig(domid=domid):
             return (("xl", "config-update", _domid(domid), config_file(action, context)[0]),)
-        case AwaitReady():
+        case AwaitReady() | CheckReady():
             return ()
 
 
@@ -191,6 +193,16 @@ def verify(action: ChangeBridge) -> tuple[Argv, ...]:
     if action.way_back is None or action.gateway is None:
         return ()
     return (("ping", "-n", "-q", "-c", "1", "-w", "5", _checked(_GATEWAY, action.gateway, "an address")),)
+
+
+def ping(host: str) -> Argv:
+    """One ping that waits 2 s for its answer; exit 0 where there is one."""
+    return ("ping", "-n", "-q", "-c", "1", "-W", "2", _checked(_HOST, host, "a host"))
+
+
+def grep(pattern: str) -> Argv:
+    """Exit 0 where a line of stdin matches, 1 where none does, 2 for an error such as too much backtracking."""
+    return ("grep", "-P", "-a", "-q", "-e", pattern)
 
 
 def disarm(action: ChangeBridge) -> tuple[Argv, ...]:

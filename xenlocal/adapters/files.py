@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Protocol
 
+from xenlocal.adapters.trust import why_untrusted
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import PathFacts, PathKind
 from xenlocal.model.units import Size
@@ -28,6 +29,14 @@ class FileReader(Protocol):
 
     def read_text(self, path: str) -> str | None:
         """The text of a file, None where there is none. Raises XenlocalError where it cannot be read."""
+
+    def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
+        """The place of the end of a file that others append to, and what came after `place`, of which the last
+        `limit` bytes; all of it where `place` is "", or of another file, or beyond the end (it was truncated). None
+        where there is no file. Raises XenlocalError where it cannot be read."""
+
+    def untrusted(self, path: str) -> str:
+        """Why root should not run the program at `path`; "" where nobody but root can have put it there."""
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         """The argument lists of all processes. Raises XenlocalError where they cannot be had."""
@@ -48,6 +57,23 @@ class Files:
                 raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
             facts[path] = _facts(found, real)
         return MappingProxyType(facts)
+
+    def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
+        try:
+            with open(path, "rb") as file:
+                found = os.fstat(file.fileno())
+                inode, _, offset = place.partition(":")
+                begin = int(offset) if inode == str(found.st_ino) and int(offset) <= found.st_size else 0
+                file.seek(max(begin, found.st_size - limit))
+                data = file.read(min(limit, found.st_size - begin))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise XenlocalError(f"cannot read {path}: {_why(error)}") from error
+        return f"{found.st_ino}:{found.st_size}", data.decode("utf-8", "replace")
+
+    def untrusted(self, path: str) -> str:
+        return why_untrusted(path)
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         lines = []

@@ -10,7 +10,7 @@ from xenlocal.adapters.iproute import IpReader
 from xenlocal.adapters.lvm import LvmReader
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.adapters.xl import XlReader
-from xenlocal.engine.ports import LastWords
+from xenlocal.engine.ports import LastWords, Node
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
 
 
@@ -45,8 +45,8 @@ class HostReader:
     def monitors(self) -> frozenset[str]:
         return self._xl.monitors()
 
-    def stoppable(self, domids: Sequence[int]) -> frozenset[int]:
-        return self._xenstore.stoppable(domids)
+    def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
+        return self._xenstore.nodes(nodes)
 
     def last_words(self, name: str) -> LastWords:
         return self._xl.last_words(name)

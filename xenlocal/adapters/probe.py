@@ -1,15 +1,89 @@
-"""Whether a TCP service answers: the Prober port."""
+"""One try of a probe: the Prober port."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+
+from xenlocal.adapters import argv, console
+from xenlocal.adapters.command import Runner
+from xenlocal.adapters.files import FileReader
+from xenlocal.engine.ports import Guest
+from xenlocal.model.errors import CommandFailed
+from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, Probe, TcpProbe
+
+_TCP_TIMEOUT = 2.0  # seconds, for each address of the host
+_PING_TIMEOUT = 10.0  # seconds; the answer itself gets 2 s, the rest is for a slow name server
+_COMMAND_TIMEOUT = 10.0
+_GREP_TIMEOUT = 5.0
+_CONSOLE_LIMIT = 256 << 10  # bytes: only the last so many since its birth are matched
+
+Connect = Callable[[str, int, float], str]
 
 
-class TcpProber:
-    def accepts(self, host: str, port: int, timeout: float) -> bool:
-        """Whether a connection to `host` is accepted within `timeout` seconds (for each of its addresses)."""
+def connect(host: str, port: int, timeout: float) -> str:
+    """Why no connection is accepted within `timeout` seconds (for each of its addresses); "" where one is."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout):
+            return ""
+    except ConnectionRefusedError:
+        return "refuses"
+    except TimeoutError:
+        return "does not answer"
+    except (OSError, ValueError, OverflowError) as error:
+        return f"cannot be reached: {getattr(error, 'strerror', None) or error}"
+
+
+class HostProber:
+    """Satisfies `engine.ports.Prober`. `connect` is there for the simulator."""
+
+    def __init__(self, runner: Runner, files: FileReader, connect: Connect = connect) -> None:
+        self._runner, self._files, self._connect = runner, files, connect
+
+    def why_not(self, probe: Probe, guest: Guest) -> str:
+        """Raises XenlocalError where it cannot be tried."""
+        match probe:
+            case TcpProbe(host, port):
+                why = self._connect(host, port, _TCP_TIMEOUT)
+                return f"{probe} {why}" if why else ""
+            case PingProbe(host):
+                return self._ping(probe, host)
+            case ConsoleProbe(pattern):
+                return self._console(probe, pattern, guest)
+            case CommandProbe(words):
+                return self._command(probe, words)
+        raise ValueError(f"{probe} is tried by the lookout")
+
+    def _ping(self, probe: PingProbe, host: str) -> str:
         try:
-            with socket.create_connection((host, port), timeout=timeout):
-                return True
-        except (OSError, ValueError, OverflowError):
-            return False
+            self._runner.run(argv.ping(host), timeout=_PING_TIMEOUT)
+        except CommandFailed as error:
+            # iputils: 1 is no answer; anything else an error such as an unknown name
+            return f"{probe} does not answer" if error.status in (1, None) else str(error)
+        return ""
+
+    def _console(self, probe: ConsoleProbe, pattern: str, guest: Guest) -> str:
+        """A guest chooses what is matched, and a pattern may take for ever on the right text: so the text is bounded,
+        and a process of its own matches it, which can be ended (Python's `re` would stop the whole daemon)."""
+        found = self._files.read_on(console.log_path(guest.name), guest.console, _CONSOLE_LIMIT)
+        if found is None:
+            return f"{probe}: {console.HOW_TO_LOG}"
+        if not found[1]:
+            return f"{probe}: nothing has come to {console.log_path(guest.name)} since its birth"
+        try:
+            self._runner.run(argv.grep(pattern), timeout=_GREP_TIMEOUT, input=console.plain(found[1]))
+        except CommandFailed as error:
+            return f"{probe}: no line matches since its birth" if error.status == 1 else str(error)
+        return ""
+
+    def _command(self, probe: CommandProbe, words: tuple[str, ...]) -> str:
+        """The administrator's own program, as root: so only what root alone can have put there."""
+        untrusted = self._files.untrusted(words[0])
+        if untrusted:
+            return f"{probe} is not run: {untrusted}"
+        try:
+            self._runner.run(words, timeout=_COMMAND_TIMEOUT)
+        except CommandFailed as error:
+            how = f"has no end after {_COMMAND_TIMEOUT:.0f} s" if error.status is None else f"exits with {error.status}"
+            return f"{probe} {how}"
+        return ""

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from xenlocal.adapters.command import Runner, Stream, Streamer
+from xenlocal.engine.ports import Node
 from xenlocal.model.errors import CommandFailed
 from xenlocal.model.observed import Vbd, XenStore
 
@@ -34,15 +35,23 @@ class XenstoreReader:
         """Raises CommandFailed, ToolMissing."""
         return parse(self._runner.run(_LS, timeout=60))
 
-    def stoppable(self, domids: Sequence[int]) -> frozenset[int]:
-        """Those whose control/feature-poweroff is "1". xenstore-read prints a value a line, escaped, and ends with
-        exit 1 at the first path that is not there (do_read() in xenstore_client.c): later ones stay unknown.
+    def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
+        """The values of these nodes, None for those that are not there, escaped as the tool prints them: a guest
+        has written them. xenstore-read prints a value a line, and ends with exit 1 at the first path that is not
+        there (do_read() in xenstore_client.c), so it is asked again for those behind it.
 
         Raises CommandFailed, ToolMissing.
         """
-        paths = [f"/local/domain/{domid}/control/feature-poweroff" for domid in domids]
-        values = self._runner.run(("xenstore-read", *paths), timeout=60, ok=frozenset({0, 1})).splitlines()
-        return frozenset(domid for domid, value in zip(domids, values, strict=False) if value == "1")
+        found: dict[Node, str | None] = {}
+        left = list(nodes)
+        while left:
+            paths = [f"/local/domain/{domid}/{path}" for domid, path in left]
+            printed = self._runner.run(("xenstore-read", *paths), timeout=60, ok=frozenset({0, 1})).split("\n")[:-1]
+            found |= zip(left, printed, strict=False)
+            if len(printed) < len(left):
+                found[left[len(printed)]] = None
+            left = left[len(printed) + 1 :]
+        return found
 
 
 def watch(streamer: Streamer, on_event: Callable[[], None]) -> Stream:

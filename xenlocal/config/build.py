@@ -17,7 +17,6 @@ from xenlocal.model.desired import (
     Backing,
     BlockDevice,
     Bridge,
-    DefaultProbe,
     Disk,
     Domain,
     GuestType,
@@ -25,13 +24,14 @@ from xenlocal.model.desired import (
     ImageFile,
     LogicalVolume,
     Nic,
-    Probe,
-    TcpProbe,
 )
+from xenlocal.model.names import Kind
+from xenlocal.model.names import domain as domain_target
+from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Size
 
 _BOOT = ("kernel", "bootloader", "firmware", "pvgrub")
-_VALUE_SHOWN = ("type", "bootloader", "firmware", "on_unready")
+_VALUE_SHOWN = ("type", "bootloader", "firmware")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     parts = _parts(section, problems)
     disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
     nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
-    probe: Probe = DefaultProbe()
+    probe: Probe = NO_PROBE
     extra: dict[str, str] = {}
     unsupported = _unsupported(settings, "domain")
     for part, kind, _ in parts:
@@ -98,6 +98,10 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _check_boot(settings, problems)
     supported = {key.name for key in schema.KEYS if key.section == "domain" and key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
+    for key in ("after", "needs"):
+        named = settings.get(key) or ()
+        fields[key] = tuple(target.name for target in named if target.kind is Kind.DOMAIN)
+        fields[f"{key}_things"] = tuple(target for target in named if target.kind is not Kind.DOMAIN)
     domain = Domain(
         name=name,
         uuid=uuid,
@@ -128,7 +132,8 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
     settings.inherit(defaults, keys)
     for key in ("after", "needs"):
         if settings.inherits(key):
-            settings.values[key] = tuple(other for other in settings.values[key] if other != name)
+            own = domain_target(name)
+            settings.values[key] = tuple(other for other in settings.values[key] if other != own)
 
 
 def _unsupported(settings: Settings, kind: str) -> list[str]:
@@ -247,8 +252,8 @@ def _ready(part: Section, problems: Problems) -> tuple[Probe, list[str]]:
     if not given and not settings.excused and not settings.damaged:
         message = "[[ready]] is empty; write one such as tcp = 192.0.2.21:5432, or remove it"
         problems.add(settings.place, message)
-    tcp = settings.get("tcp")
-    return (tcp if isinstance(tcp, TcpProbe) else DefaultProbe()), _unsupported(settings, "ready")
+    probes = [value for value in settings.values.values() if isinstance(value, Probe)]
+    return (probes[0] if probes else NO_PROBE), _unsupported(settings, "ready")
 
 
 def _xl(part: Section, problems: Problems) -> dict[str, str]:

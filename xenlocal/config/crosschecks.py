@@ -12,6 +12,7 @@ from xenlocal.config.identity import derive_mac
 from xenlocal.config.problems import Place, Problems, clip, did_you_mean
 from xenlocal.config.settings import Settings
 from xenlocal.model.desired import Backing, Bridge, Disk, LogicalVolume, State
+from xenlocal.model.names import Kind
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,12 @@ def _bridges_of_nics(drafts: Drafts, problems: Problems) -> None:
     for draft in drafts.in_order():
         for nic, settings in draft.nics:
             if not _known(nic.bridge, drafts.bridges, drafts):
-                otherwise = f"declare [bridge {clip(nic.bridge)}], with external = yes if something else makes it"
-                hint = did_you_mean(nic.bridge, drafts.bridges, otherwise)
-                problems.add(settings.at("bridge"), f"unknown bridge '{clip(nic.bridge)}'{hint}", "bridge")
+                problems.add(settings.at("bridge"), _unknown_bridge(nic.bridge, "", drafts), "bridge")
+
+
+def _unknown_bridge(name: str, where: str, drafts: Drafts) -> str:
+    otherwise = f"declare [bridge {clip(name)}], with external = yes if something else makes it"
+    return f"unknown bridge '{clip(name)}'{where}{did_you_mean(name, drafts.bridges, otherwise)}"
 
 
 def _macs(drafts: Drafts, problems: Problems) -> None:
@@ -162,8 +166,14 @@ def same_storage(backing: Backing) -> str:
 def _references(drafts: Drafts, problems: Problems) -> None:
     for draft in drafts.in_order():
         domain, settings = draft.domain, draft.settings
-        for key, names in (("after", domain.after), ("needs", domain.needs)):
+        for key, names, things in (
+            ("after", domain.after, domain.after_things),
+            ("needs", domain.needs, domain.needs_things),
+        ):
             place = drafts.defaults.at(key) if settings.inherits(key) else settings.at(key)
+            for target in things:
+                if target.kind is Kind.BRIDGE and not _known(target.name, drafts.bridges, drafts):
+                    problems.add(place, _unknown_bridge(target.name, f" in {key}", drafts), key)
             for name in names:
                 other = drafts.domains.get(name)
                 if name == domain.name:

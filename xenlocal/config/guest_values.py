@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 
 from xenlocal.config import names
 from xenlocal.config.problems import clip
 from xenlocal.config.values import items
-from xenlocal.model.desired import TcpProbe
+from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, TcpProbe, XenstoreProbe
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
@@ -17,7 +18,7 @@ _PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 _USB = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}|[0-9]{1,3}-[0-9]{1,3}(?:\.[0-9]{1,3})*")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _VNC = re.compile(r"(.+):([0-9]{1,3})")
-_XENSTORE = re.compile(r"(?:data|control|attr)(?:/[A-Za-z0-9_@:.-]+)+")
+_XENSTORE = re.compile(r"data(?:/[A-Za-z0-9_@-]+)+")  # names as xenstored allows them; the guest may write there
 _MAX_PATTERN = 256
 
 
@@ -51,33 +52,40 @@ def tcp(key: str, text: str) -> TcpProbe:
         raise ValueError(f"'{clip(inside)}' is not an IPv6 address; brackets are only for those") from None
 
 
-def ping(key: str, text: str) -> str:
-    return _host(text)
+def ping(key: str, text: str) -> PingProbe:
+    return PingProbe(_host(text))
 
 
-def console(key: str, text: str) -> str:
-    """A regular expression that a line of the console must match."""
+def console(key: str, text: str) -> ConsoleProbe:
+    """A regular expression that a line of the console must match. `grep -P` will match it, under a time limit; what
+    is compiled here is nearly the same language, and tells nearly every mistake before it matters."""
     if not 1 <= len(text) <= _MAX_PATTERN:
         raise ValueError(f"{key} is {len(text)} characters long; at most {_MAX_PATTERN} are possible")
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError, Warning) as error:
         raise ValueError(f"{key} '{clip(text)}' is not a regular expression: {error}") from None
-    return text
+    return ConsoleProbe(text)
 
 
-def xenstore(key: str, text: str) -> str:
+def xenstore(key: str, text: str) -> XenstoreProbe:
     if len(text) > _MAX_PATTERN or not _XENSTORE.fullmatch(text):
         raise ValueError(f"{key} '{clip(text)}' is no key a guest can write; write one such as data/xenlocal/ready")
-    return text
+    return XenstoreProbe(text)
 
 
-def command(key: str, text: str) -> str:
-    words = text.split()
-    if not words[0].startswith("/"):
-        raise ValueError(f"{key} '{clip(words[0])}' is not an absolute path; write it from / on")
+def command(key: str, text: str) -> CommandProbe:
+    """Words as a shell splits them, but no shell ever sees them."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{key} '{clip(text)}' cannot be split into words: {error}") from None
+    if not words or not words[0].startswith("/"):
+        raise ValueError(f"{key} '{clip(words[0] if words else text)}' is not an absolute path; write it from / on")
+    if not text.isprintable():
+        raise ValueError(f"{key} '{clip(text)}' holds a character that cannot be printed; remove it")
     names.path(words[0])
-    return " ".join(words)
+    return CommandProbe(tuple(words))
 
 
 def vnc(key: str, text: str) -> str:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from xenlocal.config import guest_values as guest
 from xenlocal.config import identity, names, values
 from xenlocal.config.values import Parser, checked, choice, duration, integer
-from xenlocal.model.desired import GuestType, OnCrash, OnPoweroff, State
+from xenlocal.model.desired import GuestType, OnCrash, OnPoweroff, OnUnready, State
 from xenlocal.model.units import Duration
 
 _SECOND = Duration(1)
@@ -71,8 +71,7 @@ def _domain() -> tuple[Key, ...]:
     positive, timeout, path = integer(1, 512), duration(_SECOND), checked(names.path)
     uuid = checked(identity.parse_uuid)
     types, states = choice(*GuestType), choice(*State)
-    poweroff, crash = choice(*OnPoweroff), choice(*OnCrash)
-    unready = choice("report", "restart")
+    poweroff, crash, unready = choice(*OnPoweroff), choice(*OnCrash), choice(*OnUnready)
     return (
         Key("domain", "description", values.description, "", "what it is for", may_be_empty=True),
         Key("domain", "type", types, "pv", "kind of guest: pv, pvh or hvm"),
@@ -96,7 +95,7 @@ def _domain() -> tuple[Key, ...]:
         Key("domain", "stop_timeout", timeout, "5m", "time to shut down, then it is destroyed"),
         Key("domain", "on_poweroff", poweroff, "stay-off", "the guest powered itself off: stay-off or restart"),
         Key("domain", "on_crash", crash, "restart", "restart with back-off, stay-off or preserve"),
-        Key("domain", "on_unready", unready, "report", "not ready in start_timeout: report or restart", False),
+        Key("domain", "on_unready", unready, "report", "was ready and is not any more: report or restart"),
         Key("domain", "critical", values.boolean, "no", "the host is not well without it"),
         Key("domain", "hostid", guest.hostid, "", "licence identity: locked, or eight digits", False, shared=False),
         Key("domain", "vnc", guest.vnc, "", "graphical console: ADDRESS:DISPLAY", False, shared=False),
@@ -118,10 +117,10 @@ def _parts() -> tuple[Key, ...]:
         Key("nic", "bridge", checked(names.interface), REQUIRED, "bridge it is a port of"),
         Key("nic", "mac", checked(identity.parse_mac), "", "derived from the UUID and the nic's name"),
         Key("ready", "tcp", guest.tcp, "", "HOST:PORT accepts a connection"),
-        Key("ready", "ping", guest.ping, "", "HOST answers", False),
-        Key("ready", "console", guest.console, "", "a line of the console matches this", False),
-        Key("ready", "xenstore", guest.xenstore, "", "the guest has written this key", False),
-        Key("ready", "command", guest.command, "", "this command on the dom0 succeeds", False),
+        Key("ready", "ping", guest.ping, "", "HOST answers a ping"),
+        Key("ready", "console", guest.console, "", "a line of the console matches this"),
+        Key("ready", "xenstore", guest.xenstore, "", "the guest has written this key below its data/"),
+        Key("ready", "command", guest.command, "", "this command on the dom0 succeeds"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from xenlocal.config import names
 from xenlocal.config.problems import clip, did_you_mean
 from xenlocal.config.sections import unquote
+from xenlocal.model.names import Kind, Target
 from xenlocal.model.units import Duration, Size
 
 Parser = Callable[[str, str], Any]
@@ -121,13 +122,19 @@ def list_of(check: Callable[[str], Any]) -> Parser:
     return parse
 
 
-def _reference(item: str) -> str:
+def _reference(item: str) -> Target:
+    """A domU by its name or as domain/NAME, and what a domU can stand on by its kind."""
     kind, slash, name = item.partition("/")
-    if slash and kind == "domain":
-        return names.domain(name)
-    if slash:
-        raise ValueError(f"'{clip(item)}' is not yet supported here; only names of domUs are")
-    return names.domain(item)
+    if not slash or kind == Kind.DOMAIN:
+        return Target(Kind.DOMAIN, names.domain(name if slash else item))
+    if kind == Kind.BRIDGE:
+        return Target(Kind.BRIDGE, names.interface(name))
+    if kind == Kind.VOLUME:
+        return names.volume(name).target
+    if kind == Kind.DEVICE:
+        # device//dev/x is as `status` prints it, device/dev/x as one would write it
+        return Target(Kind.DEVICE, names.device_path("/" + name.removeprefix("/")))
+    raise ValueError(f"'{clip(item)}' cannot be waited for; write NAME, bridge/NAME, volume/VG/LV or device/dev/...")
 
 
 references = list_of(_reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from xenlocal.engine.consoles import begin_life
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
 from xenlocal.model.actions import DestroyDomain, SetLive, StageConfig, StartDomain
 from xenlocal.model.plan import Step
@@ -20,6 +21,7 @@ class Command:
         if isinstance(action, StartDomain):
             # before, not after: a daemon killed meanwhile must know what the domU runs with
             tools.keeper.update(partial(transitions.starting, uuid=action.uuid, settings=action.settings))
+            begin_life(tools, action.uuid, action.name)
         self._future = tools.work.submit(lambda: tools.actuator.perform(step.action))
 
     def poll(self) -> tuple[Outcome, str] | None:

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xenlocal.engine.checking import Check
 from xenlocal.engine.commands import Command
+from xenlocal.engine.consoles import note_ends
 from xenlocal.engine.readiness import Readiness
 from xenlocal.engine.schedule import Schedule
 from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
-from xenlocal.model.actions import AwaitReady, DestroyDomain, StopDomain
+from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, StopDomain
 from xenlocal.model.desired import Desired
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
@@ -41,6 +43,8 @@ class Hooks:
 def _task_for(step: Step, tools: Tools) -> Task:
     if isinstance(step.action, AwaitReady):
         return Readiness(step.action, tools)
+    if isinstance(step.action, CheckReady):
+        return Check(step.action, tools)
     if isinstance(step.action, StopDomain):
         return Stop(step.action, tools)
     return Command(step, tools)
@@ -132,7 +136,9 @@ class Execution:
             return
         text = f"{step.action.target}: {step.action.verb} {outcome}" + (f": {result.message}" if result.message else "")
         self._hooks.progress(text)
-        if outcome is not Outcome.DONE:
+        if isinstance(step.action, AwaitReady) and step.action.late and outcome is Outcome.LATE:
+            log.debug("%s", text)  # it was said when its time was over
+        elif outcome is not Outcome.DONE:
             log.warning("%s", text)
         elif step.changes_host:
             log.info("%s (%.1f s)", text, result.seconds)
@@ -149,6 +155,7 @@ class Execution:
         before = keeper.memory
         seen, now = Observed(domains=lookout.domains), self._tools.work.now()
         keeper.update(lambda memory: transitions.learn(memory, self._desired, seen, lookout.causes, now))
+        note_ends(self._tools, before)
         for uuid, record in keeper.memory.records.items():
             old = before.records.get(uuid)
             if old is None:

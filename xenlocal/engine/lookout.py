@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from xenlocal.engine.observe import causes, known_or_why
-from xenlocal.engine.ports import Reader, Work
+from xenlocal.engine.ports import Node, Reader, Work
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Unavailable
 
@@ -27,7 +27,7 @@ class _Seen:
     """What one look finds; written on the pool, and read only when the look has ended."""
 
     domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
-    stoppable: frozenset[int] | None = None
+    nodes: Mapping[Node, str | None | Unavailable] = field(default_factory=dict)
     causes: dict[str, Off] = field(default_factory=dict)
 
 
@@ -38,10 +38,11 @@ class Lookout:
         self._last = float("-inf")
         self._due = float("inf")
         self._pause = _SOONEST
-        self._unready: set[int] = set()
+        self._asked: set[Node] = set()
         self._seen = _Seen()
         self.domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
-        self.stoppable: frozenset[int] = frozenset()
+        self.nodes: Mapping[Node, str | None | Unavailable] = {}
+        """What the latest look found of the nodes it was asked for: None where there is none."""
         self.causes: dict[str, Off] = {}
         self.since = float("-inf")
         """When the look began that found all this: what came after it cannot be in it."""
@@ -52,15 +53,15 @@ class Lookout:
         """
         self._future = None
         self._due = float("inf")
-        self._unready.clear()
-        self.domains, self.stoppable, self.causes = NOT_ASKED, frozenset(), {}
+        self._asked.clear()
+        self.domains, self.nodes, self.causes = NOT_ASKED, {}, {}
         self.since = float("-inf")
 
-    def call(self, *, within: float, unready: int | None = None) -> None:
-        """Somebody waits: look again within so many seconds; at what this domid says of itself, too."""
+    def call(self, *, within: float, node: Node | None = None) -> None:
+        """Somebody waits: look again within so many seconds; at this node, too."""
         self._due = min(self._due, max(self._work.now() + within, self._last + self._pause))
-        if unready is not None:
-            self._unready.add(unready)
+        if node is not None:
+            self._asked.add(node)
 
     def poll(self, memory: Memory) -> bool:
         """Start a look that is due; True when one has just ended."""
@@ -71,14 +72,14 @@ class Lookout:
             self._future.result()
             self._future = None
             self.domains, self.causes, self.since = self._seen.domains, self._seen.causes, self._last
-            self.stoppable = self.stoppable if self._seen.stoppable is None else self._seen.stoppable
+            self.nodes = self._seen.nodes
             self._pause = min(max(_SOONEST, _SHARE * (now - self._last)), _LONGEST)
             return True
         if now >= self._due:
-            unready, self._unready = sorted(self._unready), set()
+            asked, self._asked = sorted(self._asked), set()
             self._due, self._last = float("inf"), now
             seen = self._seen = _Seen()
-            self._future = self._work.submit(lambda: self._look(seen, memory, unready))
+            self._future = self._work.submit(lambda: self._look(seen, memory, asked))
         return False
 
     @property
@@ -86,10 +87,10 @@ class Lookout:
         """When `poll` has something to do; None: only when a task ends."""
         return None if self._future is not None or self._due == float("inf") else self._due
 
-    def _look(self, seen: _Seen, memory: Memory, unready: list[int]) -> None:
+    def _look(self, seen: _Seen, memory: Memory, asked: list[Node]) -> None:
         domains: Any = known_or_why(self._reader.domains)
-        if unready:
-            found: Any = known_or_why(partial(self._reader.stoppable, unready))
-            seen.stoppable = frozenset() if isinstance(found, Unavailable) else found
+        if asked:
+            found: Any = known_or_why(partial(self._reader.nodes, asked))
+            seen.nodes = dict.fromkeys(asked, found) if isinstance(found, Unavailable) else found
         seen.causes = causes(self._reader, memory, Observed(domains=domains))
         seen.domains = domains

@@ -12,6 +12,7 @@ from xenlocal.engine.ports import LastWords, Reader, Work
 from xenlocal.model.desired import BlockDevice, Desired, ImageFile, State
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Memory, Off
+from xenlocal.model.names import Kind
 from xenlocal.model.observed import Observed, Table, Unavailable
 from xenlocal.planner.hurdles import save_image
 from xenlocal.planner.memory import unexplained
@@ -62,6 +63,7 @@ def declared_paths(desired: Desired) -> tuple[str, ...]:
             continue
         paths |= {path for path in (domain.kernel, domain.ramdisk) if path is not None}
         paths |= {disk.backing.path for disk in domain.disks if isinstance(disk.backing, BlockDevice)}
+        paths |= {each.name for each in (*domain.needs_things, *domain.after_things) if each.kind is Kind.DEVICE}
         paths.add(save_image(domain.name))
     return tuple(sorted(paths))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -16,6 +17,19 @@ from xenlocal.model.desired import ConfigFile
 from xenlocal.model.history import Entry, Query
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
+from xenlocal.model.probes import Probe
+
+Node = tuple[int, str]
+"""A domid and a path below its own directory in xenstore: (7, "data/xenlocal/ready")."""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One life of a domU, whose readiness is in question."""
+
+    name: str
+    domid: int
+    console: str = ""  # the place in its console's log where this life begins
 
 
 class LastWords(StrEnum):
@@ -38,9 +52,9 @@ class Reader(Protocol):
     def monitors(self) -> frozenset[str]:
         """Names of domUs for which an `xl create` of ours is at work or on watch. No command."""
 
-    def stoppable(self, domids: Sequence[int]) -> frozenset[int]:
-        """Which of these guests say that they can be asked to stop; maybe not all: those before the first
-        that does not say so. One command."""
+    def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
+        """What guests have written to these nodes of xenstore, None where there is no such node. One command,
+        and one more for each that is not there."""
 
     def last_words(self, name: str) -> LastWords: ...
 
@@ -79,8 +93,21 @@ class Work(Protocol):
 
 
 class Prober(Protocol):
-    def accepts(self, host: str, port: int, timeout: float) -> bool:
-        """Whether a TCP connection is accepted within `timeout` seconds."""
+    def why_not(self, probe: Probe, guest: Guest) -> str:
+        """One try, which may take seconds: "" when the probe says that the guest is ready, else why it does not,
+        in words for the administrator that stay the same from try to try. Raises XenlocalError where it cannot
+        be tried at all. Probes that only read xenstore are never handed here: the lookout reads for all at once.
+        """
+
+
+class Consoles(Protocol):
+    """What guests write to their consoles. Nothing here fails: a console that cannot be had is only said."""
+
+    def mark(self, name: str) -> str:
+        """The place up to which the console has been written; "" where nothing is known of it."""
+
+    def keep(self, name: str, note: str) -> None:
+        """Keep the last part of it, whatever becomes of the log, with a note at its end."""
 
 
 class MemoryStore(Protocol):

@@ -2,50 +2,86 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from functools import partial
 
 from xenlocal.engine.lookout import INTERVAL
+from xenlocal.engine.ports import Guest
 from xenlocal.engine.tasks import Outcome, Tools
+from xenlocal.engine.tries import Tries, tries_of
 from xenlocal.model.actions import AwaitReady
-from xenlocal.model.desired import TcpProbe
-from xenlocal.model.memory import Record
+from xenlocal.model.memory import Off, Record
 from xenlocal.model.observed import Unavailable
 from xenlocal.planner import memory as transitions
 
-_PROBE_EVERY = 0.5  # seconds between two attempts to connect
-_PROBE_TIMEOUT = 2.0
 _APPEARS = 30.0  # seconds within which a domU that was started has to be seen
 
 
 class Readiness:
+    runs_command = False  # a probe changes nothing, so it never keeps anything urgent waiting
+
     def __init__(self, action: AwaitReady, tools: Tools) -> None:
         self._action, self._tools = action, tools
-        self._attempt: Future[None] | None = None
-        self._accepted = False
+        self._tries: Tries | None = None
+        self._domid: int | None = None  # of the life that is being tried
+        self._answered = False
         self._begun = tools.work.now()
-        self._probe_at: float | None = None
         self.next: float | None = None
-        self.runs_command = False
 
     def poll(self) -> tuple[Outcome, str] | None:
-        record = self._record()
+        record = self._tools.keeper.memory.records[self._action.uuid]
         now = self._tools.work.now()
         if record.ready:
             return Outcome.DONE, ""
+        if record.off is Off.REBOOTING and record.domid is None:
+            return self._comes_back(now)
         if record.off is not None:
             return Outcome.FAILED, "ended before it was ready"
         if record.domid is None or record.born is None:
             return self._not_there(now)
-        if self._is_ready(record, now):
-            self._tools.keeper.update(lambda memory: memory.change(record.uuid, ready=True, gave_up_waiting=False))
+        tries = self._tries_of(record, record.domid, record.born)
+        why = tries.poll()
+        if why == "":
+            self._tools.keeper.update(partial(transitions.became_ready, uuid=self._action.uuid, now=now))
             return Outcome.DONE, f"ready {now - record.born:.0f} s after its birth"
+        if why is not None:
+            self._remember(why)
         deadline = record.born + self._action.timeout.seconds
-        if now >= deadline and self._attempt is None:
-            self._tools.keeper.update(lambda memory: memory.change(record.uuid, gave_up_waiting=True))
-            return Outcome.LATE, f"not ready after start_timeout = {self._action.timeout}"
-        # past the deadline only an attempt under way is waited for: one more, for a domU that was late before
-        self.next = None if now >= deadline else min(self._probe_at or deadline, deadline)
+        if now < deadline and not self._action.late:
+            self.next = deadline if tries.next is None else min(tries.next, deadline)
+            return None
+        # only one answer is waited for past the deadline, or by one that was late or ready before
+        if self._answered and not tries.under_way:
+            return self._late()
+        self.next = tries.next
         return None
+
+    def _tries_of(self, record: Record, domid: int, born: float) -> Tries:
+        """Of this life: what answered before the guest's own reboot proves nothing after it."""
+        if self._tries is None or self._domid != domid:
+            self._tries = tries_of(
+                self._action.probe, Guest(self._action.name, domid, record.console), born, self._tools
+            )
+            self._domid, self._answered = domid, False
+        return self._tries
+
+    def _remember(self, why: str) -> None:
+        self._answered = True
+        if self._tools.keeper.memory.records[self._action.uuid].unready != why:
+            self._tools.keeper.update(lambda memory: memory.change(self._action.uuid, unready=why))
+
+    def _late(self) -> tuple[Outcome, str]:
+        uuid = self._action.uuid
+        self._tools.keeper.update(lambda memory: memory.change(uuid, gave_up_waiting=True))
+        why = self._tools.keeper.memory.records[uuid].unready
+        if self._tools.keeper.memory.records[uuid].lost is not None:
+            return Outcome.LATE, f"was ready, and is not any more: {why}"
+        return Outcome.LATE, f"not ready after start_timeout = {self._action.timeout}: {why}"
+
+    def _comes_back(self, now: float) -> tuple[Outcome, str] | None:
+        """The guest reboots by itself, and its next life was seen while it was being made."""
+        self._tools.lookout.call(within=INTERVAL)
+        self.next = self._begun + _APPEARS
+        return (Outcome.FAILED, "did not come back from its own reboot") if now >= self.next else None
 
     def _not_there(self, now: float) -> tuple[Outcome, str] | None:
         """`xl create` has ended well, and yet no look shows the domU. One that began before the end of that time says
@@ -61,30 +97,3 @@ class Readiness:
         uuid = self._action.uuid
         self._tools.keeper.update(lambda memory: transitions.start_failed(memory, uuid, why, now))
         return Outcome.FAILED, why
-
-    def _record(self) -> Record:
-        return self._tools.keeper.memory.records[self._action.uuid]
-
-    def _is_ready(self, record: Record, now: float) -> bool:
-        probe = self._action.probe
-        assert record.domid is not None and record.born is not None
-        if isinstance(probe, TcpProbe):
-            return self._connects(probe, now)
-        self._tools.lookout.call(within=INTERVAL, unready=record.domid)
-        self._probe_at = record.born + probe.after.seconds
-        return record.domid in self._tools.lookout.stoppable or now >= self._probe_at
-
-    def _connects(self, probe: TcpProbe, now: float) -> bool:
-        if self._attempt is not None:
-            if not self._attempt.done():
-                return False
-            self._attempt, self._probe_at = None, now + _PROBE_EVERY
-        if self._accepted:
-            return True
-        if self._probe_at is None or now >= self._probe_at:
-            self._probe_at = None
-            self._attempt = self._tools.work.submit(lambda: self._try(probe))
-        return False
-
-    def _try(self, probe: TcpProbe) -> None:
-        self._accepted = self._tools.prober.accepts(probe.host, probe.port, _PROBE_TIMEOUT)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from xenlocal.engine.consoles import note_ends
 from xenlocal.engine.execute import Execution, Hooks
 from xenlocal.engine.observe import causes, look
 from xenlocal.engine.tasks import Outcome, Result, Tools
@@ -51,7 +52,9 @@ def survey(desired: Desired, goal: Goal, tools: Tools) -> tuple[Observed, Plan]:
         observed = look(tools.reader, work, desired, observed, wanted)
         if Table.DOMAINS in wanted:
             seen, found = observed, causes(tools.reader, keeper.memory, observed)
+            before = keeper.memory
             keeper.update(partial(_learn, desired, seen, found, work.now()))
+            note_ends(tools, before)
         plan = make_plan(desired, observed, goal, work.now(), work.wall(), keeper.memory)
         wanted = plan.wanted
         if not wanted:

@@ -108,10 +108,22 @@ def _domains(cycle: Cycle, memory: Memory, notes: Mapping[Target, list[str]], cl
                 "ready": bool(record and record.ready and here),
                 "since": None if since is None else _iso(since + clock),
                 "pending": _pending(domain, record, here),
-                "notices": list(notes.get(Target(Kind.DOMAIN, name), ())) if domain or record else [],
+                "notices": _told(notes.get(Target(Kind.DOMAIN, name), []), record, here, clock)
+                if domain or record
+                else [],
             }
         )
     return rows
+
+
+def _told(notes: list[str], record: Record | None, here: LiveDomain | None, clock: float) -> list[str]:
+    """The notes of the latest cycle, and why the domU is not ready, which changes while a cycle goes on."""
+    if record is None or here is None or record.ready or not record.unready:
+        return list(notes)
+    if record.lost is not None:
+        others = [note for note in notes if record.unready not in note]  # the same, without the time
+        return [*others, f"was ready until {_iso(record.lost + clock)}; {record.unready}"]
+    return list(notes) if any(record.unready in note for note in notes) else [*notes, f"is not ready: {record.unready}"]
 
 
 def _pending(domain: Domain | None, record: Record | None, here: LiveDomain | None) -> list[str]:

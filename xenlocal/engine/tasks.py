@@ -6,17 +6,19 @@ something may have changed, and returns how the step ended, or None. Waiting cos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
-from xenlocal.engine.ports import Actuator, Prober, Reader, Work
+from xenlocal.engine.ports import Actuator, Consoles, Prober, Reader, Work
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.plan import Step
 
 FIRST_LOOK = 0.2  # seconds after a start or a request
+_COMMAND_SLOTS = 16  # command probes at once, of the 64 threads of the pool
 
 
 class Outcome(StrEnum):
@@ -42,9 +44,11 @@ class Tools:
     reader: Reader
     actuator: Actuator
     prober: Prober
+    consoles: Consoles
     work: Work
     keeper: Keeper
     lookout: Lookout
+    command_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_COMMAND_SLOTS))
 
 
 class Task(Protocol):

@@ -2,6 +2,7 @@
 
 units     sizes and durations with their units
 names     `kind/name` of every object
+probes    how a domU shows that it is ready
 desired   what the files say
 observed  what the host says; a table that could not be had is `Unavailable`, never empty
 memory    what xenlocal remembers of each domU since the dom0 came up

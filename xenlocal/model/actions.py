@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from xenlocal.model.desired import Probe
 from xenlocal.model.names import Kind, Target
+from xenlocal.model.probes import Probe
 from xenlocal.model.units import Duration, Size
 
 
@@ -167,13 +167,31 @@ class StartDomain:
 
 @dataclass(frozen=True)
 class AwaitReady:
-    """No command: waits until the domU is ready, at most `timeout` from its birth."""
+    """No command: waits until the domU is ready, at most `timeout` from its birth. `late`: that time is over, and
+    nothing new is said of it in the journal each time it is tried once more."""
 
     name: str
     uuid: str
     probe: Probe
     timeout: Duration
+    late: bool = False
     verb = "await"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class CheckReady:
+    """No command that changes anything: a domU that was ready is asked whether it still is. `restarts`: that it is
+    not counts as one of the ends that were not meant to be, since it leads to a restart."""
+
+    name: str
+    uuid: str
+    probe: Probe
+    restarts: bool = False
+    verb = "check"
 
     @property
     def target(self) -> Target:
@@ -265,6 +283,7 @@ Action = (
     | ChangeBridge
     | StartDomain
     | AwaitReady
+    | CheckReady
     | StopDomain
     | DestroyDomain
     | SetLive

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from xenlocal.model.names import Kind, Target
+from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Duration, Size
 
 
@@ -56,6 +57,11 @@ class OnCrash(StrEnum):
     RESTART = "restart"
     STAY_OFF = "stay-off"
     PRESERVE = "preserve"
+
+
+class OnUnready(StrEnum):
+    REPORT = "report"
+    RESTART = "restart"
 
 
 @dataclass(frozen=True)
@@ -144,24 +150,6 @@ class Nic:
 
 
 @dataclass(frozen=True)
-class TcpProbe:
-    """`tcp = HOST:PORT`: ready when a connection is accepted."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True)
-class DefaultProbe:
-    """No `[[ready]]`: the PV stop feature shows in xenstore, or `after` has passed since the birth."""
-
-    after: Duration = Duration(10)
-
-
-Probe = TcpProbe | DefaultProbe
-
-
-@dataclass(frozen=True)
 class Domain:
     """`[domain NAME]` with its parts, `[defaults]` already merged in."""
 
@@ -182,14 +170,17 @@ class Domain:
     cmdline: str = ""
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    after_things: tuple[Target, ...] = ()  # bridges, volumes and devices: awaited for start_timeout at most
+    needs_things: tuple[Target, ...] = ()  # ... without which it is not started
     start_timeout: Duration = Duration(300)
     stop_timeout: Duration = Duration(300)
     on_poweroff: OnPoweroff = OnPoweroff.STAY_OFF
     on_crash: OnCrash = OnCrash.RESTART
+    on_unready: OnUnready = OnUnready.REPORT
     critical: bool = False
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
-    probe: Probe = DefaultProbe()
+    probe: Probe = NO_PROBE
     extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
     unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `type = hvm`, `pci`, ...
 

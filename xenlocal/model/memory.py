@@ -44,6 +44,11 @@ class Record:
     born: float | None = None  # of the present domid
     ready: bool = False  # of the present domid
     gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
+    probed: float | None = None  # when its probe last said that the present domid is ready
+    lost: float | None = None  # since when the present domid, which was ready, is not any more
+    unready: str = ""  # why the latest try of its probe failed, of the present domid; "" once it is ready
+    console: str = ""  # how far its console's log went when the present life began, or the last one ended
+    away: float | None = None  # since when it is known not to be live; None while it is
     off: Off | None = None
     off_since: float | None = None
     dying_since: float | None = None  # the present domid is being torn down

@@ -39,6 +39,10 @@ def volume(vg: str, lv: str) -> Target:
     return Target(Kind.VOLUME, f"{vg}/{lv}")
 
 
+def device(path: str) -> Target:
+    return Target(Kind.DEVICE, path)
+
+
 _TRASH = re.compile(r"xenlocal-trash\.(\d{1,12})\.(.+)")
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xenlocal.model.actions import AwaitReady, DestroyDomain, SetLive, StageConfig, StartDomain, StopDomain
-from xenlocal.model.desired import Desired, Domain
-from xenlocal.model.memory import Memory, Off, Record
+from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, SetLive, StageConfig, StartDomain, StopDomain
+from xenlocal.model.desired import Desired, Domain, OnUnready
+from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import Target, bridge
 from xenlocal.model.names import domain as live_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
+from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, start_order, successors
+from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
 _DYING_LONG = 60.0  # seconds; a domU of 200 GB takes some time to give its memory back
@@ -72,9 +74,12 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, roots, observed, budget, now)
         elif is_up(case.live) and case.wish.want is Want.LEAVE:
-            _plan_readiness(draft, case, now)
+            _plan_readiness(draft, case, desired.host.resync.seconds, now)
             if memory.boot_done:
                 _plan_settings(draft, case, observed)
+        elif is_up(case.live) and case.wish.want is Want.RESTART:
+            # its restart was refused: it runs on, and may be ready again
+            _plan_readiness(draft, case, desired.host.resync.seconds, now)
 
 
 def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
@@ -164,8 +169,9 @@ def _can_come_back(draft: Draft, case: _Case, observed: Observed) -> bool:
         return True
     hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(Size(0)))
     if hurdle is not None:
-        withdraw = f"`xenlocal start {case.domain.name}` withdraws the restart"
-        draft.refuse(case.domain.target, f"not restarted, and goes on running: {hurdle}; {withdraw}")
+        by_hand = case.record.hand is Hand.RESTART
+        withdraw = f"; `xenlocal start {case.domain.name}` withdraws the restart" if by_hand else ""
+        draft.refuse(case.domain.target, f"not restarted, and goes on running: {hurdle}{withdraw}")
     return hurdle is None
 
 
@@ -186,17 +192,19 @@ def _plan_start(
         draft.refuse(domain.target, why, case.wish.not_before)
         return
     hurdle = hurdle_to_start(draft, domain, case.live, observed, budget)
-    needs, after, missing = _prerequisites(draft, case, cases)
+    needs, after, missing = _prerequisites(draft, case, cases, observed)
+    waits, without = hurdle_of_after(draft, domain, record, observed, now) if case.live is None else (None, "")
     if hurdle is None and missing is not None:
         hurdle = _needs(draft, missing, roots)
         roots[domain.name] = roots.get(missing.domain.name) or _Root(missing.domain.target, _why_not(draft, missing))
+    hurdle = hurdle or waits
     if hurdle is not None:
-        draft.refuse(domain.target, hurdle, now + 30)
+        draft.refuse(domain.target, hurdle, now + pause(domain, observed))
         return
     budget.claims.take(domain, observed)
     start = draft.step(
         StartDomain(domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain)),
-        case.wish.reason,
+        case.wish.reason + without,
         needs=(*needs, *draft.steps_of(domain.target)),
         after=after,
     )
@@ -208,7 +216,7 @@ def _plan_start(
 
 
 def _prerequisites(
-    draft: Draft, case: _Case, cases: Mapping[str, _Case]
+    draft: Draft, case: _Case, cases: Mapping[str, _Case], observed: Observed
 ) -> tuple[tuple[str, ...], tuple[str, ...], _Case | None]:
     """Steps that must succeed first, steps that must end first, and what is needed and cannot be had."""
     domain = case.domain
@@ -216,6 +224,8 @@ def _prerequisites(
     steps = [step for thing in things for step in draft.steps_of(thing)]
     # without these it cannot start; a growth or another change that fails is no reason to keep it off
     needs = [step for step in steps if step.startswith(("create ", "activate "))]
+    needs += [step for thing in domain.needs_things if not is_there(thing, observed) for step in draft.steps_of(thing)]
+    steps += [step for thing in (*domain.needs_things, *domain.after_things) for step in draft.steps_of(thing)]
     after = [step for step in steps if step not in needs]
     for name in domain.predecessors:
         other = cases.get(name)
@@ -254,21 +264,32 @@ def _why_not(draft: Draft, case: _Case) -> str:
         return f"is off: {case.wish.reason}"
     if case.wish.want is not Want.LEAVE:
         return f"is to be off: {case.wish.reason}"
-    return "is not ready" + (f" after {case.domain.start_timeout}" if case.record.gave_up_waiting else "")
+    why = f": {case.record.unready}" if case.record.unready else ""
+    if case.record.lost is not None:
+        return f"was ready, and is not any more{why}"
+    return "is not ready" + (f" after {case.domain.start_timeout}{why}" if case.record.gave_up_waiting else "")
 
 
-def _plan_readiness(draft: Draft, case: _Case, now: float) -> None:
+def _plan_readiness(draft: Draft, case: _Case, resync: float, now: float) -> None:
     domain, record = case.domain, case.record
-    if not record.ready and not record.gave_up_waiting:
+    if record.ready:
+        # a console line once said stays said, and without a [[ready]] nothing was promised
+        asked = not isinstance(domain.probe, DefaultProbe | ConsoleProbe)
+        if asked and _is_over(None if record.probed is None else record.probed + resync / 2, now):
+            restarts = domain.on_unready is OnUnready.RESTART
+            draft.step(CheckReady(domain.name, domain.uuid, domain.probe, restarts), "is it still ready?")
+    elif not record.gave_up_waiting:
         draft.step(
             AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout),
             "is not known to be ready yet",
         )
-    elif not record.ready:
+    else:
         # one more try at every cycle, so that those who need it go on as soon as it is ready after all
-        draft.step(AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout), "was not ready in time")
+        again = AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout, late=True)
+        draft.step(again, "was not ready in time" if record.lost is None else "was ready, and is not any more")
         draft.look_again(now + _LATE_LOOK)
-        draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
+        if record.lost is None:
+            draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
 
 
 def _plan_settings(draft: Draft, case: _Case, observed: Observed) -> None:

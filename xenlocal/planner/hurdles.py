@@ -21,6 +21,7 @@ from xenlocal.model.observed import (
 from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
+from xenlocal.planner.things import ask_for, hurdle_of_needs
 
 SAVE_DIR = "/var/lib/xen/save"
 _OVERHEAD = Size.mib(8)  # what Xen needs beside a domU's memory: page tables, shadow; measured generously
@@ -67,7 +68,8 @@ def hurdle_to_start(
     if live is None and domain.name in observed.monitors:
         return "an xl process is at work on it: its own reboot, or a start begun before xenlocal was restarted"
     return (
-        _paths(draft, domain, observed)
+        hurdle_of_needs(draft, domain, observed)
+        or _paths(draft, domain, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
         or _memory(draft, domain, live, observed, budget)
@@ -91,6 +93,7 @@ def _namesake(other: LiveDomain) -> str:
 
 def _ask_all(draft: Draft, domain: Domain, observed: Observed) -> None:
     """Every table the hurdles need, at once, so that one look answers them all."""
+    ask_for(draft, domain, observed)
     draft.table(Table.PATHS, observed.paths)
     draft.table(Table.HARDWARE, observed.hardware)
     draft.table(Table.MONITORS, observed.monitors)

@@ -17,6 +17,7 @@ CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
 CRASH_CAP = 5  # so many in the window, and the domU stays off
 SHORT_LIFE = 60.0  # seconds: a guest that powers itself off so early counts like one that crashed
 REBOOT_GRACE = 60.0  # seconds a monitor gets to create its domU anew; it sleeps 2 s itself (FACTS)
+UNREADY_GRACE = 60.0  # seconds in which one that is not ready any more may recover before it is restarted
 LOST_GRACE = 10.0  # seconds before a domU that is gone for no known reason is started again
 FIRST_RETRY = 10.0  # seconds; doubles with each failure in a row
 LAST_RETRY = 300.0
@@ -59,7 +60,11 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
     if not isinstance(observed.domains, Unavailable):
         live = observed.by_uuid()
         for uuid, record in records.items():
-            records[uuid] = _alive(record, live[uuid], now) if uuid in live else _gone(record, words.get(uuid), now)
+            if uuid in live:
+                records[uuid] = replace(_alive(record, live[uuid], now), away=None)
+            else:
+                away = now if record.away is None else record.away
+                records[uuid] = replace(_gone(record, words.get(uuid), now), away=away)
     kept = {
         uuid: record
         for uuid, record in records.items()
@@ -96,6 +101,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             born=now,
             ready=False,
             gave_up_waiting=False,
+            unready="",
+            lost=None,
             off=None,
             off_since=None,
             dying_since=None,
@@ -139,6 +146,8 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         ready=False,
         gave_up_waiting=False,
         dying_since=None,
+        unready="",
+        lost=None,
         stop_asked=None,
         off=off,
         off_since=since,
@@ -155,6 +164,7 @@ def forget(memory: Memory) -> Memory:
                     record,
                     hand=None,
                     hand_domid=None,
+                    away=None,
                     off=None,
                     off_since=None,
                     crashes=(),
@@ -229,6 +239,20 @@ def shutting_down(memory: Memory, now: float) -> Memory:
     if memory.shutting_down is None or memory.shutdown_over:
         memory = replace(memory, shutting_down=now, shutdown_over=False, forced=())
     return replace(memory, foreign_asked=MappingProxyType({}))
+
+
+def became_ready(memory: Memory, uuid: str, now: float) -> Memory:
+    """Its probe says that it does its job. One that recovers by itself has caused no restart, so it counts as none."""
+    record = memory.records[uuid]
+    crashes = tuple(when for when in record.crashes if when != record.lost)
+    ready = replace(record, ready=True, gave_up_waiting=False, unready="", lost=None, probed=now, crashes=crashes)
+    return memory.with_record(ready)
+
+
+def lost_readiness(memory: Memory, uuid: str, why: str, now: float, counts: bool) -> Memory:
+    """It was ready, and its probe says that it is not any more: those who need it wait again."""
+    record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now)
+    return memory.with_record(_counted(record, now) if counts else record)
 
 
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:

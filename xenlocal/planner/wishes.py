@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from xenlocal.model.desired import Domain, OnCrash, OnPoweroff, State
+from xenlocal.model.desired import Domain, OnCrash, OnPoweroff, OnUnready, State
 from xenlocal.model.memory import Hand, Off, Record
 from xenlocal.model.observed import LiveDomain, LiveState
-from xenlocal.planner.memory import CRASH_CAP, LOST_GRACE, REBOOT_GRACE, crash_delay
+from xenlocal.planner.memory import CRASH_CAP, LOST_GRACE, REBOOT_GRACE, UNREADY_GRACE, crash_delay
 
 
 class Want(StrEnum):
@@ -45,7 +45,8 @@ def wish(domain: Domain, record: Record, live: LiveDomain | None, now: float) ->
     if domain.state is State.STOPPED or domain.state is State.ABSENT:
         return Wish(Want.OFF, f"state = {domain.state} in {domain.source}")
     if is_up(live):
-        return Wish(Want.LEAVE, "is running")
+        unready = domain.state is State.RUNNING and _not_ready_any_more(domain, record, now)
+        return unready or Wish(Want.LEAVE, "is running")
     if domain.state is State.MANUAL:
         if record.off is Off.CRASH and domain.on_crash is OnCrash.PRESERVE:
             return _after_a_crash(domain, record, now)
@@ -71,6 +72,9 @@ def _by_hand(domain: Domain, record: Record, live: LiveDomain | None, now: float
             return _after_its_end(domain, record, now)
         return Wish(Want.ON if live is None else Want.RESTART, "restarted by hand", record.retry_at)
     if is_up(live):
+        unready = _not_ready_any_more(domain, record, now)
+        if unready is not None:
+            return unready
         text = f"started by hand, until `xenlocal stop {domain.name}` or the next boot"
         return Wish(Want.LEAVE, text, notice=domain.state is not State.RUNNING)
     if record.off is None:  # not born since that word
@@ -117,6 +121,21 @@ def _after_a_crash(domain: Domain, record: Record, since: float) -> Wish:
     if domain.on_crash is OnCrash.STAY_OFF:
         return Wish(Want.OFF, f"the guest crashed (on_crash = stay-off); {start_it}", notice=True)
     return _again(domain, record, since, "crashed", "on_crash = restart")
+
+
+def _not_ready_any_more(domain: Domain, record: Record, now: float) -> Wish | None:
+    """on_unready = restart, for one that was ready: after a grace in which it may recover, later each time, and not
+    for ever. Only what was proved once can be lost, so one that never became ready is not restarted."""
+    if domain.on_unready is not OnUnready.RESTART or record.lost is None:
+        return None
+    lost, count = "was ready, and is not any more", len(record.crashes)
+    if count >= CRASH_CAP:
+        hint = f"`xenlocal restart {domain.name}` restarts it"
+        text = f"{lost}; it is left running, since it has ended so or crashed {count} times within an hour; {hint}"
+        return Wish(Want.LEAVE, text, notice=True)
+    if now < record.lost + UNREADY_GRACE + crash_delay(count):
+        return Wish(Want.LEAVE, f"{lost}; restarted after a pause (on_unready = restart)", notice=True)
+    return Wish(Want.RESTART, f"{lost} (on_unready = restart)")
 
 
 def _again(domain: Domain, record: Record, since: float, how: str, declared: str) -> Wish:

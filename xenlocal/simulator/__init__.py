@@ -8,7 +8,7 @@ xl, xenstore, lvm, iproute, system   what each tool does and prints
 commands  argv -> the tool that answers it, and how long it takes
 runner    `SimRunner`: the command runner the adapters are given; faults strike here
 work      `VirtualWork`: engine.ports.Work on the virtual clock
-files     `SimFiles`, `SimProber`: paths, readable files, TCP ports
+files     `SimFiles`, `SimTcp`: paths, readable files, TCP ports
 store     the only module that touches real files: the state in a FILE, and the xl.cfg that `xl create` reads
 filebacked  `FileBackedDom0`: the state in a FILE, for `--simulate` and the demo
 __main__  pokes at such a FILE

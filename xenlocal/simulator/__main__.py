@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from xenlocal.simulator import guests
 from xenlocal.simulator.answer import Refused, UnknownCommand
 from xenlocal.simulator.filebacked import FileBackedDom0
-from xenlocal.simulator.state import Domain, Link, Path, Volume
+from xenlocal.simulator.state import Domain, Link, Path, Program, Volume
 
 Verb = Callable[[FileBackedDom0, argparse.Namespace], str]
 
@@ -73,6 +73,30 @@ def _guest(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
 
 def _listen(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
     dom0.state.behaviour(args.name).listen[args.address] = args.seconds
+    return ""
+
+
+def _answer(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
+    dom0.state.behaviour(args.name).answer[args.host] = args.seconds
+    return ""
+
+
+def _data(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
+    if not args.key.startswith("data/"):
+        raise Mistake("a guest may write below data/ only")
+    _domain(dom0, args).extra[args.key] = args.value
+    return ""
+
+
+def _say(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
+    guests.say(dom0, _domain(dom0, args), args.text)
+    return ""
+
+
+def _program(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
+    if not args.path.startswith("/"):
+        raise Mistake("a program is named by its absolute path")
+    dom0.state.programs[args.path] = Program(args.status, args.seconds)
     return ""
 
 
@@ -152,6 +176,13 @@ def _parser() -> argparse.ArgumentParser:
     listen = add("listen", _listen, "it accepts TCP connections, from SECONDS after its birth on", "name")
     listen.add_argument("address", metavar="HOST:PORT")
     listen.add_argument("seconds", type=float, metavar="SECONDS")
+    answer = add("answer", _answer, "it answers a ping, from SECONDS after its birth on", "name", "host")
+    answer.add_argument("seconds", type=float, metavar="SECONDS")
+    add("data", _data, "the running guest writes to xenstore, such as: data web data/x 1", "name", "key", "value")
+    add("say", _say, "the running guest writes a line to its console", "name", "text")
+    program = add("program", _program, "a program of the administrator's on the host", "path")
+    program.add_argument("status", type=int, metavar="STATUS", help="its exit status")
+    program.add_argument("--seconds", type=float, default=0.01, metavar="SECONDS", help="how long it takes")
     add("bridge", _bridge, "a bridge made by somebody else", "name")
     foreign = add("add-foreign", _add_foreign, "a domU started by hand with xl; prints its domid", "name")
     foreign.add_argument("--memory", type=int, default=512, metavar="MIB")

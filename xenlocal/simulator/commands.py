@@ -35,6 +35,8 @@ def _plain(argv: Sequence[str]) -> list[str]:
 
 def execute(dom0: SimulatedDom0, argv: list[str], stdin: str | None = None, scope: str = "") -> Answer:
     """Do it now. A tool's own error is an Answer with its exit status; UnknownCommand is the caller's mistake."""
+    if argv[0] in dom0.state.programs:
+        return Answer(status=dom0.state.programs[argv[0]].status)
     words = _plain(argv)
     try:
         if words[0] == "systemd-run":
@@ -43,6 +45,8 @@ def execute(dom0: SimulatedDom0, argv: list[str], stdin: str | None = None, scop
             return xl.run(dom0, words, scope)
         if words[0] in _LVM_READS + _LVM_WRITES:
             return lvm.run(dom0, words)
+        if words[0] == "grep":
+            return system.grep(words, stdin or "")
         if words[0] in _SMALL:
             return _SMALL[words[0]](dom0, words)
     except Refused as refusal:
@@ -68,10 +72,12 @@ def creates(argv: Sequence[str]) -> bool:
 
 def duration(dom0: SimulatedDom0, argv: Sequence[str]) -> float:
     """Seconds that a command takes, mostly as if it succeeded: what fails, fails at its end."""
+    if argv[0] in dom0.state.programs:
+        return dom0.state.programs[argv[0]].seconds
     words, durations = _plain(argv), dom0.state.durations
     tool = words[0]
-    if tool == "ping" and "-w" in words and dom0.state.routes and not iproute.reachable(dom0, words[-1]):
-        return float(words[words.index("-w") + 1])
+    if tool == "ping" and dom0.state.routes and not iproute.reachable(dom0, words[-1]):
+        return float(words[words.index("-w" if "-w" in words else "-W") + 1])
     if tool == "systemd-run":
         inner = words.index("xl") if "xl" in words else 0
         return durations.other + (duration(dom0, words[inner:]) if inner else 0.0)

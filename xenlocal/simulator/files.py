@@ -31,6 +31,26 @@ class SimFiles:
             names |= {event.detail for event in state.agenda if event.what == "reborn"}
         return tuple(("xl", "create", "-q", f"/run/xenlocal/domains/{name}.cfg") for name in sorted(names))
 
+    def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
+        """Places are as on a real host; the inode is always 1, characters count as bytes."""
+        with self._dom0.hold() as state:
+            text = state.texts.get(path)
+        if text is None:
+            return None
+        offset = int(place.partition(":")[2] or 0)
+        begin = offset if offset <= len(text) else 0
+        return f"1:{len(text)}", text[begin:][-limit:] if limit else ""
+
+    def write(self, path: str, text: str) -> None:
+        """A file of our own on the simulated host."""
+        with self._dom0.hold() as state:
+            state.texts[path] = text
+
+    def untrusted(self, path: str) -> str:
+        """The simulated host has no users: whatever exists belongs to root."""
+        with self._dom0.hold() as state:
+            return "" if path in state.programs else f"{path} does not exist"
+
     def read_text(self, path: str) -> str | None:
         """A file of /proc, /etc/xen/xl.conf, or of the host's `texts`; None where there is none."""
         with self._dom0.hold() as state:
@@ -66,17 +86,17 @@ class SimFiles:
         return "".join(lines)
 
 
-class SimProber:
-    """engine.ports.Prober: guests listen as their behaviour says. A refused connection is known at once."""
+class SimTcp:
+    """`adapters.probe.connect`: guests listen as their behaviour says. A refused connection is known at once."""
 
     def __init__(self, dom0: SimulatedDom0, sleeper: Sleeper | None = None) -> None:
         self._dom0 = dom0
         self._sleeper: Sleeper = sleeper or Alone(dom0)
 
-    def accepts(self, host: str, port: int, timeout: float) -> bool:
+    def connect(self, host: str, port: int, timeout: float) -> str:
         with self._dom0.hold() as state:
             self._dom0.note("probe", f"{host}:{port}")
             seconds = min(timeout, state.durations.probe)
         self._sleeper.sleep(seconds)
         with self._dom0.hold():
-            return guests.accepts(self._dom0, host, port)
+            return "" if guests.accepts(self._dom0, host, port) else "refuses"

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xenlocal.simulator import paths, xlcfg
 from xenlocal.simulator.answer import Refused
-from xenlocal.simulator.state import Disk, Domain, Happening, Link
+from xenlocal.simulator.state import Behaviour, Disk, Domain, Happening, Link
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
@@ -95,6 +96,8 @@ def release(dom0: SimulatedDom0, domain: Domain) -> None:
     domain.released, domain.state, domain.born = True, "running", dom0.now
     if domain.requested:
         request(dom0, domain, domain.requested)
+    for line, after in dom0.state.behaviour(domain.name).say.items():
+        dom0.schedule(after, "say", domain.domid, line)
     for later in dom0.state.behaviour(domain.name).later:
         if later.times > 0:
             later.times -= 1
@@ -173,6 +176,8 @@ def happen(dom0: SimulatedDom0, event: Happening) -> None:
         seconds = dom0.state.behaviour(domain.name).stop_seconds
         if seconds is not None:
             dom0.schedule(seconds, "end", domain.domid, event.detail)
+    elif domain and event.what == "say":
+        say(dom0, domain, event.detail)
     elif domain and event.what == "release":
         if not domain.released and not event.detail:
             release(dom0, domain)
@@ -254,6 +259,13 @@ def _reborn(dom0: SimulatedDom0, event: Happening) -> None:
         dom0.note("gone", f"{event.detail} could not be created anew: {refusal.stderr.strip()}")
 
 
+def say(dom0: SimulatedDom0, domain: Domain, line: str) -> None:
+    """The guest writes a line to its console; xenconsoled logs it where it was told to."""
+    if dom0.state.console_log:
+        path = f"/var/log/xen/console/guest-{domain.name}.log"
+        dom0.state.texts[path] = dom0.state.texts.get(path, "") + f"{line}\r\n"
+
+
 def _forget(dom0: SimulatedDom0, domid: int) -> None:
     dom0.state.agenda = [one for one in dom0.state.agenda if one.domid != domid]
 
@@ -266,9 +278,19 @@ def stoppable(dom0: SimulatedDom0, domain: Domain) -> bool:
 
 def accepts(dom0: SimulatedDom0, host: str, port: int) -> bool:
     """Whether a running guest listens on that address by now."""
-    key = f"{host}:{port}"
+    return _by_now(dom0, f"{host}:{port}", lambda behaviour: behaviour.listen)
+
+
+def answers(dom0: SimulatedDom0, host: str) -> bool | None:
+    """Whether the guest that has this address answers a ping by now; None where no guest has it."""
+    if not any(host in behaviour.answer for behaviour in dom0.state.behaviours.values()):
+        return None
+    return _by_now(dom0, host, lambda behaviour: behaviour.answer)
+
+
+def _by_now(dom0: SimulatedDom0, key: str, times: Callable[[Behaviour], dict[str, float]]) -> bool:
     return any(
-        domain.state == "running" and key in behaviour.listen and dom0.now >= domain.born + behaviour.listen[key]
+        domain.state == "running" and key in times(behaviour) and dom0.now >= domain.born + times(behaviour)[key]
         for domain in dom0.state.domains
         if (behaviour := dom0.state.behaviours.get(domain.name))
     )

@@ -6,6 +6,7 @@ import ipaddress
 import json
 from typing import TYPE_CHECKING, Any
 
+from xenlocal.simulator import guests
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand
 from xenlocal.simulator.state import Link
 
@@ -212,6 +213,9 @@ def reachable(dom0: SimulatedDom0, address: str) -> bool:
     up port that is no guest's."""
     if address in dom0.state.unreachable:
         return False
+    guest = guests.answers(dom0, address)
+    if guest is not None:
+        return guest
     for route in dom0.state.routes:
         link = dom0.state.link(route.link)
         if link is None or not link.up or link.master:

@@ -32,6 +32,9 @@ class Behaviour:
     deaf: bool = False  # never even acknowledges a request
     no_pv: bool = False  # a guest without PV drivers: no feature; `xl shutdown` needs -F, ACPI is obeyed
     listen: dict[str, float] = field(default_factory=dict)  # "host:port" -> seconds after birth
+    answer: dict[str, float] = field(default_factory=dict)  # host that answers a ping -> seconds after birth
+    write: dict[str, float] = field(default_factory=dict)  # xenstore key set to 1, as data/x -> seconds after birth
+    say: dict[str, float] = field(default_factory=dict)  # line on its console -> seconds after birth
     later: list[Later] = field(default_factory=list)
 
 
@@ -137,6 +140,14 @@ class Path:
 
 
 @dataclass
+class Program:
+    """A program of the administrator's on the dom0: its exit status, and how long it takes."""
+
+    status: int = 0
+    seconds: float = 0.01
+
+
+@dataclass
 class Timer:
     """A transient unit of `systemd-run --on-active=`: `command` runs when it is due."""
 
@@ -151,7 +162,7 @@ class Happening:
 
     at: float
     seq: int
-    what: str  # release | heard | end | torn | gone | reborn
+    what: str  # say | release | heard | end | torn | gone | reborn
     domid: int = -1
     detail: str = ""
     config: dict[str, Any] = field(default_factory=dict)
@@ -198,6 +209,7 @@ class Host:
     scheduler: str = "credit2"
     xen_commandline: str = "placeholder dom0_mem=2048M,max:2048M"
     xl_conf: str = ""
+    console_log: bool = True  # xenconsoled runs with --log=guest
     xen_major: int = 4
     xen_minor: int = 17
     next_domid: int = 1
@@ -212,6 +224,7 @@ class Host:
     paths: dict[str, Path] = field(default_factory=dict)
     patterns: list[str] = field(default_factory=lambda: ["/boot/vmlinu[xz]*", "/boot/initrd*"])  # regular files
     texts: dict[str, str] = field(default_factory=dict)  # readable files: xl's logs, configs of tests
+    programs: dict[str, Program] = field(default_factory=dict)  # by absolute path
     timers: list[Timer] = field(default_factory=list)
     agenda: list[Happening] = field(default_factory=list)
     behaviours: dict[str, Behaviour] = field(default_factory=dict)

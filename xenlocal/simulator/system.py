@@ -1,4 +1,4 @@
-"""The small tools on the simulated host: truncate, losetup, tail, ping, systemd-run, setsid, systemctl."""
+"""The small tools of the simulated host: truncate, losetup, blockdev, tail, grep, ping, systemd-run, systemctl."""
 
 from __future__ import annotations
 
@@ -72,6 +72,13 @@ def blockdev(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if volume is None or not volume.active:
         raise Refused(f"blockdev: cannot open {argv[2]}: No such file or directory\n")
     return Answer(f"{volume.size}\n")
+
+
+def grep(argv: list[str], stdin: str) -> Answer:
+    """`grep -P -a -q -e PATTERN` of stdin."""
+    if argv[1:5] != ["-P", "-a", "-q", "-e"] or len(argv) != 6:
+        raise UnknownCommand(argv)
+    return Answer(status=int(not any(re.search(argv[5], line) for line in stdin.split("\n"))))
 
 
 def ping(dom0: SimulatedDom0, argv: list[str]) -> Answer:

@@ -125,4 +125,6 @@ def _domain(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
         }
     for nic in domain.nics:
         leaves |= {f"{at}/device/vif/{nic.devid}/mac": nic.mac, f"{at}/device/vif/{nic.devid}/state": "4"}
-    return leaves | {f"{at}/{key}": value for key, value in domain.extra.items()}
+    age, behaviour = dom0.now - domain.born, dom0.state.behaviour(domain.name)
+    written = {key: "1" for key, after in behaviour.write.items() if age >= after}
+    return leaves | {f"{at}/{key}": value for key, value in {**written, **domain.extra}.items()}

@@ -12,8 +12,8 @@ import pytest
 from xenlocal.adapters.argv import Context, commands, unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
-from xenlocal.model.desired import DefaultProbe
 from xenlocal.model.names import trash_name
+from xenlocal.model.probes import DefaultProbe
 from xenlocal.model.units import Duration, Size
 
 CONTEXT = Context("/run/xenlocal", systemd=True, unique="k1")
@@ -75,6 +75,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
          "xl create -q /run/xenlocal/domains/web.cfg"],
     ),
     (act.AwaitReady("web", UUID, DefaultProbe(), Duration(1)), []),
+    (act.CheckReady("web", UUID, DefaultProbe()), []),
     (act.StopDomain("web", UUID, 5, Duration(1)), ["xl shutdown -F 5"]),
     (act.DestroyDomain("web", UUID, 5), ["xl destroy 5"]),
     (act.SetLive("web", UUID, 5, "memory", "512"), ["xl mem-set 5 512m"]),

@@ -54,6 +54,28 @@ def test_texts(tmp_path: Path) -> None:
     assert Files().read_text(str(tmp_path / "gone")) is None
 
 
+def test_reading_on(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    files = Files()
+    assert files.read_on(str(path), "", 100) is None
+    path.write_bytes(b"one\n")
+    first, text = files.read_on(str(path), "", 100) or ("", "")
+    assert text == "one\n" and files.read_on(str(path), first, 100) == (first, "")
+    with path.open("ab") as log:
+        log.write(b"two\xff\n")
+    second, text = files.read_on(str(path), first, 100) or ("", "")
+    assert text == "two\ufffd\n"
+    assert files.read_on(str(path), "", 3) == (second, "o\ufffd\n")
+    assert files.read_on(str(path), first, 0) == (second, "")
+    path.write_bytes(b"cut\n")  # truncated
+    assert (files.read_on(str(path), second, 100) or ("", ""))[1] == "cut\n"
+    (tmp_path / "new").write_bytes(b"a rotated log, longer than before\n")
+    (tmp_path / "new").rename(path)
+    assert (files.read_on(str(path), second, 100) or ("", ""))[1].startswith("a rotated")
+    with pytest.raises(XenlocalError, match="cannot read"):
+        files.read_on(str(tmp_path), "", 1)
+
+
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
     path = tmp_path / "run" / "file"
     texts = {"a" * 50_000, "b" * 90_000}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from xenlocal.adapters.probe import TcpProber
+from xenlocal.adapters.probe import connect
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.systemd import SystemdNotifier
 from xenlocal.adapters.work import ThreadWork
@@ -221,7 +221,7 @@ def test_watchdog_interval(environment: dict[str, str], interval: float | None) 
 def test_tcp_probe() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert TcpProber().accepts("127.0.0.1", port, 2)
-    assert not TcpProber().accepts("127.0.0.1", port, 2)
-    assert not TcpProber().accepts("no-such-host.invalid", 80, 2)
-    assert not TcpProber().accepts("127.0.0.1", 70000, 2)
+        assert connect("127.0.0.1", port, 2) == ""
+    assert connect("127.0.0.1", port, 2) == "refuses"
+    assert connect("no-such-host.invalid", 80, 2).startswith("cannot be reached: ")
+    assert connect("127.0.0.1", 70000, 2) != ""

@@ -241,10 +241,13 @@ def test_a_guest_cannot_make_up_lines() -> None:
     assert found.vbds == ()
 
 
-def test_stoppable_up_to_the_first_that_does_not_say_so() -> None:
-    paths = tuple(f"/local/domain/{domid}/control/feature-poweroff" for domid in (3, 5, 9))
-    runner = ScriptedRunner((("xenstore-read", *paths), "1\n0\n"))
-    assert xenstore.XenstoreReader(runner).stoppable((3, 5, 9)) == {3}
+def test_nodes_are_read_at_once_and_again_behind_each_that_is_not_there() -> None:
+    nodes = [(3, "data/a"), (5, "data/b"), (9, "data/c"), (9, "data/d")]
+    paths = [f"/local/domain/{domid}/{path}" for domid, path in nodes]
+    runner = ScriptedRunner((("xenstore-read", *paths), "1\n"), (("xenstore-read", *paths[2:]), "\na\\nb\n"))
+    found = xenstore.XenstoreReader(runner).nodes(nodes)
+    assert found == {nodes[0]: "1", nodes[1]: None, nodes[2]: "", nodes[3]: "a\\nb"}
+    assert xenstore.XenstoreReader(ScriptedRunner()).nodes([]) == {}
 
 
 def test_backends_of_every_kind_and_half_made_ones() -> None:

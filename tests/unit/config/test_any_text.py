@@ -19,9 +19,9 @@ from xenlocal.model.desired import (
     LogicalVolume,
     Nic,
     Problem,
-    TcpProbe,
 )
 from xenlocal.model.errors import ConfigError
+from xenlocal.model.probes import TcpProbe
 from xenlocal.model.units import Duration, Size
 
 DESIGN = (Path(__file__).parent / "design.conf").read_text(encoding="utf-8")

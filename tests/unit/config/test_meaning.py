@@ -11,17 +11,18 @@ from xenlocal.config import read
 from xenlocal.model.desired import (
     BlockDevice,
     ConfigFile,
-    DefaultProbe,
     Desired,
     GuestType,
     ImageFile,
     LogicalVolume,
     OnCrash,
     OnPoweroff,
+    OnUnready,
     Source,
     State,
-    TcpProbe,
 )
+from xenlocal.model.names import Kind, Target, device
+from xenlocal.model.probes import CommandProbe, ConsoleProbe, DefaultProbe, PingProbe, TcpProbe, XenstoreProbe
 from xenlocal.model.units import Duration, Size
 
 DESIGN = (Path(__file__).parent / "design.conf").read_text(encoding="utf-8")
@@ -99,15 +100,24 @@ def test_parts_stay_in_the_order_of_the_file() -> None:
         ('after = a, "b",', "after", ("a", "b")),
         ("after = domain/a", "after", ("a",)),
         ("after = none", "after", ()),
+        ("after = a, volume/vg0/x, b", "after", ("a", "b")),
+        ("after = a, volume/vg0/x", "after_things", (Target(Kind.VOLUME, "vg0/x"),)),
+        ("needs = device//dev/disk/by-id/x", "needs_things", (Target(Kind.DEVICE, "/dev/disk/by-id/x"),)),
+        ("needs = device/dev/sdb", "needs_things", (device("/dev/sdb"),)),
         ("needs = a", "needs", ("a",)),
         ("start_timeout = 90s", "start_timeout", Duration(90)),
         ("stop_timeout = 1h", "stop_timeout", Duration(3600)),
         ("on_poweroff = restart", "on_poweroff", OnPoweroff.RESTART),
         ("on_crash = preserve", "on_crash", OnCrash.PRESERVE),
+        ("on_unready = restart", "on_unready", OnUnready.RESTART),
         ("critical = yes", "critical", True),
         ("critical = no", "critical", False),
         ("[[ready]]\ntcp = [2001:DB8::21]:5432", "probe", TcpProbe("2001:db8::21", 5432)),
         ("[[ready]]\ntcp = db.example.org:5432", "probe", TcpProbe("db.example.org", 5432)),
+        ("[[ready]]\nconsole = login: $", "probe", ConsoleProbe("login: $")),
+        ("[[ready]]\nping = 192.0.2.1", "probe", PingProbe("192.0.2.1")),
+        ("[[ready]]\nxenstore = data/xenlocal/ready", "probe", XenstoreProbe("data/xenlocal/ready")),
+        ("[[ready]]\ncommand = /usr/bin/test -e '/a b'", "probe", CommandProbe(("/usr/bin/test", "-e", "/a b"))),
         ("", "probe", DefaultProbe()),
     ],
 )
@@ -183,11 +193,6 @@ def test_domain_names(name: str) -> None:
         ("usb = 0529:0001, 1-2.3", "usb"),
         ("owner = alice", "owner"),
         ("group = lab", "group"),
-        ("on_unready = restart", "on_unready = restart"),
-        ("[[ready]]\nping = 192.0.2.1", "[[ready]] ping"),
-        ("[[ready]]\nconsole = login: $", "[[ready]] console"),
-        ("[[ready]]\nxenstore = data/xenlocal/ready", "[[ready]] xenstore"),
-        ("[[ready]]\ncommand = /usr/bin/test -e /x", "[[ready]] command"),
     ],
 )
 def test_what_is_valid_and_not_yet_supported(line: str, phrase: str) -> None:

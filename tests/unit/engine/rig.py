@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.probe import HostProber
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
@@ -23,7 +25,7 @@ from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Deed, Entry, Event, Query
 from xenlocal.model.memory import Memory, Record
-from xenlocal.simulator.files import SimFiles, SimProber
+from xenlocal.simulator.files import SimFiles, SimTcp
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Fault, SimRunner
 from xenlocal.simulator.state import Behaviour, Link, small_host
@@ -195,7 +197,8 @@ class Daemon:
         self.machine, self.work, self.notes = machine, CountingWork(machine.dom0), notes or Notes()
         self.notes.clock = self.work.now
         self.runner = SimRunner(machine.dom0, self.work, faults=faults)
-        reader = HostReader(self.runner, SimFiles(machine.dom0))
+        files = SimFiles(machine.dom0)
+        reader = HostReader(self.runner, files)
         actuator = HostActuator(
             self.runner,
             "/run/xenlocal",
@@ -209,7 +212,8 @@ class Daemon:
         self.tools = Tools(
             reader,
             actuator,
-            SimProber(machine.dom0, self.work),
+            HostProber(self.runner, files, SimTcp(machine.dom0, self.work).connect),
+            Consoles(files, "/var/lib/xenlocal/console", write=files.write),
             self.work,
             self.keeper,
             Lookout(reader, self.work),

@@ -20,7 +20,6 @@ from xenlocal.model.desired import (
     LogicalVolume,
     Nic,
     Source,
-    TcpProbe,
 )
 from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import Kind, Target
@@ -42,6 +41,7 @@ from xenlocal.model.observed import (
     XenStore,
 )
 from xenlocal.model.plan import Goal, Plan
+from xenlocal.model.probes import TcpProbe
 from xenlocal.model.units import Size
 from xenlocal.planner import make_plan
 from xenlocal.planner.memory import learn

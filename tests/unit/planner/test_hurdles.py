@@ -149,7 +149,8 @@ def test_what_is_missing_is_named() -> None:
 
 def test_a_hurdle_is_looked_at_again_soon() -> None:
     made = plan(desired(dom("web", device("/dev/sdb"))), observed())
-    assert made.look_again == NOW + 30
+    assert made.look_again == NOW + 10
+    assert plan(desired(dom("web", kernel="/boot/none")), observed()).look_again == NOW + 30
 
 
 def test_memory_is_shared_out_critical_ones_first_and_the_rest_is_told_what_is_free() -> None:

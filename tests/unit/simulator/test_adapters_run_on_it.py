@@ -102,7 +102,8 @@ def test_a_life(joined: Joined) -> None:
     assert joined.reader.hardware().free < free
     store = joined.reader.xenstore()
     assert store.vbds == (Vbd(1, "xvda", "/dev/vg0/web-root", (253, 0), True),)
-    assert joined.reader.stoppable([1]) == frozenset()
+    able = "control/feature-poweroff"
+    assert joined.reader.nodes([(1, able)]) == {(1, able): ""}
     assert joined.reader.storage().volumes["vg0", "web-root"].opened
     assert joined.reader.network().ports("br0") == ("vif1.0",)
     assert joined.reader.network().links["vif1.0"].kind == "vif"
@@ -110,7 +111,7 @@ def test_a_life(joined: Joined) -> None:
         joined.do(SetLive("web", UUID, 1, key, value))
     joined.do(StageConfig("web", UUID, 1, config("web", memory=600)))
     joined.work.sleep(5)
-    assert joined.reader.stoppable([1, 7]) == {1} and joined.reader.stoppable([7, 1]) == frozenset()
+    assert joined.reader.nodes([(7, able), (1, able)]) == {(7, able): None, (1, able): "1"}
     joined.do(StopDomain("web", UUID, 1, Duration(60)))
     joined.work.sleep(5)
     assert joined.reader.domains()[1].state is LiveState.SHUTDOWN

@@ -129,6 +129,14 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     run("reboot", "x")
     run("wait", "9")
     assert json.loads(run("show", "--json"))["domains"][0]["domid"] == 2
+    run("data", "x", "data/up", "yes")
+    assert run("run", "xenstore-read", "/local/domain/2/data/up") == "yes\n"
+    run("say", "x", "x login: ")
+    assert "guest-x.log" in run("show", "--json")
+    run("answer", "x", "192.0.2.9", "0")
+    run("program", "/usr/local/bin/true", "0", "--seconds", "2")
+    for probe in ("/usr/local/bin/true", "ping -c 1 192.0.2.9"):
+        run("run", "--", *probe.split())
     run("hang", "x")
     run("run", "--", "xl", "shutdown", "-F", "2")
     run("wait", "60")
@@ -143,7 +151,10 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "volume vg0/foreign 64M" in run("show") and "domain" not in run("show").split("\n", 1)[1]
 
 
-@pytest.mark.parametrize("words", [["crash", "x"], ["bridge", "eno1"], ["volume", "vg9/x", "1"], ["remove-path", "/x"]])
+@pytest.mark.parametrize(
+    "words",
+    [["crash", "x"], ["bridge", "eno1"], ["volume", "vg9/x", "1"], ["remove-path", "/x"], ["data", "x", "data/a", "1"]],
+)
 def test_mistakes_of_who_types_are_named(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "host.json"), *words]) == 1
     assert capsys.readouterr().err.startswith(f"cannot {words[0]}: ")

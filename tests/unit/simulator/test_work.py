@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.simulator.support import config, host, run
 from xenlocal.model.errors import CommandFailed
-from xenlocal.simulator.files import SimFiles, SimProber
+from xenlocal.simulator.files import SimFiles, SimTcp
 from xenlocal.simulator.host import SimulatedDom0, Trace
 from xenlocal.simulator.runner import Fault, SimRunner
 from xenlocal.simulator.state import Later, Route, from_json, small_host, to_json
@@ -177,14 +177,14 @@ def test_a_state_that_is_none_is_refused_by_name(text: str, said: str) -> None:
 def test_a_guest_listens_some_time_after_its_birth() -> None:
     dom0, work, runner = world("a")
     dom0.state.behaviour("a").listen["192.0.2.21:80"] = 6.0
-    prober = SimProber(dom0, work)
+    tcp = SimTcp(dom0, work)
     runner.run(["xl", "create", "-q", "/etc/xen/a.cfg"])
-    assert not prober.accepts("192.0.2.21", 80, 1)
+    assert tcp.connect("192.0.2.21", 80, 1)
     dom0.advance(8.0)
-    assert prober.accepts("192.0.2.21", 80, 1)
-    assert not prober.accepts("192.0.2.21", 81, 1)
+    assert tcp.connect("192.0.2.21", 80, 1) == ""
+    assert tcp.connect("192.0.2.21", 81, 1)
     run(dom0, "xl destroy 1")
-    assert not prober.accepts("192.0.2.21", 80, 1)
+    assert tcp.connect("192.0.2.21", 80, 1)
 
 
 def test_files_that_are_read() -> None:

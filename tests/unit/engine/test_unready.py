@@ -1,0 +1,170 @@
+"""A domU that was ready and is not any more: shown, waited for again, and restarted where the files say so."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
+from xenlocal.simulator.runner import Fault
+
+HOST = "[host]\nresync = 1m"
+PORT = "192.0.2.50:80"
+
+
+def machine_of(*texts: str) -> Machine:
+    machine = Machine(HOST, *texts)
+    machine.behave("db", listen={PORT: 1.0})
+    return machine
+
+
+def deaf(machine: Machine) -> None:
+    machine.dom0.state.behaviour("db").listen.clear()
+
+
+def hears(machine: Machine) -> None:
+    machine.dom0.state.behaviour("db").listen[PORT] = 0.0
+
+
+def row(daemon: Daemon, name: str = "db") -> dict[str, Any]:
+    data = daemon.loop.status()
+    assert data is not None
+    return next(dict(row) for row in data["domains"] if row["name"] == name)
+
+
+def probes(machine: Machine) -> list[float]:
+    return [trace.at for trace in machine.dom0.trace if trace.what == "probe"]
+
+
+def births(machine: Machine, name: str = "db") -> int:
+    return machine.order("born").count(name)
+
+
+def test_it_is_shown_and_those_that_run_go_on() -> None:
+    machine = machine_of(listens("db", 80), conf("web", "needs = db"))
+    daemon = Daemon(machine)
+    shown: list[dict[str, Any]] = []
+    daemon.at(100, lambda: deaf(machine))
+    daemon.at(200, lambda: shown.append(row(daemon)))
+    daemon.at(210, lambda: hears(machine))
+    daemon.at(240, lambda: shown.append(row(daemon)))
+    daemon.run(250)
+    assert shown[0]["ready"] is False and shown[1]["ready"] is True
+    (said,) = shown[0]["notices"]
+    assert said.startswith("was ready until 2023-11-14T22:") and said.endswith(f"; tcp {PORT} refuses")
+    assert not any("ready" in note for note in shown[1]["notices"])
+    assert machine.running == {"db": "running", "web": "running"} and births(machine) == births(machine, "web") == 1
+
+
+def test_those_that_do_not_run_wait_and_go_on_as_soon_as_it_is_ready_again() -> None:
+    machine = machine_of(listens("db", 80), conf("web", "needs = db", "state = manual"), conf("log", "after = db"))
+    daemon = Daemon(machine)
+    daemon.at(100, lambda: deaf(machine))
+    start = daemon.ask(200, "start", "web")
+    daemon.at(300, lambda: hears(machine))
+    daemon.run(340)
+    assert start.code == 1
+    assert start.result["message"] == (
+        f"domain/web: needs domain/db, which was ready, and is not any more: tcp {PORT} refuses"
+    )
+    assert 1300 <= machine.moments("born")["web"] < 1325
+
+
+def test_a_host_on_which_all_is_well_is_not_woken_more_often() -> None:
+    counts = []
+    for text in (listens("db", 80), conf("db")):
+        machine = machine_of(text)
+        daemon = Daemon(machine)
+        daemon.run(1800)
+        looks = [trace for trace in machine.dom0.trace if trace.text.startswith("xl list") and trace.at > 1100]
+        counts.append(len(looks))
+        if "tcp" in text:
+            assert 25 <= len([at for at in probes(machine) if at > 1100]) <= 30
+    assert counts[0] == counts[1]
+
+
+def test_without_a_probe_of_its_own_and_by_its_console_it_is_not_asked_again() -> None:
+    machine = Machine(HOST, conf("db"), conf("web", "[[ready]]", "console = login:"))
+    machine.behave("web", say={"login:": 1.0})
+    daemon = Daemon(machine).run(600)
+    commands = [trace.text for trace in machine.dom0.trace if trace.what == "command" and trace.at > 1060]
+    assert set(commands) == {"xl list -v"} and daemon.machine.record("web").ready
+
+
+def test_two_lost_packets_are_no_outage() -> None:
+    machine = Machine(HOST, conf("db", "[[ready]]", "ping = 192.0.2.50"))
+    machine.behave("db", answer={"192.0.2.50": 0.0})
+    daemon = Daemon(machine)
+    daemon.at(100, lambda: setattr(daemon.runner, "faults", fail("ping", Fault(status=1), times=2)))
+    lost: list[float | None] = []
+    daemon.at(130, lambda: lost.append(machine.record("db").lost))
+    daemon.run(200)
+    assert machine.record("db").ready and lost == [None] and daemon.notes.said
+    assert not any("not any more" in said for said in daemon.notes.said)
+
+
+def test_xenstore_is_asked_again_too() -> None:
+    machine = Machine(HOST, conf("db", "[[ready]]", "xenstore = data/up"))
+    machine.behave("db", write={"data/up": 0.0})
+    daemon = Daemon(machine)
+    daemon.at(100, lambda: machine.dom0.state.behaviour("db").write.clear())
+    daemon.run(180)
+    assert not machine.record("db").ready
+    assert machine.record("db").unready == "xenstore data/up is not written yet"
+
+
+def test_it_is_restarted_where_the_files_say_so_after_it_had_time_to_recover() -> None:
+    machine = machine_of(listens("db", 80, "on_unready = restart"), conf("web", "needs = db"))
+    daemon = Daemon(machine)
+    daemon.at(100, lambda: deaf(machine))
+    heard = machine.dom0.watch(lambda: None)
+    daemon.at(250, lambda: hears(machine))
+    daemon.run(400)
+    heard()
+    assert births(machine) == 2 and births(machine, "web") == 1
+    asked = [trace.at for trace in machine.dom0.trace if trace.text.startswith("xl shutdown")]
+    assert len(asked) == 1 and asked[0] >= 1160
+    assert machine.record("db").ready and "web" in machine.running
+
+
+@pytest.mark.parametrize("lines", [("on_unready = restart",), ()])
+def test_one_that_recovers_in_time_is_left_alone_and_counts_as_no_crash(lines: tuple[str, ...]) -> None:
+    machine = machine_of(listens("db", 80, *lines))
+    daemon = Daemon(machine)
+    daemon.at(100, lambda: deaf(machine))
+    lost: list[int] = []
+    daemon.at(135, lambda: lost.append(len(machine.record("db").crashes)))
+    daemon.at(140, lambda: hears(machine))
+    daemon.run(400)
+    assert lost == [len(lines)] and machine.record("db").crashes == () and births(machine) == 1
+
+
+def test_it_is_restarted_later_each_time_and_not_for_ever() -> None:
+    machine = machine_of(listens("db", 80, "on_unready = restart", "start_timeout = 20s"))
+    daemon = Daemon(machine)
+
+    def flap() -> None:
+        behaviour = machine.dom0.state.behaviour("db")
+        domain = machine.dom0.state.domain("db")
+        young = domain is not None and machine.dom0.now < domain.born + 15
+        behaviour.listen = {PORT: 1.0} if young else {}
+
+    for second in range(3500):
+        daemon.at(second, flap)
+    daemon.run(3500)
+    assert births(machine) == 5 and "db" in machine.running
+    born = [trace.at for trace in machine.dom0.trace if trace.what == "born"]
+    gaps = [later - earlier for earlier, later in pairwise(born)]
+    assert gaps == sorted(gaps) and gaps[-1] > 120
+    assert any("is left running" in note for note in row(daemon)["notices"])
+
+
+def test_one_that_is_started_by_hand_only_is_not_restarted_unless_it_was() -> None:
+    machine = machine_of(listens("db", 80, "on_unready = restart", "state = manual"))
+    daemon = Daemon(machine)
+    daemon.ask(5, "start", "db")
+    daemon.at(100, lambda: deaf(machine))
+    daemon.run(300)
+    assert births(machine) == 2
