@@ -12,8 +12,8 @@ from statistics import median, quantiles
 
 from xenlocal.engine.schedule import Schedule
 from xenlocal.model.actions import AwaitReady, StartDomain
-from xenlocal.model.probes import DefaultProbe
 from xenlocal.model.plan import Goal, Plan, Step
+from xenlocal.model.probes import DefaultProbe
 from xenlocal.model.units import Duration
 
 

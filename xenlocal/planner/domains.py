@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, SetLive, StageConfig, StartDomain, StopDomain
-from xenlocal.model.desired import Desired, Domain, OnUnready
+from xenlocal.model.actions import AwaitReady, DestroyDomain, StartDomain, StopDomain
+from xenlocal.model.desired import Desired, Domain
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import Target, bridge
 from xenlocal.model.names import domain as live_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
-from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, start_order, successors
+from xenlocal.planner.running import plan_readiness, plan_settings
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
 _DYING_LONG = 60.0  # seconds; a domU of 200 GB takes some time to give its memory back
-_LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,11 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
         case = cases[name]
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, roots, observed, budget, now)
-        elif is_up(case.live) and case.wish.want is Want.LEAVE:
-            _plan_readiness(draft, case, desired.host.resync.seconds, now)
-            if memory.boot_done:
-                _plan_settings(draft, case, observed)
-        elif is_up(case.live) and case.wish.want is Want.RESTART:
-            # its restart was refused: it runs on, and may be ready again
-            _plan_readiness(draft, case, desired.host.resync.seconds, now)
+        elif case.live is not None and is_up(case.live) and case.wish.want in (Want.LEAVE, Want.RESTART):
+            # RESTART: it was refused, so the domU runs on, and may be ready again
+            plan_readiness(draft, case.domain, case.record, desired.host.resync.seconds, now)
+            if memory.boot_done and case.wish.want is Want.LEAVE:
+                plan_settings(draft, case.domain, case.record, case.live, observed)
 
 
 def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
@@ -268,57 +265,3 @@ def _why_not(draft: Draft, case: _Case) -> str:
     if case.record.lost is not None:
         return f"was ready, and is not any more{why}"
     return "is not ready" + (f" after {case.domain.start_timeout}{why}" if case.record.gave_up_waiting else "")
-
-
-def _plan_readiness(draft: Draft, case: _Case, resync: float, now: float) -> None:
-    domain, record = case.domain, case.record
-    if record.ready:
-        # a console line once said stays said, and without a [[ready]] nothing was promised
-        asked = not isinstance(domain.probe, DefaultProbe | ConsoleProbe)
-        if asked and _is_over(None if record.probed is None else record.probed + resync / 2, now):
-            restarts = domain.on_unready is OnUnready.RESTART
-            draft.step(CheckReady(domain.name, domain.uuid, domain.probe, restarts), "is it still ready?")
-    elif not record.gave_up_waiting:
-        draft.step(
-            AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout),
-            "is not known to be ready yet",
-        )
-    else:
-        # one more try at every cycle, so that those who need it go on as soon as it is ready after all
-        again = AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout, late=True)
-        draft.step(again, "was not ready in time" if record.lost is None else "was ready, and is not any more")
-        draft.look_again(now + _LATE_LOOK)
-        if record.lost is None:
-            draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
-
-
-def _plan_settings(draft: Draft, case: _Case, observed: Observed) -> None:
-    """A running domU: change live what Xen can, stage the rest for its next reboot."""
-    domain, record, live = case.domain, case.record, case.live
-    assert live is not None
-    if record.domid != live.domid:
-        return  # `xl create` is still building it
-    if not record.running:
-        text = "was not started by xenlocal: what it runs with is not compared; edits apply at its next start"
-        draft.notice(domain.target, text)
-        return
-    wanted = xlcfg.settings(domain)
-    pending = xlcfg.pending(domain, record.running)
-    for key in xlcfg.differences(domain, record.running):
-        if key in pending:
-            continue
-        scheduler = "credit2"
-        if key == "cpu_weight":
-            hardware = draft.table(Table.HARDWARE, observed.hardware)
-            if hardware is None:
-                continue
-            scheduler = hardware.scheduler
-        draft.step(
-            SetLive(domain.name, domain.uuid, live.domid, key, wanted[key], scheduler),
-            f"{key} is {record.running.get(key, 'not set')}, declared {wanted[key]}",
-        )
-    if pending:
-        draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
-    if (pending or record.staged is not None) and record.staged != wanted:
-        why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
-        draft.step(StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted), why)

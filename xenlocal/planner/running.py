@@ -1,0 +1,65 @@
+"""A declared domU that runs and is to go on: whether it does its job, and settings that the files have changed."""
+
+from __future__ import annotations
+
+from xenlocal.model.actions import AwaitReady, CheckReady, SetLive, StageConfig
+from xenlocal.model.desired import Domain, OnUnready
+from xenlocal.model.memory import Record
+from xenlocal.model.observed import LiveDomain, Observed, Table
+from xenlocal.model.probes import ConsoleProbe, DefaultProbe
+from xenlocal.planner import xlcfg
+from xenlocal.planner.draft import Draft
+
+_LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
+
+
+def plan_readiness(draft: Draft, domain: Domain, record: Record, resync: float, now: float) -> None:
+    """Is it ready, or still ready? `resync`: seconds between two questions to one that is."""
+    if record.ready:
+        # a console line once said stays said, and without a [[ready]] nothing was promised
+        asked = not isinstance(domain.probe, DefaultProbe | ConsoleProbe)
+        if asked and (record.probed is None or record.probed + resync / 2 <= now):
+            restarts = domain.on_unready is OnUnready.RESTART
+            draft.step(CheckReady(domain.name, domain.uuid, domain.probe, restarts), "is it still ready?")
+    elif not record.gave_up_waiting:
+        draft.step(
+            AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout),
+            "is not known to be ready yet",
+        )
+    else:
+        # one more try at every cycle, so that those who need it go on as soon as it is ready after all
+        again = AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout, late=True)
+        draft.step(again, "was not ready in time" if record.lost is None else "was ready, and is not any more")
+        draft.look_again(now + _LATE_LOOK)
+        if record.lost is None:
+            draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
+
+
+def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed) -> None:
+    """Change live what Xen can, stage the rest for its next reboot."""
+    if record.domid != live.domid:
+        return  # `xl create` is still building it
+    if not record.running:
+        text = "was not started by xenlocal: what it runs with is not compared; edits apply at its next start"
+        draft.notice(domain.target, text)
+        return
+    wanted = xlcfg.settings(domain)
+    pending = xlcfg.pending(domain, record.running)
+    for key in xlcfg.differences(domain, record.running):
+        if key in pending:
+            continue
+        scheduler = "credit2"
+        if key == "cpu_weight":
+            hardware = draft.table(Table.HARDWARE, observed.hardware)
+            if hardware is None:
+                continue
+            scheduler = hardware.scheduler
+        draft.step(
+            SetLive(domain.name, domain.uuid, live.domid, key, wanted[key], scheduler),
+            f"{key} is {record.running.get(key, 'not set')}, declared {wanted[key]}",
+        )
+    if pending:
+        draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
+    if (pending or record.staged is not None) and record.staged != wanted:
+        why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
+        draft.step(StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted), why)
