@@ -25,7 +25,7 @@ def host(installed: Machine) -> Machine:
 
 def test_missing_things(host: Machine) -> None:
     m = host
-    hog = Guest("hog", memory=1100)
+    hog = Guest("hog", memory=900)
     create(m, hog)
     m.run("lvcreate -q -y -Wy -n vol -L 32M --addtag xenlocal vg1 && lvchange -q -an vg1/vol")
     m.run("sed -i 's/^activation {/activation {\\n volume_list = [ \"vg0\" ]/' /etc/lvm/lvm.conf")
