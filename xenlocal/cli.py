@@ -276,8 +276,8 @@ def _log(app: App, arguments: argparse.Namespace) -> int:
     end = "\n" if arguments.json else ""
     if app.log(arguments.name, arguments.follow, show):
         return OK
-    _say(f"xenlocal: nothing is known of a console of {arguments.name}; {app.how_to_log}")
-    return NOT_FOUND
+    why = f"nothing is known of a console of {arguments.name}; {app.how_to_log}"
+    return _failed(NOT_FOUND, why, arguments.json)
 
 
 def _trash_list(app: App, arguments: argparse.Namespace) -> int:
@@ -310,8 +310,7 @@ def _history(app: App, arguments: argparse.Namespace) -> int:
 def _why(app: App, arguments: argparse.Namespace) -> int:
     data = app.why(arguments.name)
     if data is None:
-        _say(f"xenlocal: no domU named {arguments.name}; `xenlocal status` lists them")
-        return NOT_FOUND
+        return _unknown([arguments.name], arguments.json)
     _print(data, arguments.json, views.why)
     return OK
 
@@ -319,8 +318,8 @@ def _why(app: App, arguments: argparse.Namespace) -> int:
 def _blame(app: App, arguments: argparse.Namespace) -> int:
     data = app.blame(arguments.goal)
     if data is None:
-        _say(f"xenlocal: no {arguments.goal or 'boot or shutdown'} of the guests is remembered")
-        return NOT_FOUND
+        why = f"no {arguments.goal or 'boot or shutdown'} of the guests is remembered"
+        return _failed(NOT_FOUND, why, arguments.json)
     _print(data, arguments.json, views.blame)
     return OK
 

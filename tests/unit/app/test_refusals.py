@@ -133,6 +133,9 @@ def test_errors_are_json_where_json_was_asked_for(host: list[str], capsys: pytes
         (["console", "nope"], 1),
         (["destroy", "nope"], 3),
         (["trash", "purge", "vg0/nope"], 3),
+        (["why", "nope"], 3),
+        (["blame"], 3),
+        (["log", "nope"], 3),
     ):
         assert main([*host, *asked, "--json"]) == code
         told = json.loads(capsys.readouterr().out)
