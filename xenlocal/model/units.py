@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
 _SIZE_UNITS = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -31,12 +30,13 @@ class Size:
         factor = _SIZE_UNITS.get(unit.upper().removesuffix("IB").removesuffix("B") or "B")
         if factor is None:
             raise ValueError(f"unknown unit '{unit}' in size '{text}'; use K, M, G or T")
-        exact = Fraction(number) * factor
-        if exact.denominator != 1:
+        whole, _, part = number.partition(".")
+        exact, rest = divmod(int(whole + part) * factor, 10 ** len(part))  # exact where a float would not be
+        if rest:
             raise ValueError(f"size '{text}' is not a whole number of bytes")
         if exact > _MAX_SIZE:
             raise ValueError(f"size '{text}' is beyond anything Xen or LVM can hold")
-        return cls(int(exact))
+        return cls(exact)
 
     @classmethod
     def mib(cls, count: int) -> Size:
