@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.measure import Usage, usage
 from bench.stubs import StubHost
@@ -38,6 +39,13 @@ class Idle:
     threads: int
 
 
+def _environment_of_the_unit() -> dict[str, str]:
+    """What systemd/xenlocal.service sets for the daemon."""
+    unit = Path(__file__).parents[1] / "systemd" / "xenlocal.service"
+    lines = [line.partition("=")[2] for line in unit.read_text().splitlines() if line.startswith("Environment=")]
+    return dict(line.split("=", 1) for line in lines)
+
+
 class Daemon:
     """A running one. Every call of a tool arrives as a line on a FIFO, so its time is known."""
 
@@ -51,7 +59,7 @@ class Daemon:
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         address = host.directory / "notify"
         self._notify.bind(str(address))
-        told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": str(int(_WATCHDOG * 1e6))}
+        told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": str(int(_WATCHDOG * 1e6)), **_environment_of_the_unit()}
         with open(host.directory / "daemon.log", "wb") as log:
             self.process = subprocess.Popen(
                 [*command, "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**environment, **told}
