@@ -103,7 +103,7 @@ def test_every_other_probe_and_the_console_that_survives_a_crash(installed: Mach
         ),
     )
     assert reload(m).rc == 0
-    m.run("xenlocal boot", 300, check=False)  # ends when the two that wait for a word are late
+    m.run("xenlocal apply", 300, check=False)  # ends when the two that wait for a word are late
     assert not row(m, "keyed")["ready"] and not row(m, "asked")["ready"]
     m.run(f"xenstore-write /local/domain/{domids(m)['keyed']}/data/xenlocal/ready 1 && touch /run/asked")
     wait_all_ready(m, "pinged", "keyed", "asked")
