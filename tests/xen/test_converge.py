@@ -57,6 +57,9 @@ def test_four_files_become_a_host(host: Machine) -> None:
     assert scopes == "3"
 
 
+IMAGE = "  [[disk xvdb]]\n  file = /srv/new.img\n  size = {}\n"
+
+
 @pytest.mark.limit(900)
 def test_edits(host: Machine) -> None:
     four_files(host)
@@ -69,7 +72,7 @@ def test_edits(host: Machine) -> None:
         host,
         web=domain("web", keys="after = db\ntype = pvh", disks=("32M", "64M"), nics=("lab0", "lab1")),
         db=domain("db", keys="needs = nas\ncritical = yes", disks=("16M",), nics=("lab0",)),
-        new=domain("new"),
+        new=domain("new", parts=IMAGE.format("32M")),
     )
     assert reload(host).rc == 0
     wait_all_ready(host, "new")
@@ -96,6 +99,11 @@ def test_edits(host: Machine) -> None:
     assert reload(host).rc == 0
     wait_for(lambda: row(host, "web")["desired"] == "orphaned", 60, "web orphaned", 5)
     assert domids(host)["web"] == before["web"]
+
+    # an image file grows as a volume does
+    write(host, new=domain("new", parts=IMAGE.format("64M")))
+    assert reload(host).rc == 0
+    wait_for(lambda: f"size xvdb={64 << 20}" in whats(host, "new"), 60, "new to see its image file grown", 0.5)
 
     # stopped stops cleanly; absent retires the LV; the trash gives it back with its data
     write(host, new=domain("new", keys="state = stopped"))
