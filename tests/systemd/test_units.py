@@ -125,7 +125,7 @@ def test_remove_touches_no_guest_and_installing_again_finds_all_as_it_was(contai
     said = container.run("dpkg", "-r", "xenlocal")
     assert container.calls() == ["run is told to end"]
     assert container.state("xenlocal-web.scope") == "active"
-    assert container.state("xendomains.service") == "active", said.stderr
+    container.wait(lambda: container.state("xendomains.service") == "active", f"xendomains after: {said.stderr}")
     assert "xendomains" in container.run("systemctl", "show", "-p", "ExecStop", "xendomains.service").stdout
     assert container.run("systemctl", "show", "-p", "ExecStop", "--value", GUESTS).stdout.strip() == ""
 
