@@ -18,6 +18,7 @@ from xenlocal.model.actions import (
     CreateVolume,
     DestroyDomain,
     GrowVolume,
+    NudgeDomain,
     PurgeVolume,
     ResizeFile,
     RestoreVolume,
@@ -86,6 +87,9 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (_create(name, context),)
         case StopDomain(domid=domid):
             return (("xl", "shutdown", "-F", _domid(domid)),)
+        case NudgeDomain(domid=domid, hvm=hvm):
+            # -F of `xl shutdown` presses the button only where Xen sees no PV drivers, whether they hear or not
+            return (("xl", "trigger", _domid(domid), "power") if hvm else ("xl", "sysrq", _domid(domid), "s"),)
         case DestroyDomain(domid=domid):
             return (("xl", "destroy", _domid(domid)),)
         case SetLive():

@@ -29,6 +29,9 @@ class FileReader(Protocol):
     def read_text(self, path: str) -> str | None:
         """The text of a file, None where there is none. Raises XenlocalError where it cannot be read."""
 
+    def names(self, path: str) -> tuple[str, ...]:
+        """What is in a directory, sorted; nothing where there is none. Raises XenlocalError where that is not known."""
+
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         """The argument lists of all processes. Raises XenlocalError where they cannot be had."""
 
@@ -48,6 +51,14 @@ class Files:
                 raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
             facts[path] = _facts(found, real)
         return MappingProxyType(facts)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        try:
+            return tuple(sorted(os.listdir(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         lines = []

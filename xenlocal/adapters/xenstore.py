@@ -21,6 +21,7 @@ _LS = ("xenstore-ls", "-f", "/local/domain/0")
 _WATCH = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
 _LINE = re.compile(r'(/[A-Za-z0-9/@_-]+)(?: = "(.*)"|:)')
 _BACKEND = re.compile(r"/local/domain/0/backend/(?:vbd|vbd3|tap|qdisk|virtio_disk)/(\d+)/(\d+)(?:/([a-z-]+))?")
+_READ = 20.0  # seconds; with xenstored dead it hangs for ever
 _DEVICE = re.compile(r"([0-9a-f]{1,4}):([0-9a-f]{1,6})")
 _PREFIX = re.compile(r"(?:phy|file|aio|raw|tap|tap2|qcow2?|vhd|qed):")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|([0-7]{3})|(.))")
@@ -40,9 +41,21 @@ class XenstoreReader:
 
         Raises CommandFailed, ToolMissing.
         """
-        paths = [f"/local/domain/{domid}/control/feature-poweroff" for domid in domids]
-        values = self._runner.run(("xenstore-read", *paths), timeout=60, ok=frozenset({0, 1})).splitlines()
-        return frozenset(domid for domid, value in zip(domids, values, strict=False) if value == "1")
+        values = self._read(domids, "control/feature-poweroff")
+        return frozenset(domid for domid, value in values.items() if value == "1")
+
+    def pending(self, domids: Sequence[int]) -> Mapping[int, bool]:
+        """Whether a request to stop still stands in control/shutdown: a guest acknowledges by emptying it
+        (drivers/xen/manage.c). As with `stoppable`, later ones may be missing.
+
+        Raises CommandFailed, ToolMissing.
+        """
+        return {domid: value != "" for domid, value in self._read(domids, "control/shutdown").items()}
+
+    def _read(self, domids: Sequence[int], key: str) -> Mapping[int, str]:
+        paths = [f"/local/domain/{domid}/{key}" for domid in domids]
+        values = self._runner.run(("xenstore-read", *paths), timeout=_READ, ok=frozenset({0, 1})).splitlines()
+        return dict(zip(domids, values, strict=False))
 
 
 def watch(streamer: Streamer, on_event: Callable[[], None]) -> Stream:

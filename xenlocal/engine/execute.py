@@ -16,6 +16,7 @@ from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
 from xenlocal.model.actions import Action, AwaitReady, DestroyDomain, StartDomain, StopDomain
 from xenlocal.model.desired import Desired
+from xenlocal.model.memory import Memory
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
@@ -145,11 +146,16 @@ class Execution:
         keeper, lookout = self._tools.keeper, self._tools.lookout
         if not lookout.poll(keeper.memory):
             return False
-        if isinstance(lookout.domains, Unavailable):
-            return True
         before = keeper.memory
         seen, now = Observed(domains=lookout.domains), self._tools.work.now()
-        keeper.update(lambda memory: transitions.learn(memory, self._desired, seen, lookout.causes, now))
+
+        def learn(memory: Memory) -> Memory:
+            memory = transitions.learn(memory, self._desired, seen, lookout.causes, now)
+            return transitions.saw_signs(memory, lookout.signs, lookout.since)
+
+        keeper.update(learn)  # at once: each change is written to the disk
+        if isinstance(lookout.domains, Unavailable):
+            return True
         for uuid, record in keeper.memory.records.items():
             old = before.records.get(uuid)
             if old is None:

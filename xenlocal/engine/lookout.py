@@ -14,7 +14,8 @@ from typing import Any
 from xenlocal.engine.observe import causes, known_or_why
 from xenlocal.engine.ports import Reader, Work
 from xenlocal.model.memory import Memory, Off
-from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Unavailable
+from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Signs, Unavailable
+from xenlocal.planner.wishes import is_up
 
 INTERVAL = 1.0  # seconds between two looks while something waits
 _SOONEST = 0.2  # seconds after the former look, even when an event calls
@@ -28,6 +29,7 @@ class _Seen:
 
     domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
     stoppable: frozenset[int] | None = None
+    signs: Mapping[int, Signs] = field(default_factory=dict)
     causes: dict[str, Off] = field(default_factory=dict)
 
 
@@ -39,10 +41,12 @@ class Lookout:
         self._due = float("inf")
         self._pause = _SOONEST
         self._unready: set[int] = set()
+        self._stopping: set[int] = set()
         self._seen = _Seen()
         self.domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
         self.stoppable: frozenset[int] = frozenset()
         self.causes: dict[str, Off] = {}
+        self.signs: Mapping[int, Signs] = {}
         self.since = float("-inf")
         """When the look began that found all this: what came after it cannot be in it."""
 
@@ -53,14 +57,21 @@ class Lookout:
         self._future = None
         self._due = float("inf")
         self._unready.clear()
-        self.domains, self.stoppable, self.causes = NOT_ASKED, frozenset(), {}
+        self._stopping.clear()
+        self.domains, self.stoppable, self.causes, self.signs = NOT_ASKED, frozenset(), {}, {}
         self.since = float("-inf")
 
-    def call(self, *, within: float, unready: int | None = None) -> None:
-        """Somebody waits: look again within so many seconds; at what this domid says of itself, too."""
-        self._due = min(self._due, max(self._work.now() + within, self._last + self._pause))
+    def call(
+        self, *, within: float, unready: int | None = None, stopping: int | None = None, firm: bool = False
+    ) -> None:
+        """Somebody waits: look again within so many seconds; at what this domid says of itself, or how it stops, too.
+        `firm`: not later than that, however slow looks are: the life of a guest depends on it."""
+        soonest = self._last + (_SOONEST if firm else self._pause)
+        self._due = min(self._due, max(self._work.now() + within, soonest))
         if unready is not None:
             self._unready.add(unready)
+        if stopping is not None:
+            self._stopping.add(stopping)
 
     def poll(self, memory: Memory) -> bool:
         """Start a look that is due; True when one has just ended."""
@@ -71,14 +82,16 @@ class Lookout:
             self._future.result()
             self._future = None
             self.domains, self.causes, self.since = self._seen.domains, self._seen.causes, self._last
+            self.signs = self._seen.signs
             self.stoppable = self.stoppable if self._seen.stoppable is None else self._seen.stoppable
             self._pause = min(max(_SOONEST, _SHARE * (now - self._last)), _LONGEST)
             return True
         if now >= self._due:
             unready, self._unready = sorted(self._unready), set()
+            stopping, self._stopping = sorted(self._stopping), set()
             self._due, self._last = float("inf"), now
             seen = self._seen = _Seen()
-            self._future = self._work.submit(lambda: self._look(seen, memory, unready))
+            self._future = self._work.submit(lambda: self._look(seen, memory, unready, stopping))
         return False
 
     @property
@@ -86,10 +99,14 @@ class Lookout:
         """When `poll` has something to do; None: only when a task ends."""
         return None if self._future is not None or self._due == float("inf") else self._due
 
-    def _look(self, seen: _Seen, memory: Memory, unready: list[int]) -> None:
+    def _look(self, seen: _Seen, memory: Memory, unready: list[int], stopping: list[int]) -> None:
         domains: Any = known_or_why(self._reader.domains)
         if unready:
             found: Any = known_or_why(partial(self._reader.stoppable, unready))
             seen.stoppable = frozenset() if isinstance(found, Unavailable) else found
+        if not isinstance(domains, Unavailable):  # one that is on its way out would hide those behind it
+            stopping = [domid for domid in stopping if domid in domains and is_up(domains[domid])]
+        if stopping:
+            seen.signs = self._reader.signs(stopping)
         seen.causes = causes(self._reader, memory, Observed(domains=domains))
         seen.domains = domains

@@ -14,7 +14,7 @@ from typing import Protocol
 from xenlocal.model.actions import Action
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.memory import Memory
-from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
+from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 
 
 class LastWords(StrEnum):
@@ -40,6 +40,10 @@ class Reader(Protocol):
     def stoppable(self, domids: Sequence[int]) -> frozenset[int]:
         """Which of these guests say that they can be asked to stop; maybe not all: those before the first
         that does not say so. One command."""
+
+    def signs(self, domids: Sequence[int]) -> Mapping[int, Signs]:
+        """What these guests show of themselves while they stop. One command and a small file a disk; what cannot be
+        had is not known, and nothing is raised."""
 
     def last_words(self, name: str) -> LastWords: ...
 

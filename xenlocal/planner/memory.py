@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from xenlocal.model.desired import Desired, Domain
-from xenlocal.model.memory import Hand, Memory, Off, Record
-from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
+from xenlocal.model.desired import Desired, Domain, GuestType
+from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
+from xenlocal.model.observed import LiveDomain, LiveState, Observed, Signs, Unavailable
 
 CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
 CRASH_CAP = 5  # so many in the window, and the domU stays off
@@ -53,6 +53,9 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
             declared=domain.state,
             predecessors=domain.predecessors,
             stop_timeout=domain.stop_timeout.seconds,
+            hung_timeout=None if domain.hung_timeout is None else domain.hung_timeout.seconds,
+            stop_max=None if domain.stop_max is None else domain.stop_max.seconds,
+            hvm=domain.type is GuestType.HVM,
         )
     for uuid in sorted(records.keys() - declared.keys()):
         records[uuid] = replace(records[uuid], declared="")
@@ -100,6 +103,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             off_since=None,
             dying_since=None,
             stop_asked=None,
+            reply=None,
             # a guest's own reboot picks up what `xl config-update` had staged
             running=record.staged if record.staged is not None else record.running,
             staged=None,
@@ -140,6 +144,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         gave_up_waiting=False,
         dying_since=None,
         stop_asked=None,
+        reply=None,
         off=off,
         off_since=since,
     )
@@ -187,12 +192,18 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
 
 
 def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
-    """`xl create` is about to run: what appears under this UUID from now on runs with these settings."""
+    """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Its former self
+    is gone, also where no look has shown that yet: its age and readiness are not those of the new one."""
+    memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False)
+    return _runs_with(memory, uuid, settings)
+
+
+def _runs_with(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
     return memory.change(uuid, running=settings, staged=None, off=None, off_since=None)
 
 
 def started(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
-    return starting(memory, uuid, settings).change(uuid, failures=0, failure="", retry_at=None)
+    return _runs_with(memory, uuid, settings).change(uuid, failures=0, failure="", retry_at=None)
 
 
 def start_failed(memory: Memory, uuid: str, why: str, now: float) -> Memory:
@@ -212,10 +223,43 @@ def crash_delay(crashes: int) -> float:
 
 
 def asked(memory: Memory, uuid: str, domid: int, when: float) -> Memory:
-    """A domU, ours or foreign, was asked to stop."""
+    """A domU, ours or foreign, was asked to stop: its time runs from the first request on, whatever follows."""
     if uuid in memory.records:
-        return memory.change(uuid, stop_asked=when)
-    return replace(memory, foreign_asked=MappingProxyType({**memory.foreign_asked, domid: when}))
+        record = memory.records[uuid]
+        if record.reply is not None:
+            return memory.change(uuid, reply=replace(record.reply, requested=when))
+        return memory.change(uuid, stop_asked=when, reply=Reply(requested=when))
+    times = {domid: when, **memory.foreign_asked}
+    return replace(memory, foreign_asked=MappingProxyType(times))
+
+
+def nudged(memory: Memory, uuid: str) -> Memory:
+    record = memory.records.get(uuid)
+    if record is None or record.reply is None:
+        return memory
+    return memory.change(uuid, reply=replace(record.reply, nudged=True))
+
+
+def saw_signs(memory: Memory, signs: Mapping[int, Signs], since: float) -> Memory:
+    """What a look that began at `since` showed of guests that were asked to stop, by domid."""
+    changed = {
+        uuid: replace(record, reply=_reply(record.reply, signs[record.domid], since))
+        for uuid, record in memory.records.items()
+        if record.reply is not None and record.domid is not None and record.domid in signs
+    }
+    return replace(memory, records=MappingProxyType({**memory.records, **changed})) if changed else memory
+
+
+def _reply(reply: Reply, signs: Signs, since: float) -> Reply:
+    heard = reply.heard
+    if heard is not True and since > reply.requested:  # an older look may not have seen the request at all
+        heard = None if signs.pending is None else not signs.pending
+    if signs.sectors is None:
+        return replace(reply, heard=heard, seen=since, sectors=None, watched=None)
+    if reply.sectors is None:
+        return replace(reply, heard=heard, seen=since, sectors=signs.sectors, watched=since)
+    wrote = since if signs.sectors > reply.sectors else reply.wrote
+    return replace(reply, heard=heard, seen=since, sectors=signs.sectors, wrote=wrote)
 
 
 def shutting_down(memory: Memory, now: float) -> Memory:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xenlocal.model.actions import DestroyDomain, StopDomain
-from xenlocal.model.desired import Desired
+from xenlocal.model.desired import Desired, Patience
 from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.names import domain as domain_target
@@ -39,6 +39,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     before = without_circles(before)
     order, followers = start_order(before), successors(before)
     left = max(begun + desired.host.shutdown_deadline.seconds - _ENDGAME - now, 1.0)
+    end_by = now + left
     share = _share_of_time(going, memory, order, followers, left, now)
     if share < 1:
         draft.notice(
@@ -46,6 +47,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             "the stop timeouts along the longest chain exceed shutdown_deadline ="
             f" {desired.host.shutdown_deadline}: every guest gets {share:.0%} of its own",
         )
+    behind = _time_behind(going, memory, order, before, share, now)
     steps: dict[str, str] = {}
     for key in reversed(order):
         each = going[key]
@@ -57,7 +59,8 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap")
             steps[key] = draft.step(reap, "has ended; only its shell is left")
             continue
-        timeout = Duration(_timeout(record) * share)
+        patience = (record.patience if record is not None else Patience.of(DEFAULT_STOP, None, None)).scaled(share)
+        timeout = Duration(patience.stop)
         asked = _asked(memory, each)
         if record is None and asked is not None and now >= asked + timeout.seconds:
             draft.notice(domain_target(_name(each)), "did not stop in its time; not ours, so it is left running")
@@ -70,6 +73,11 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
                 timeout,
                 asked,
                 destroy=record is not None,
+                hung=Duration(patience.hung),
+                most=Duration(patience.most),
+                grow_until=end_by - behind[key],
+                end_by=end_by,
+                hvm=record is not None and record.hvm,
             ),
             "the host shuts down" + ("" if record is not None else "; not ours, so only asked"),
             after=tuple(step for step in later if step),
@@ -86,7 +94,7 @@ def _name(live: LiveDomain) -> str:
 
 def _asked(memory: Memory, live: LiveDomain) -> float | None:
     record = memory.records.get(live.uuid)
-    return record.stop_asked if record is not None else memory.foreign_asked.get(live.domid)
+    return record.asked if record is not None else memory.foreign_asked.get(live.domid)
 
 
 def _predecessors(record: Record | None) -> tuple[str, ...]:
@@ -95,6 +103,30 @@ def _predecessors(record: Record | None) -> tuple[str, ...]:
 
 def _timeout(record: Record | None) -> float:
     return record.stop_timeout if record is not None else DEFAULT_STOP
+
+
+def _time_left(going: Mapping[str, LiveDomain], memory: Memory, key: str, share: float, now: float) -> float:
+    """What is left of a guest's own time; a guest already asked has used up some of it."""
+    live, asked = going[key], _asked(memory, going[key])
+    time = 0.0 if live.is_down else _timeout(memory.records.get(live.uuid)) * share
+    return time if asked is None else max(time - (now - asked), 0.0)
+
+
+def _time_behind(
+    going: Mapping[str, LiveDomain],
+    memory: Memory,
+    order: tuple[str, ...],
+    before: Mapping[str, tuple[str, ...]],
+    share: float,
+    now: float,
+) -> Mapping[str, float]:
+    """How many seconds those need that are asked only when this one has ended: a guest that takes longer than its own
+    time takes none of theirs."""
+    behind: dict[str, float] = {}
+    for key in order:
+        times = (_time_left(going, memory, other, share, now) + behind[other] for other in before[key])
+        behind[key] = max(times, default=0.0)
+    return behind
 
 
 def _share_of_time(
@@ -115,11 +147,7 @@ def _share_of_time(
         ends: dict[str, float] = {}
         for key in reversed(order):
             begin = max((ends[follower] for follower in followers[key]), default=0.0)
-            time = 0.0 if going[key].is_down else _timeout(memory.records.get(going[key].uuid)) * share
-            asked = _asked(memory, going[key])
-            if asked is not None:
-                time = max(time - (now - asked), 0.0)
-            ends[key] = begin + time
+            ends[key] = begin + _time_left(going, memory, key, share, now)
         return max(ends.values(), default=0.0)
 
     if longest(1.0) <= left:
