@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from xenlocal.model.desired import Desired, Domain, GuestType
+from xenlocal.model.desired import Desired, Domain, GuestType, State
 from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Signs, Unavailable
 
@@ -47,6 +47,8 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
         record = records.get(uuid) or new_record(domain)
         if record.declared not in ("", domain.state):
             record = _decided_anew(record)
+            withdrawn = domain.state in (State.RUNNING, State.MANUAL)
+            record = replace(record, reply=None) if withdrawn else record
         records[uuid] = replace(
             record,
             name=domain.name,
@@ -160,6 +162,7 @@ def forget(memory: Memory) -> Memory:
                     record,
                     hand=None,
                     hand_domid=None,
+                    reply=None,
                     off=None,
                     off_since=None,
                     crashes=(),
@@ -182,6 +185,7 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
         uuid,
         hand=hand,
         hand_domid=record.domid if hand in (Hand.RESTART, Hand.DESTROY) else None,
+        reply=None if hand is Hand.START else record.reply,  # a request withdrawn: the next one begins anew
         # its monitor is about to create it anew: a second create would race with it
         off=None if hand is Hand.START and record.off is not Off.REBOOTING else record.off,
         crashes=(),

@@ -148,6 +148,26 @@ def test_a_restart_by_hand_of_a_guest_that_hangs_ends_with_it_running() -> None:
     assert restart.code == 0
 
 
+@pytest.mark.parametrize("how", ["start", "edit"])
+def test_a_request_that_was_withdrawn_long_ago_counts_no_more(how: str) -> None:
+    machine = started(conf("web", "stop_timeout = 60s"))
+    machine.behave("web", deaf=True)
+    daemon = Daemon(machine)
+    if how == "edit":
+        daemon.edit(1, conf("web", "stop_timeout = 60s", OFF))
+        daemon.edit(20, conf("web", "stop_timeout = 60s"))
+    else:
+        daemon.ask(1, "stop", "web")
+        daemon.ask(20, "start", "web")
+    daemon.run(900)
+    assert not destroyed(machine)
+    machine.behave("web", stop_seconds=30.0)
+    again = Daemon(machine)
+    job = again.ask(1, "shutdown")
+    again.run(200)
+    assert (job.code, machine.running) == (0, {})
+
+
 def test_destroy_by_hand_is_immediate_and_holds() -> None:
     machine = started(conf("web"))
     daemon = Daemon(machine)
