@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from xenlocal.cli import program
 
-from xenlocal.cli import main
-
-sys.exit(main())
+program()

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 from xenlocal import __version__, views
 from xenlocal.app import App, Places
@@ -96,6 +96,16 @@ def _trash_verbs(trash: argparse.ArgumentParser) -> None:
             added.add_argument(
                 "--yes", action="store_true", help="do not ask, and do not wait for trash_keep to be over"
             )
+
+
+def program() -> NoReturn:
+    """The whole process. Python ends only after every thread; where there is no daemon, `shutdown` may have given up
+    commands that hang, and the host is not to wait for those."""
+    code = main()
+    if "shutdown" in sys.argv[1:]:
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -100,6 +100,13 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return ()
 
 
+def ask_through_xenstore(action: StopDomain) -> tuple[Argv, Argv]:
+    """What `xl shutdown` does, without xl: the first prints /vm/UUID of the domain, to be compared, since the second
+    would make a path of a domain that is gone."""
+    home = f"/local/domain/{_domid(action.domid)}"
+    return ("xenstore-read", f"{home}/vm"), ("xenstore-write", f"{home}/control/shutdown", "poweroff")
+
+
 def config_file(action: StartDomain | StageConfig, context: Context) -> tuple[str, str]:
     """Path and text of the xl.cfg that has to be there before the commands run."""
     end = "cfg" if isinstance(action, StartDomain) else "next.cfg"

@@ -47,8 +47,11 @@ def _task_for(step: Step, tools: Tools) -> Task:
 class Execution:
     """One run of one plan."""
 
-    def __init__(self, plan: Plan, desired: Desired, tools: Tools, hooks: Hooks) -> None:
+    def __init__(
+        self, plan: Plan, desired: Desired, tools: Tools, hooks: Hooks, give_up_at: float | None = None
+    ) -> None:
         self._plan, self._desired, self._tools, self._hooks = plan, desired, tools, hooks
+        self._give_up_at = float("inf") if give_up_at is None else give_up_at
         self._waiting: dict[str, Step] = {step.id: step for step in plan.steps}
         self._running: dict[str, tuple[Step, Task, float]] = {}
         self._results: dict[str, Result] = {}
@@ -57,6 +60,9 @@ class Execution:
 
     def run(self) -> tuple[Result, ...]:
         while self._waiting or self._running:
+            if self._tools.work.now() >= self._give_up_at:
+                self._give_up()
+                break
             giving_way = self._hooks.urgent() or self._surprise
             moved = self._look()
             moved |= self._collect(giving_way)
@@ -93,13 +99,18 @@ class Execution:
 
     def _may_start(self, step: Step) -> bool:
         if any(other not in self._results for other in (*step.needs, *step.after)):
-            return False
+            last_turn = self._last_turn(step)
+            return last_turn is not None and self._tools.work.now() >= last_turn
         if isinstance(step.action, StartDomain):
             return sum(isinstance(other, StartDomain) for other in self._under_way()) < self._plan.start_slots
         if step.action.target.kind is Kind.VOLUME:
             # LVM locks the whole volume group: side by side they would only wait for each other
             return not any(other.target.kind is Kind.VOLUME for other in self._under_way())
         return True
+
+    def _last_turn(self, step: Step) -> float | None:
+        """At host shutdown a guest is asked then at the latest, though one that follows it is still there."""
+        return step.action.end_by if isinstance(step.action, StopDomain) else None
 
     def _under_way(self) -> list[Action]:
         return [step.action for step, _, _ in self._running.values()]
@@ -122,6 +133,14 @@ class Execution:
                 self._end(step, *ended, self._tools.work.now() - begun)
                 moved = True
         return moved
+
+    def _give_up(self) -> None:
+        """The host goes down now, whatever hangs. Commands that run go on running."""
+        for step, _, begun in list(self._running.values()):
+            self._end(step, Outcome.FAILED, "no end before shutdown_deadline was over", self._tools.work.now() - begun)
+        self._running.clear()
+        for step in list(self._waiting.values()):
+            self._end(step, Outcome.FAILED, "its turn did not come before shutdown_deadline was over", 0)
 
     def _abandon_waiting(self) -> None:
         for step in list(self._waiting.values()):
@@ -181,6 +200,8 @@ class Execution:
         times = [
             self._tools.lookout.next,
             self._hooks.heartbeat(),
+            self._give_up_at if self._give_up_at < float("inf") else None,
+            *(self._last_turn(step) for step in self._waiting.values()),
             *(task.next for _, task, _ in self._running.values()),
         ]
         return min((when for when in times if when is not None), default=None)

@@ -18,6 +18,7 @@ from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import Unavailable
 from xenlocal.model.plan import Goal
 from xenlocal.planner import memory as transitions
+from xenlocal.planner.shutdown import ENDGAME, LAST_LOOK
 from xenlocal.planner.wishes import is_up
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY = 0, 1, 2, 3, 4, 5
@@ -120,10 +121,18 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
         request.finish(code, message="; ".join(said), steps=[_step(result) for result in cycle.results])
 
 
+def has_to_end(requests: list[Request], desired: Desired, tools: Tools) -> float | None:
+    """When a shutdown that somebody waits for is over, done or not. One that is asked for late gets a last try."""
+    begun, now = tools.keeper.memory.shutting_down, tools.work.now()
+    if begun is None or not any(request.verb == "shutdown" for request in requests):
+        return None
+    return max(begun + desired.host.shutdown_deadline.seconds, now + ENDGAME)
+
+
 def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
     domains = cycle.observed.domains
     begun = memory.shutting_down if memory.shutting_down is not None else now
-    over = now >= begun + cycle.desired.host.shutdown_deadline.seconds
+    over = now >= begun + cycle.desired.host.shutdown_deadline.seconds - LAST_LOOK
     unknown = bool(cycle.plan.unavailable)
     # a refusal: a domU is about to be born
     settled = not unknown and not cycle.plan.refusals and not cycle.plan.steps

@@ -93,7 +93,8 @@ class Loop:
         for request in arrived:
             self._begin(request)
         goal = jobs.goal_of(self._tools.keeper.memory, self._jobs)
-        cycle = reconcile(self._configuration.in_force, goal, self._tools, self._hooks(goal))
+        until = jobs.has_to_end(self._jobs, self._configuration.in_force, self._tools)
+        cycle = reconcile(self._configuration.in_force, goal, self._tools, self._hooks(goal), until)
         self.snapshot = cycle
         self._report(cycle)
         memory, now = self._tools.keeper.memory, self._tools.work.now()

@@ -16,6 +16,7 @@ from xenlocal.planner import memory as transitions
 from xenlocal.planner.ladder import Case, Rung, decide
 
 log = logging.getLogger("xenlocal")
+_LAST_CHANCE = 5.0  # seconds between asking and destroying, also where the deadline leaves none
 _SLOWEST = 5.0  # seconds between two looks at a guest that takes long; its death is announced anyway
 
 
@@ -31,6 +32,7 @@ class Stop:
         self._command_ended: Callable[[], tuple[Outcome, str] | None] = self._reaped
         self._gentle_ended: Callable[[BaseException | None], None] = self._asked
         self._begun = action.asked if action.asked is not None else tools.work.now()
+        self._first = self._begun
         self._tried = action.asked
         self._case = self._know()
         self._forced = False
@@ -70,7 +72,7 @@ class Stop:
             self._tried,
             reply,
             endless if action.grow_until is None else action.grow_until,
-            endless if action.end_by is None else action.end_by,
+            endless if action.end_by is None else max(action.end_by, self._first + _LAST_CHANCE),
         )
 
     def _waiting(self) -> tuple[Outcome, str] | None:

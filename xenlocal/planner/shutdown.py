@@ -12,7 +12,7 @@ from xenlocal.model.desired import Desired, Patience
 from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.names import domain as domain_target
-from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
+from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.order import start_order, successors, without_circles
@@ -20,12 +20,20 @@ from xenlocal.planner.order import start_order, successors, without_circles
 DEFAULT_STOP = 300.0  # seconds, for a foreign domU
 _BIRTH_WAIT = 120.0  # seconds an `xl create` gets; under autoballoon the dom0 has to give its memory away first
 _BIRTH_LOOK = 1.0  # seconds between two looks at one
-_ENDGAME = 10.0  # seconds of the deadline kept for destroying what hangs
+ENDGAME = 15.0  # seconds of the deadline kept for destroying what hangs
+LAST_LOOK = 3.0  # ... the last of them for seeing who is left
+
+_BLIND = (
+    "no guest can be seen, asked to stop or destroyed while xl does not answer; tried until shutdown_deadline is over."
+    " Where xl hangs, xenstored has usually died; `xenstore-read domid` hangs too then, and only a reboot helps"
+)
 
 
 def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
     live = draft.table(Table.DOMAINS, observed.domains)
     if live is None:
+        if isinstance(observed.domains, Unavailable) and observed.domains != NOT_ASKED:
+            draft.notice(Target(Kind.HOST, "this"), _BLIND)
         return
     records = memory.records
     begun = memory.shutting_down if memory.shutting_down is not None else now
@@ -38,7 +46,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     }
     before = without_circles(before)
     order, followers = start_order(before), successors(before)
-    left = max(begun + desired.host.shutdown_deadline.seconds - _ENDGAME - now, 1.0)
+    left = max(begun + desired.host.shutdown_deadline.seconds - ENDGAME - now, 1.0)
     end_by = now + left
     share = _share_of_time(going, memory, order, followers, left, now)
     if share < 1:

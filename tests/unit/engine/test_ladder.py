@@ -134,7 +134,7 @@ def test_an_hvm_guest_has_its_power_button_pressed() -> None:
 def test_a_request_that_hangs_holds_up_neither_the_end_nor_the_destroying() -> None:
     machine = up(guest("web", "stop_timeout = 20s"))
     machine.behave("web", deaf=True)
-    daemon = Daemon(machine, fail("xl shutdown", Fault(status=None, effect=True)))
+    daemon = Daemon(machine, fail("xl shutdown", fault=Fault(status=None, effect=True)))
     daemon.ask(1, "stop", "web")
     daemon.run(100)
     assert machine.moments("gone")["web"] - daemon.began < 60

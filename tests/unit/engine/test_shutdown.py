@@ -84,7 +84,7 @@ def test_a_foreign_guest_is_asked_never_destroyed_and_named() -> None:
 def test_a_foreign_guest_that_cannot_be_asked_does_not_hold_up_the_host_till_the_deadline() -> None:
     machine = up(conf("web"))
     machine.dom0.state.domains.append(Domain(77, "foreign", "99999999-0000-0000-0000-000000000000"))
-    daemon = Daemon(machine, fail("xl shutdown -F 77"))
+    daemon = Daemon(machine, fail("xl shutdown -F 77", "xenstore-write"))
     job = daemon.ask(1, "shutdown")
     daemon.run(400)
     assert job.code == 5 and "still running: foreign" in job.result["message"]
@@ -167,7 +167,7 @@ def test_a_destroy_that_hangs_does_not_hold_up_the_others() -> None:
     machine = up(conf("hung", "stop_timeout = 10s"), conf("a"), conf("b", "after = a"))
     machine.behave("hung", stop_seconds=None)
     domid = machine.domid("hung")
-    daemon = Daemon(machine, fail(f"xl destroy {domid}", Fault(delay=60.0, status=0, effect=True)))
+    daemon = Daemon(machine, fail(f"xl destroy {domid}", fault=Fault(delay=60.0, status=0, effect=True)))
     job = daemon.ask(0, "shutdown")
     daemon.run(300)
     assert machine.moments("gone")["a"] - daemon.began < 10

@@ -119,7 +119,7 @@ def test_one_that_ends_by_itself_as_a_shell_before_it_is_asked_is_only_reaped() 
 def test_a_destroy_that_fails_is_tried_again(status: int | None) -> None:
     machine = started(conf("web", "stop_timeout = 10s"))
     machine.behave("web", stop_seconds=None)
-    daemon = Daemon(machine, fail("xl destroy", Fault(status=status), times=1))
+    daemon = Daemon(machine, fail("xl destroy", fault=Fault(status=status), times=1))
     daemon.ask(1, "stop", "web")
     daemon.run(900)
     assert not machine.running and len(asked(machine)) == 1

@@ -110,7 +110,7 @@ def test_within_the_deadline_everyone_has_its_own_time() -> None:
 
 def test_a_chain_longer_than_the_deadline_is_scaled_and_that_is_said() -> None:
     lives, records = chain("a", "b", "c", "d", timeout=600)
-    made = down(*lives, kept=memory(*records, shutting_down=NOW), shutdown_deadline=Duration(610))
+    made = down(*lives, kept=memory(*records, shutting_down=NOW), shutdown_deadline=Duration(615))
     assert {step.timeout for step in actions(made, StopDomain)} == {Duration(150)}
     assert "every guest gets 25% of its own" in noticed(made, "host/this")
 
@@ -120,7 +120,7 @@ def test_a_plan_made_again_gives_nobody_less_time_than_before(passed: float) -> 
     lives, records = chain("a", "b", "c", "d", timeout=600)
     asked = replace(records[-1], stop_asked=NOW, reply=Reply(NOW))
     kept = memory(*records[:-1], asked, shutting_down=NOW)
-    made = down(*lives, kept=kept, now=NOW + passed, shutdown_deadline=Duration(610))
+    made = down(*lives, kept=kept, now=NOW + passed, shutdown_deadline=Duration(615))
     for step in actions(made, StopDomain):
         assert step.timeout.seconds == pytest.approx(150, abs=0.01)
 
