@@ -39,6 +39,7 @@ from xenlocal.model.plan import Goal, Plan
 
 log = logging.getLogger("xenlocal")
 NO_DAEMON = 6
+_NOBODY_TO_TELL = "no daemon is running; what shuts the guests down without one takes no word: type `xl destroy DOMID`"
 _PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
 _SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
 
@@ -160,6 +161,8 @@ class App:
                 answer = self._ask_daemon(verb, names, progress)
                 if answer is not None and not (host_wide and answer[1].get("retry")):
                     return answer
+                if verb == "skip":
+                    return NO_DAEMON, {"message": _NOBODY_TO_TELL}
                 patience = _PATIENCE if answer is not None and verb == "boot" else patience
             except control.ConnectionLost as error:
                 if not host_wide:

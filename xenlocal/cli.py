@@ -55,6 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
     destroy = verb("destroy", _destroy, "cut domUs off without asking the guest, and keep them off")
     destroy.add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
+    skip = verb("skip", _ask, "while the host shuts down: wait for these guests no longer, cut them off")
+    skip.add_argument("names", nargs="+", metavar="NAME", help="a domU that is still running")
     verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
     _trash_verbs(verb("trash", _trash_list, "retired volumes: list, restore, purge"))
     run = verb("run", _run, "the daemon (started by xenlocal.service)")

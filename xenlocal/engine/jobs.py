@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from xenlocal.engine.tasks import Result, Tools
 from xenlocal.model.actions import DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.memory import Hand, Memory, Off
+from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import Unavailable
@@ -30,6 +31,8 @@ def begin(request: Request, desired: Desired, tools: Tools) -> None:
     """Put the request into the memory, so that the next cycle acts on it; or refuse it at once."""
     if request.verb in _HANDS:
         _by_hand(request, desired, tools)
+    elif request.verb == "skip":
+        _skip(request, tools)
     elif request.verb == "boot":
         tools.keeper.update(_booting)
     elif request.verb == "shutdown":
@@ -74,6 +77,27 @@ def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
         tools.keeper.update(partial(transitions.by_hand, uuid=uuid, hand=hand))
 
 
+def _skip(request: Request, tools: Tools) -> None:
+    """Give up on guests while the host shuts down: also on those whose section has vanished from the files."""
+    memory = tools.keeper.memory
+    if memory.shutting_down is None:
+        how = "`xenlocal destroy NAME` cuts a domU off at other times"
+        request.finish(FAILED, message=f"cannot do that: the host is not shutting down; {how}")
+        return
+    running = {record.name: uuid for uuid, record in memory.records.items() if _is_on(record)}
+    missing = [name for name in request.names if name not in running]
+    if missing:
+        left = ", ".join(sorted(running)) or "none"
+        request.finish(NOT_FOUND, message=f"no domU of ours named {', '.join(missing)} is running; left are: {left}")
+        return
+    for name in request.names:
+        tools.keeper.update(partial(transitions.by_hand, uuid=running[name], hand=Hand.DESTROY))
+
+
+def _is_on(record: Record) -> bool:
+    return record.domid is not None and record.off is None
+
+
 def _trash(request: Request, tools: Tools) -> None:
     """Names are VG/TRASHNAME. All are checked before the first is touched; what follows is the next cycle's."""
     restore = request.verb == "trash restore"
@@ -104,6 +128,8 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
     """Finish the request if this cycle has brought it to an end."""
     if request.verb == "shutdown":
         _settle_shutdown(request, cycle, memory, now)
+    elif request.verb == "skip":
+        settle_skip(request, memory, [result for result in cycle.bad if isinstance(result.step.action, DestroyDomain)])
     elif cycle.interrupted:
         return
     elif request.verb in _HANDS:
@@ -119,6 +145,16 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
         said = list(dict.fromkeys([*failures, *refusals, *unknown, *differs]))
         code = OK if not said else FAILED if unknown else PARTLY
         request.finish(code, message="; ".join(said), steps=[_step(result) for result in cycle.results])
+
+
+def settle_skip(request: Request, memory: Memory, failed: Sequence[Result] = ()) -> None:
+    """Finish it as soon as these guests are gone: the cycle goes on until the others are, too."""
+    left = [record.name for record in memory.records.values() if record.name in request.names and _is_on(record)]
+    reasons = [f"{each.step.action.target}: {each.message}" for each in failed if each.step.action.target.name in left]
+    if not left:
+        request.finish(OK, message="")
+    elif reasons:
+        request.finish(FAILED if len(left) == len(request.names) else PARTLY, message="; ".join(reasons))
 
 
 def has_to_end(requests: list[Request], desired: Desired, tools: Tools) -> float | None:
@@ -175,7 +211,7 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
             continue
         reasons = [result.message for result in cycle.bad if result.step.action.target == domain_target(name)]
         reasons += [refusal.reason for refusal in cycle.plan.refusals if refusal.target == domain_target(name)]
-        is_on = record.domid is not None and record.off is None
+        is_on = _is_on(record)
         if request.verb in ("start", "restart") and not (is_on and record.ready):
             said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is not ready"))
         elif request.verb in ("stop", "destroy") and is_on:

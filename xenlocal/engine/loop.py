@@ -119,8 +119,9 @@ class Loop:
 
     def _hooks(self, goal: Goal) -> Hooks:
         def urgent() -> bool:
-            # at host shutdown nothing but our own end is more urgent than the guests
-            return self._inbox.stopping if goal is Goal.SHUTDOWN else self._inbox.urgent
+            # at host shutdown nothing is more urgent than the guests but our own end, and the word of whoever watches
+            shutdown = self._inbox.stopping or self._inbox.has_requests
+            return shutdown if goal is Goal.SHUTDOWN else self._inbox.urgent
 
         return Hooks(urgent, self._inbox.take_host_event, self._heartbeat, self._progress, self._looked)
 
@@ -134,6 +135,8 @@ class Loop:
         self._notifier.status(text)
         for request in self._jobs:
             request.progress(text)
+            if request.verb == "skip" and not request.finished:
+                jobs.settle_skip(request, self._tools.keeper.memory)
 
     def _report(self, cycle: Cycle) -> None:
         """One sentence a cycle, and each refusal once: only what has changed is said again."""

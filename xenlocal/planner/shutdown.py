@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from xenlocal.model.actions import DestroyDomain, StopDomain
 from xenlocal.model.desired import Desired, Patience
-from xenlocal.model.memory import Memory, Record
+from xenlocal.model.memory import Hand, Memory, Record
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
@@ -66,6 +66,10 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
                 continue  # foreign and ended: nothing to ask, and not ours to clear away
             reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap")
             steps[key] = draft.step(reap, "has ended; only its shell is left")
+            continue
+        if record is not None and record.hand is Hand.DESTROY and record.hand_domid == each.domid:
+            given_up = DestroyDomain(each.name, each.uuid, each.domid, verb="destroy")
+            steps[key] = draft.step(given_up, "given up by hand while the host shuts down")
             continue
         patience = (record.patience if record is not None else Patience.of(DEFAULT_STOP, None, None)).scaled(share)
         timeout = Duration(patience.stop)

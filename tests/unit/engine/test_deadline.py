@@ -110,3 +110,56 @@ def test_a_shutdown_that_is_asked_for_after_the_deadline_is_tried_once_more() ->
     assert job.code == 5 and machine.running
     again, seconds = shutdown(machine)
     assert again.result["message"] == "had to be destroyed: hung" and seconds < 15 and not machine.running
+
+
+def test_skip_gives_up_on_one_guest_at_once_and_disturbs_no_other() -> None:
+    machine = up(conf("nas", "stop_timeout = 50s"), conf("hung", "stop_timeout = 50s", "after = nas"), conf("slow"))
+    machine.behave("hung", stop_seconds=None)
+    machine.behave("slow", stop_seconds=40.0)
+    daemon = Daemon(machine)
+    job, skip = daemon.ask(0, "shutdown"), Request("skip", ("hung",))
+    ended: list[float] = []
+    skip.ended = lambda: ended.append(daemon.work.now() - daemon.began)
+    daemon.at(10, lambda: daemon.inbox.ask(skip))
+    daemon.run(200)
+    gone = machine.moments("gone")
+    assert gone["hung"] - daemon.began < 11 and gone["nas"] - daemon.began < 15
+    assert skip.code == 0 and ended[0] < 12
+    assert 40 <= gone["slow"] - daemon.began < 45
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")
+
+
+def test_skip_is_for_guests_of_ours_that_run_while_the_host_shuts_down() -> None:
+    machine = up(conf("web"), conf("slow"))
+    machine.behave("slow", stop_seconds=60.0)
+    daemon = Daemon(machine)
+    early = daemon.ask(1, "skip", "web")
+    daemon.ask(5, "shutdown")
+    missing = daemon.ask(10, "skip", "web", "none")
+    daemon.run(100)
+    assert early.code == 1 and "not shutting down" in early.result["message"]
+    assert missing.code == 3 and "named web, none is running; left are: slow" in missing.result["message"]
+    assert not [text for text in machine.changes() if "destroy" in text and "slow" in text]
+
+
+def test_a_skip_that_fails_says_so() -> None:
+    machine = up(conf("hung", "stop_timeout = 50s"))
+    machine.behave("hung", stop_seconds=None)
+    daemon = Daemon(machine, fail("xl destroy", times=1))
+    job, skip = daemon.ask(0, "shutdown"), daemon.ask(10, "skip", "hung")
+    daemon.run(100)
+    assert skip.code == 1 and "injected fault" in skip.result["message"]
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")  # it was tried again
+
+
+def test_a_word_that_comes_while_the_host_shuts_down_is_answered_at_once() -> None:
+    machine = up(conf("hung", "stop_timeout = 50s"))
+    machine.behave("hung", stop_seconds=None)
+    daemon = Daemon(machine)
+    job, start = daemon.ask(0, "shutdown"), Request("start", ("hung",))
+    answered: list[float] = []
+    start.ended = lambda: answered.append(daemon.work.now() - daemon.began)
+    daemon.at(20, lambda: daemon.inbox.ask(start))
+    daemon.run(100)
+    assert start.code == 1 and answered[0] < 21
+    assert 50 <= machine.moments("gone")["hung"] - daemon.began < 53 and job.code == 5
