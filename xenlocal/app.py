@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("xenlocal")
 NOT_FOUND, NO_DAEMON = 3, 6
+_NOBODY_TO_TELL = "no daemon is running; what shuts the guests down without one takes no word: type `xl destroy DOMID`"
 _PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
 _FOLLOW_EVERY = 1.0  # seconds
 _SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
@@ -183,6 +184,8 @@ class App:
                 answer = self._ask_daemon(verb, names, progress)
                 if answer is not None and not (host_wide and answer[1].get("retry")):
                     return answer
+                if verb == "skip":
+                    return NO_DAEMON, {"message": _NOBODY_TO_TELL}
                 patience = _PATIENCE if answer is not None and verb == "boot" else patience
             except control.ConnectionLost as error:
                 if not host_wide:

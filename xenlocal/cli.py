@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 from xenlocal import __version__, views
 from xenlocal.app import App, Places
@@ -58,6 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     destroy = verb("destroy", _destroy, "cut domUs off without asking the guest, and keep them off")
     destroy.add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
+    skip = verb("skip", _ask, "while the host shuts down: wait for these guests no longer, cut them off")
+    skip.add_argument("names", nargs="+", metavar="NAME", help="a domU that is still running")
     verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
     logged = verb("log", _log, "show the last part of a domU's console, also after its end")
     logged.add_argument("name", metavar="NAME")
@@ -127,6 +129,16 @@ def _trash_verbs(trash: argparse.ArgumentParser) -> None:
             added.add_argument(
                 "--yes", action="store_true", help="do not ask, and do not wait for trash_keep to be over"
             )
+
+
+def program() -> NoReturn:
+    """The whole process. Python ends only after every thread; where there is no daemon, `shutdown` may have given up
+    commands that hang, and the host is not to wait for those."""
+    code = main()
+    if "shutdown" in sys.argv[1:]:
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from xenlocal.adapters import argv as mapping
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import write_private
-from xenlocal.model.actions import Action, ActivateVolume, ChangeBridge, StageConfig, StartDomain
-from xenlocal.model.errors import CommandFailed, Temporary, XenlocalError
+from xenlocal.model.actions import Action, ActivateVolume, ChangeBridge, StageConfig, StartDomain, StopDomain
+from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
 
 # Seconds, by the word after `xl`. Xen hands out and scrubs the memory of a 200 GB domU at a few GB a second, and
 # `xl create` waits up to 40 s for each device; killed halfway, it leaves a domain that nobody watches over.
-_TIMEOUTS = {"create": 600.0, "destroy": 600.0}
+# What asks a guest to stop only writes a word into xenstore: one that takes long hangs, and others wait.
+_TIMEOUTS = {"create": 600.0, "destroy": 600.0, "shutdown": 20.0, "sysrq": 20.0, "trigger": 20.0}
 _TIMEOUT = 120.0
+_XENSTORE = 10.0
 _VERIFY_SECONDS = 30.0  # the gateway has to answer within this, or the bridge goes back
 _RETRY_SECONDS = 600.0
 
@@ -60,6 +62,9 @@ class HostActuator:
                 return
         except ValueError as error:
             raise XenlocalError(f"cannot {action.verb} {action.target}: {error}") from error
+        if isinstance(action, StopDomain):
+            self._ask(action, lines)
+            return
         try:
             self._run(lines)
         except CommandFailed as error:
@@ -89,6 +94,20 @@ class HostActuator:
             self._write(path, text)
         except OSError as error:
             raise XenlocalError(f"cannot write {path}: {error.strerror}") from error
+
+    def _ask(self, action: StopDomain, lines: Sequence[mapping.Argv]) -> None:
+        """Where xl fails or hangs (after an upgrade of Xen it is gone until the next reboot), xenstore may still do."""
+        try:
+            self._run(lines)
+        except XenlocalError as error:
+            read, write = mapping.ask_through_xenstore(action)
+            try:
+                if self._runner.run(read, timeout=_XENSTORE).strip() != f"/vm/{action.uuid}":
+                    raise error
+                self._runner.run(write, timeout=_XENSTORE)
+            except (CommandFailed, ToolMissing):
+                raise error from None
+            log.warning("%s: asked through xenstore, since xl does not do it: %s", action.target, error)
 
     def _run(self, lines: Sequence[mapping.Argv]) -> None:
         for line in lines:

@@ -19,6 +19,7 @@ from xenlocal.model.actions import (
     CreateVolume,
     DestroyDomain,
     GrowVolume,
+    NudgeDomain,
     PurgeVolume,
     ResizeFile,
     RestoreVolume,
@@ -88,6 +89,9 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (_create(name, context),)
         case StopDomain(domid=domid):
             return (("xl", "shutdown", "-F", _domid(domid)),)
+        case NudgeDomain(domid=domid, hvm=hvm):
+            # -F of `xl shutdown` presses the button only where Xen sees no PV drivers, whether they hear or not
+            return (("xl", "trigger", _domid(domid), "power") if hvm else ("xl", "sysrq", _domid(domid), "s"),)
         case DestroyDomain(domid=domid):
             return (("xl", "destroy", _domid(domid)),)
         case SetLive():
@@ -96,6 +100,13 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (("xl", "config-update", _domid(domid), config_file(action, context)[0]),)
         case AwaitReady() | CheckReady():
             return ()
+
+
+def ask_through_xenstore(action: StopDomain) -> tuple[Argv, Argv]:
+    """What `xl shutdown` does, without xl: the first prints /vm/UUID of the domain, to be compared, since the second
+    would make a path of a domain that is gone."""
+    home = f"/local/domain/{_domid(action.domid)}"
+    return ("xenstore-read", f"{home}/vm"), ("xenstore-write", f"{home}/control/shutdown", "poweroff")
 
 
 def config_file(action: StartDomain | StageConfig, context: Context) -> tuple[str, str]:

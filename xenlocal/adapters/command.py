@@ -33,6 +33,7 @@ _OK = frozenset({0})
 _EVERY_CODE = tuple(range(256))
 _PACKAGES = {
     "xl": "xen-utils-common", "xenstore-ls": "xenstore-utils", "xenstore-watch": "xenstore-utils",
+    "xenstore-read": "xenstore-utils", "xenstore-write": "xenstore-utils",
     "lvm": "lvm2", "lvcreate": "lvm2", "lvextend": "lvm2", "lvchange": "lvm2", "lvrename": "lvm2",
     "lvremove": "lvm2", "blockdev": "util-linux", "ip": "iproute2", "ping": "iputils-ping", "systemd-run": "systemd",
     "systemctl": "systemd", "setpriv": "util-linux", "setsid": "util-linux",

@@ -38,6 +38,9 @@ class FileReader(Protocol):
     def untrusted(self, path: str) -> str:
         """Why root should not run the program at `path`; "" where nobody but root can have put it there."""
 
+    def names(self, path: str) -> tuple[str, ...]:
+        """What is in a directory, sorted; nothing where there is none. Raises XenlocalError where that is not known."""
+
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         """The argument lists of all processes. Raises XenlocalError where they cannot be had."""
 
@@ -74,6 +77,14 @@ class Files:
 
     def untrusted(self, path: str) -> str:
         return why_untrusted(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        try:
+            return tuple(sorted(os.listdir(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         lines = []

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.iproute import IpReader
 from xenlocal.adapters.lvm import LvmReader
+from xenlocal.adapters.vbd import sectors_written
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.adapters.xl import XlReader
 from xenlocal.engine.ports import LastWords, Node
-from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
+
+_Value = TypeVar("_Value")
 
 
 class HostReader:
@@ -48,5 +53,17 @@ class HostReader:
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         return self._xenstore.nodes(nodes)
 
+    def signs(self, domids: Sequence[int]) -> Mapping[int, Signs]:
+        pending = _or_nothing(lambda: self._xenstore.pending(domids))
+        sectors = _or_nothing(lambda: sectors_written(self._files, domids))
+        return {domid: Signs(pending.get(domid), sectors.get(domid)) for domid in domids}
+
     def last_words(self, name: str) -> LastWords:
         return self._xl.last_words(name)
+
+
+def _or_nothing(call: Callable[[], Mapping[int, _Value]]) -> Mapping[int, _Value]:
+    try:
+        return call()
+    except XenlocalError:
+        return {}

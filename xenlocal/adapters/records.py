@@ -11,14 +11,14 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from types import MappingProxyType
 from typing import Any
 
 from xenlocal.adapters.files import Files, write_private
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 MACHINE_ID = "/etc/machine-id"
@@ -153,7 +153,7 @@ def decode_memory(content: Mapping[str, Any]) -> Memory:
     return Memory(**{**values, "records": MappingProxyType(records)})
 
 
-def _decode(kind: type[Memory] | type[Record], content: Mapping[str, Any]) -> dict[str, Any]:
+def _decode(kind: type[Memory | Record | Reply], content: Mapping[str, Any]) -> dict[str, Any]:
     types = {field.name: str(field.type) for field in fields(kind)}
     return {key: _DECODERS[types[key]](value) for key, value in content.items() if key in types}
 
@@ -161,6 +161,8 @@ def _decode(kind: type[Memory] | type[Record], content: Mapping[str, Any]) -> di
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, Reply):
+        return asdict(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -197,12 +199,18 @@ def _times(value: Any) -> Mapping[int, float]:
     return MappingProxyType({int(_str(key)): _float(each) for key, each in _exactly(dict)(value).items()})
 
 
+def _reply(value: Any) -> Reply:
+    return Reply(**_decode(Reply, _exactly(dict)(value)))
+
+
 # By the annotation of the field, so that a field added to the model is kept without a word here.
 _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "str": _str,
     "int": _int,
     "int | None": _optional(_int),
     "bool": _bool,
+    "bool | None": _optional(_bool),
+    "Reply | None": _optional(_reply),
     "float": _float,
     "float | None": _optional(_float),
     "Off | None": _optional(Off),

@@ -22,6 +22,7 @@ _LS = ("xenstore-ls", "-f", "/local/domain/0")
 _WATCH = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
 _LINE = re.compile(r'(/[A-Za-z0-9/@_-]+)(?: = "(.*)"|:)')
 _BACKEND = re.compile(r"/local/domain/0/backend/(?:vbd|vbd3|tap|qdisk|virtio_disk)/(\d+)/(\d+)(?:/([a-z-]+))?")
+_READ = 20.0  # seconds; with xenstored dead it hangs for ever
 _DEVICE = re.compile(r"([0-9a-f]{1,4}):([0-9a-f]{1,6})")
 _PREFIX = re.compile(r"(?:phy|file|aio|raw|tap|tap2|qcow2?|vhd|qed):")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|([0-7]{3})|(.))")
@@ -46,12 +47,21 @@ class XenstoreReader:
         left = list(nodes)
         while left:
             paths = [f"/local/domain/{domid}/{path}" for domid, path in left]
-            printed = self._runner.run(("xenstore-read", *paths), timeout=60, ok=frozenset({0, 1})).split("\n")[:-1]
+            printed = self._runner.run(("xenstore-read", *paths), timeout=_READ, ok=frozenset({0, 1})).split("\n")[:-1]
             found |= zip(left, printed, strict=False)
             if len(printed) < len(left):
                 found[left[len(printed)]] = None
             left = left[len(printed) + 1 :]
         return found
+
+    def pending(self, domids: Sequence[int]) -> Mapping[int, bool]:
+        """Whether a request to stop still stands in control/shutdown: a guest acknowledges by emptying it
+        (drivers/xen/manage.c). None is said of a guest that has no such node.
+
+        Raises CommandFailed, ToolMissing.
+        """
+        found = self.nodes([(domid, "control/shutdown") for domid in domids])
+        return {domid: value != "" for (domid, _), value in found.items() if value is not None}
 
 
 def watch(streamer: Streamer, on_event: Callable[[], None]) -> Stream:

@@ -23,6 +23,7 @@ XL_CONF = "/etc/xen/xl.conf"
 LOG_DIRECTORY = "/var/log/xen"
 _LIST = ("xl", "list", "-v")
 _INFO = ("xl", "info")
+_LOOK = 30.0  # seconds; with xenstored dead it hangs for ever, and the shutdown of the host cannot wait for long
 _HEADER = re.compile(r"Name +ID +Mem VCPUs\s+State\s+Time\(s\) +UUID +Reason-Code\s+Security Label *")
 _LINE = re.compile(
     r"(?P<name>.*?) +(?P<domid>\d+) +(?P<memory>\d+) +(?P<vcpus>\d+) +(?P<state>[r-][b-][p-][s-][rscw?-][d-])"
@@ -42,7 +43,7 @@ class XlReader:
 
     def domains(self) -> Mapping[int, LiveDomain]:
         """Every domain but dom0, by domid. Raises CommandFailed, ToolMissing."""
-        dom0_vcpus, domains = parse_list(self._runner.run(_LIST, timeout=60))
+        dom0_vcpus, domains = parse_list(self._runner.run(_LIST, timeout=_LOOK))
         self._dom0_vcpus = dom0_vcpus
         return domains
 

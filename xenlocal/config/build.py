@@ -7,6 +7,7 @@ because one problem anywhere refuses the whole configuration.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import gt, lt
 from typing import Any
 
 from xenlocal.config import identity, names, passthrough, schema
@@ -95,6 +96,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
         elif kind == "xl":
             extra = _xl(part, problems)
     _check_sizes(settings, problems)
+    _check_times(settings, problems)
     _check_boot(settings, problems)
     supported = {key.name for key in schema.KEYS if key.section == "domain" and key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
@@ -156,6 +158,18 @@ def _check_sizes(settings: Settings, problems: Problems) -> None:
         if least is not None and most is not None and most < least:
             place = settings.place if settings.inherits(high) else settings.at(high)
             problems.add(place, f"{high} {most} is less than {low} {least}; write {high} = {least} or more", high)
+
+
+def _check_times(settings: Settings, problems: Problems) -> None:
+    stop = settings.values.get("stop_timeout", Domain.stop_timeout)
+    if "stop_timeout" in settings.excused - settings.values.keys():
+        return
+    for key, is_wrong, more, less in (("hung_timeout", gt, "more", "less"), ("stop_max", lt, "less", "more")):
+        value = settings.get(key)
+        if value is not None and is_wrong(value, stop):
+            place = settings.place if settings.inherits(key) else settings.at(key)
+            message = f"{key} {value} is {more} than stop_timeout {stop}; write {key} = {stop} or {less}"
+            problems.add(place, message, key)
 
 
 def _check_boot(settings: Settings, problems: Problems) -> None:

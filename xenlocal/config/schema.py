@@ -93,6 +93,8 @@ def _domain() -> tuple[Key, ...]:
         Key("domain", "needs", values.references, "none", "the same, and do not start unless they are ready"),
         Key("domain", "start_timeout", timeout, "5m", "time to become ready"),
         Key("domain", "stop_timeout", timeout, "5m", "time to shut down, then it is destroyed"),
+        Key("domain", "hung_timeout", timeout, "", "the same, of a guest that neither hears the request nor writes"),
+        Key("domain", "stop_max", timeout, "", "the same, of a guest that has heard it and goes on writing"),
         Key("domain", "on_poweroff", poweroff, "stay-off", "the guest powered itself off: stay-off or restart"),
         Key("domain", "on_crash", crash, "restart", "restart with back-off, stay-off or preserve"),
         Key("domain", "on_unready", unready, "report", "was ready and is not any more: report or restart"),

@@ -20,6 +20,7 @@ from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
 from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, StopDomain
 from xenlocal.model.desired import Desired
+from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.planner import memory as transitions
@@ -50,6 +51,11 @@ def _task_for(step: Step, tools: Tools) -> Task:
     return Command(step, tools)
 
 
+def _last_turn(step: Step) -> float | None:
+    """At host shutdown a guest is asked then at the latest, though one that follows it is still there."""
+    return step.action.end_by if isinstance(step.action, StopDomain) else None
+
+
 def _spoils(result: Result, follower: Step) -> bool:
     """Whether a step that needs this one cannot be done any more."""
     if result.step.id not in follower.needs or result.outcome in (Outcome.DONE, Outcome.INTERRUPTED):
@@ -68,9 +74,12 @@ def _root(result: Result) -> str:
 class Execution:
     """One run of one plan."""
 
-    def __init__(self, plan: Plan, desired: Desired, tools: Tools, hooks: Hooks) -> None:
+    def __init__(
+        self, plan: Plan, desired: Desired, tools: Tools, hooks: Hooks, give_up_at: float | None = None
+    ) -> None:
         self._plan, self._desired, self._tools, self._hooks = plan, desired, tools, hooks
         self._schedule = Schedule(plan, hooks.expected)
+        self._give_up_at = float("inf") if give_up_at is None else give_up_at
         self._running: dict[str, tuple[Step, Task, float]] = {}
         self._results: dict[str, Result] = {}
         tools.lookout.reset()
@@ -78,6 +87,9 @@ class Execution:
 
     def run(self) -> tuple[Result, ...]:
         while self._schedule.waiting or self._running:
+            if self._tools.work.now() >= self._give_up_at:
+                self._give_up()
+                break
             giving_way = self._hooks.urgent() or self._surprise
             moved = self._look()
             moved |= self._collect(giving_way)
@@ -91,6 +103,8 @@ class Execution:
 
     def _launch(self) -> bool:
         launched = False
+        if self._plan.goal is Goal.SHUTDOWN:
+            self._free_those_whose_last_turn_it_is()
         while (step := self._schedule.take()) is not None:
             if step.changes_host:
                 text = f"{step.action.verb} {step.action.target}: {step.reason}"
@@ -99,6 +113,13 @@ class Execution:
             self._running[step.id] = (step, _task_for(step, self._tools), self._tools.work.now())
             launched = True
         return launched
+
+    def _free_those_whose_last_turn_it_is(self) -> None:
+        now = self._tools.work.now()
+        for step in list(self._schedule.waiting.values()):
+            last_turn = _last_turn(step)
+            if last_turn is not None and now >= last_turn:
+                self._schedule.free(step)
 
     def _collect(self, giving_way: bool) -> bool:
         moved = False
@@ -111,6 +132,14 @@ class Execution:
                 self._end(step, *ended, self._tools.work.now() - begun)
                 moved = True
         return moved
+
+    def _give_up(self) -> None:
+        """The host goes down now, whatever hangs. Commands that run go on running."""
+        for step, _, begun in list(self._running.values()):
+            self._end(step, Outcome.FAILED, "no end before shutdown_deadline was over", self._tools.work.now() - begun)
+        self._running.clear()
+        for step in list(self._schedule.waiting.values()):
+            self._end(step, Outcome.FAILED, "its turn did not come before shutdown_deadline was over", 0)
 
     def _abandon_waiting(self) -> None:
         for step in list(self._schedule.waiting.values()):
@@ -150,11 +179,16 @@ class Execution:
         keeper, lookout = self._tools.keeper, self._tools.lookout
         if not lookout.poll(keeper.memory):
             return False
-        if isinstance(lookout.domains, Unavailable):
-            return True
         before = keeper.memory
         seen, now = Observed(domains=lookout.domains), self._tools.work.now()
-        keeper.update(lambda memory: transitions.learn(memory, self._desired, seen, lookout.causes, now))
+
+        def learn(memory: Memory) -> Memory:
+            memory = transitions.learn(memory, self._desired, seen, lookout.causes, now)
+            return transitions.saw_signs(memory, lookout.signs, lookout.since)
+
+        keeper.update(learn)  # at once: each change is written to the disk
+        if isinstance(lookout.domains, Unavailable):
+            return True
         note_ends(self._tools, before)
         for uuid, record in keeper.memory.records.items():
             old = before.records.get(uuid)
@@ -181,6 +215,8 @@ class Execution:
         times = [
             self._tools.lookout.next,
             self._hooks.heartbeat(),
+            self._give_up_at if self._give_up_at < float("inf") else None,
+            *(_last_turn(step) for step in self._schedule.waiting.values()),
             *(task.next for _, task, _ in self._running.values()),
         ]
         return min((when for when in times if when is not None), default=None)

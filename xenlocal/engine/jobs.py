@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,12 +14,13 @@ from xenlocal.engine.tasks import Result, Tools
 from xenlocal.model.actions import Action, DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.memory import Hand, Memory, Off
+from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import Unavailable
 from xenlocal.model.plan import Goal
 from xenlocal.planner import memory as transitions
+from xenlocal.planner.shutdown import ENDGAME, LAST_LOOK
 from xenlocal.planner.wishes import is_up
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY = 0, 1, 2, 3, 4, 5
@@ -30,6 +32,8 @@ def begin(request: Request, desired: Desired, tools: Tools, recorder: Recorder) 
     """Put the request into the memory, so that the next cycle acts on it; or refuse it at once."""
     if request.verb in _HANDS:
         _by_hand(request, desired, tools)
+    elif request.verb == "skip":
+        _skip(request, tools)
     elif request.verb == "boot":
         tools.keeper.update(_booting)
     elif request.verb == "shutdown":
@@ -74,6 +78,27 @@ def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
         tools.keeper.update(partial(transitions.by_hand, uuid=uuid, hand=hand))
 
 
+def _skip(request: Request, tools: Tools) -> None:
+    """Give up on guests while the host shuts down: also on those whose section has vanished from the files."""
+    memory = tools.keeper.memory
+    if memory.shutting_down is None:
+        how = "`xenlocal destroy NAME` cuts a domU off at other times"
+        request.finish(FAILED, message=f"cannot do that: the host is not shutting down; {how}")
+        return
+    running = {record.name: uuid for uuid, record in memory.records.items() if _is_on(record)}
+    missing = [name for name in request.names if name not in running]
+    if missing:
+        left = ", ".join(sorted(running)) or "none"
+        request.finish(NOT_FOUND, message=f"no domU of ours named {', '.join(missing)} is running; left are: {left}")
+        return
+    for name in request.names:
+        tools.keeper.update(partial(transitions.by_hand, uuid=running[name], hand=Hand.DESTROY))
+
+
+def _is_on(record: Record) -> bool:
+    return record.domid is not None and record.off is None
+
+
 def _trash(request: Request, tools: Tools, recorder: Recorder) -> None:
     """Names are VG/TRASHNAME. All are checked before the first is touched; what follows is the next cycle's."""
     restore = request.verb == "trash restore"
@@ -115,6 +140,8 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
     """Finish the request if this cycle has brought it to an end."""
     if request.verb == "shutdown":
         _settle_shutdown(request, cycle, memory, now)
+    elif request.verb == "skip":
+        settle_skip(request, memory, [result for result in cycle.bad if isinstance(result.step.action, DestroyDomain)])
     elif cycle.interrupted:
         return
     elif request.verb in _HANDS:
@@ -132,10 +159,28 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
         request.finish(code, message="; ".join(said), steps=[_step(result) for result in cycle.results])
 
 
+def settle_skip(request: Request, memory: Memory, failed: Sequence[Result] = ()) -> None:
+    """Finish it as soon as these guests are gone: the cycle goes on until the others are, too."""
+    left = [record.name for record in memory.records.values() if record.name in request.names and _is_on(record)]
+    reasons = [f"{each.step.action.target}: {each.message}" for each in failed if each.step.action.target.name in left]
+    if not left:
+        request.finish(OK, message="")
+    elif reasons:
+        request.finish(FAILED if len(left) == len(request.names) else PARTLY, message="; ".join(reasons))
+
+
+def has_to_end(requests: list[Request], desired: Desired, tools: Tools) -> float | None:
+    """When a shutdown that somebody waits for is over, done or not. One that is asked for late gets a last try."""
+    begun, now = tools.keeper.memory.shutting_down, tools.work.now()
+    if begun is None or not any(request.verb == "shutdown" for request in requests):
+        return None
+    return max(begun + desired.host.shutdown_deadline.seconds, now + ENDGAME)
+
+
 def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
     domains = cycle.observed.domains
     begun = memory.shutting_down if memory.shutting_down is not None else now
-    over = now >= begun + cycle.desired.host.shutdown_deadline.seconds
+    over = now >= begun + cycle.desired.host.shutdown_deadline.seconds - LAST_LOOK
     unknown = bool(cycle.plan.unavailable)
     # a refusal: a domU is about to be born
     settled = not unknown and not cycle.plan.refusals and not cycle.plan.steps
@@ -178,7 +223,7 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
             continue
         reasons = [result.message for result in cycle.bad if result.step.action.target == domain_target(name)]
         reasons += [refusal.reason for refusal in cycle.plan.refusals if refusal.target == domain_target(name)]
-        is_on = record.domid is not None and record.off is None
+        is_on = _is_on(record)
         if request.verb in ("start", "restart") and not (is_on and record.ready):
             said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is not ready"))
         elif request.verb in ("stop", "destroy") and is_on:

@@ -14,7 +14,8 @@ from typing import Any
 from xenlocal.engine.observe import causes, known_or_why
 from xenlocal.engine.ports import Node, Reader, Work
 from xenlocal.model.memory import Memory, Off
-from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Unavailable
+from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Signs, Unavailable
+from xenlocal.planner.wishes import is_up
 
 INTERVAL = 1.0  # seconds between two looks while something waits
 _SOONEST = 0.2  # seconds after the former look, even when an event calls
@@ -28,6 +29,7 @@ class _Seen:
 
     domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
     nodes: Mapping[Node, str | None | Unavailable] = field(default_factory=dict)
+    signs: Mapping[int, Signs] = field(default_factory=dict)
     causes: dict[str, Off] = field(default_factory=dict)
 
 
@@ -39,11 +41,13 @@ class Lookout:
         self._due = float("inf")
         self._pause = _SOONEST
         self._asked: set[Node] = set()
+        self._stopping: set[int] = set()
         self._seen = _Seen()
         self.domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
         self.nodes: Mapping[Node, str | None | Unavailable] = {}
         """What the latest look found of the nodes it was asked for: None where there is none."""
         self.causes: dict[str, Off] = {}
+        self.signs: Mapping[int, Signs] = {}
         self.since = float("-inf")
         """When the look began that found all this: what came after it cannot be in it."""
 
@@ -54,14 +58,19 @@ class Lookout:
         self._future = None
         self._due = float("inf")
         self._asked.clear()
-        self.domains, self.nodes, self.causes = NOT_ASKED, {}, {}
+        self._stopping.clear()
+        self.domains, self.nodes, self.causes, self.signs = NOT_ASKED, {}, {}, {}
         self.since = float("-inf")
 
-    def call(self, *, within: float, node: Node | None = None) -> None:
-        """Somebody waits: look again within so many seconds; at this node, too."""
-        self._due = min(self._due, max(self._work.now() + within, self._last + self._pause))
+    def call(self, *, within: float, node: Node | None = None, stopping: int | None = None, firm: bool = False) -> None:
+        """Somebody waits: look again within so many seconds; at this node, or at how this domid stops, too.
+        `firm`: not later than that, however slow looks are: the life of a guest depends on it."""
+        soonest = self._last + (_SOONEST if firm else self._pause)
+        self._due = min(self._due, max(self._work.now() + within, soonest))
         if node is not None:
             self._asked.add(node)
+        if stopping is not None:
+            self._stopping.add(stopping)
 
     def poll(self, memory: Memory) -> bool:
         """Start a look that is due; True when one has just ended."""
@@ -72,14 +81,15 @@ class Lookout:
             self._future.result()
             self._future = None
             self.domains, self.causes, self.since = self._seen.domains, self._seen.causes, self._last
-            self.nodes = self._seen.nodes
+            self.nodes, self.signs = self._seen.nodes, self._seen.signs
             self._pause = min(max(_SOONEST, _SHARE * (now - self._last)), _LONGEST)
             return True
         if now >= self._due:
             asked, self._asked = sorted(self._asked), set()
+            stopping, self._stopping = sorted(self._stopping), set()
             self._due, self._last = float("inf"), now
             seen = self._seen = _Seen()
-            self._future = self._work.submit(lambda: self._look(seen, memory, asked))
+            self._future = self._work.submit(lambda: self._look(seen, memory, asked, stopping))
         return False
 
     @property
@@ -87,10 +97,14 @@ class Lookout:
         """When `poll` has something to do; None: only when a task ends."""
         return None if self._future is not None or self._due == float("inf") else self._due
 
-    def _look(self, seen: _Seen, memory: Memory, asked: list[Node]) -> None:
+    def _look(self, seen: _Seen, memory: Memory, asked: list[Node], stopping: list[int]) -> None:
         domains: Any = known_or_why(self._reader.domains)
         if asked:
             found: Any = known_or_why(partial(self._reader.nodes, asked))
             seen.nodes = dict.fromkeys(asked, found) if isinstance(found, Unavailable) else found
+        if not isinstance(domains, Unavailable):  # one that is on its way out would hide those behind it
+            stopping = [domid for domid in stopping if domid in domains and is_up(domains[domid])]
+        if stopping:
+            seen.signs = self._reader.signs(stopping)
         seen.causes = causes(self._reader, memory, Observed(domains=domains))
         seen.domains = domains

@@ -114,7 +114,8 @@ class Loop:
         for request in arrived:
             self._begin(request)
         goal = jobs.goal_of(self._tools.keeper.memory, self._jobs)
-        cycle = reconcile(self._configuration.in_force, goal, self._tools, self._hooks(goal))
+        until = jobs.has_to_end(self._jobs, self._configuration.in_force, self._tools)
+        cycle = reconcile(self._configuration.in_force, goal, self._tools, self._hooks(goal), until)
         self.snapshot = cycle
         self._report(cycle)
         memory, now = self._tools.keeper.memory, self._tools.work.now()
@@ -149,8 +150,9 @@ class Loop:
 
     def _hooks(self, goal: Goal) -> Hooks:
         def urgent() -> bool:
-            # at host shutdown nothing but our own end is more urgent than the guests
-            return self._inbox.stopping if goal is Goal.SHUTDOWN else self._inbox.urgent
+            # at host shutdown nothing is more urgent than the guests but our own end, and the word of whoever watches
+            shutdown = self._inbox.stopping or self._inbox.has_requests
+            return shutdown if goal is Goal.SHUTDOWN else self._inbox.urgent
 
         def ended(result: Result) -> None:
             self._recorder.ended(goal, result, self._tools.keeper.memory)
@@ -172,6 +174,8 @@ class Loop:
         self._notifier.status(text)
         for request in self._jobs:
             request.progress(text)
+            if request.verb == "skip" and not request.finished:
+                jobs.settle_skip(request, self._tools.keeper.memory)
 
     def _report(self, cycle: Cycle) -> None:
         """One sentence a cycle, and each refusal once: only what has changed is said again."""

@@ -21,8 +21,15 @@ log = logging.getLogger("xenlocal")
 _CAUSES = {LastWords.REBOOT: Off.REBOOTING, LastWords.DESTROYED: Off.VANISHED, LastWords.UNKNOWN: Off.LOST}
 
 
-def look(reader: Reader, work: Work, desired: Desired, observed: Observed, tables: Iterable[Table]) -> Observed:
-    """`observed` with these tables asked anew, in parallel."""
+def look(
+    reader: Reader,
+    work: Work,
+    desired: Desired,
+    observed: Observed,
+    tables: Iterable[Table],
+    until: float | None = None,
+) -> Observed:
+    """`observed` with these tables asked anew, in parallel. What has not answered by `until` is unknown."""
     calls: dict[Table, Callable[[], Any]] = {
         Table.DOMAINS: reader.domains,
         Table.STORAGE: reader.storage,
@@ -38,9 +45,10 @@ def look(reader: Reader, work: Work, desired: Desired, observed: Observed, table
         found[table] = known_or_why(calls[table])
 
     futures = [work.submit(partial(ask, table)) for table in sorted(tables)]
-    while not all(future.done() for future in futures):
-        work.wait(None)
-    return replace(observed, **{str(table): value for table, value in found.items()})
+    while not all(future.done() for future in futures) and (until is None or work.now() < until):
+        work.wait(until)
+    late = Unavailable("no answer before shutdown_deadline was over")
+    return replace(observed, **{str(table): found.get(table, late) for table in tables})
 
 
 def known_or_why(call: Callable[[], Any]) -> Any:

@@ -16,7 +16,7 @@ from xenlocal.model.actions import Action
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.history import Entry, Query
 from xenlocal.model.memory import Memory
-from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Storage, XenStore
+from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 from xenlocal.model.probes import Probe
 
 Node = tuple[int, str]
@@ -55,6 +55,10 @@ class Reader(Protocol):
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         """What guests have written to these nodes of xenstore, None where there is no such node. One command,
         and one more for each that is not there."""
+
+    def signs(self, domids: Sequence[int]) -> Mapping[int, Signs]:
+        """What these guests show of themselves while they stop. One command and a small file a disk; what cannot be
+        had is not known, and nothing is raised."""
 
     def last_words(self, name: str) -> LastWords: ...
 

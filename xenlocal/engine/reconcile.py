@@ -16,6 +16,7 @@ from xenlocal.model.observed import Observed, Table
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.planner import make_plan
 from xenlocal.planner import memory as transitions
+from xenlocal.planner.shutdown import LAST_LOOK
 
 _ROUNDS = 4  # each asks for tables not asked before; there are six in three groups
 
@@ -44,12 +45,12 @@ def _learn(desired: Desired, seen: Observed, found: Mapping[str, Off], now: floa
     return transitions.learn(memory, desired, seen, found, now)
 
 
-def survey(desired: Desired, goal: Goal, tools: Tools) -> tuple[Observed, Plan]:
+def survey(desired: Desired, goal: Goal, tools: Tools, until: float | None = None) -> tuple[Observed, Plan]:
     """Observe what the plan needs to know, and no more. Domains are always looked at, and learned from."""
     observed, wanted = Observed(), frozenset({Table.DOMAINS})
     work, keeper = tools.work, tools.keeper
     for _ in range(_ROUNDS):
-        observed = look(tools.reader, work, desired, observed, wanted)
+        observed = look(tools.reader, work, desired, observed, wanted, until)
         if Table.DOMAINS in wanted:
             seen, found = observed, causes(tools.reader, keeper.memory, observed)
             before = keeper.memory
@@ -62,16 +63,17 @@ def survey(desired: Desired, goal: Goal, tools: Tools) -> tuple[Observed, Plan]:
     return observed, plan
 
 
-def reconcile(desired: Desired, goal: Goal, tools: Tools, hooks: Hooks) -> Cycle:
-    observed, plan = survey(desired, goal, tools)
+def reconcile(desired: Desired, goal: Goal, tools: Tools, hooks: Hooks, until: float | None = None) -> Cycle:
+    """`until`: when this has to end, whatever hangs; what it did not come to is in the plan that is left."""
+    observed, plan = survey(desired, goal, tools, until)
     hooks.looked()
     if not plan.steps:
         return Cycle(desired, observed, plan)
-    results = Execution(plan, desired, tools, hooks).run()
+    results = Execution(plan, desired, tools, hooks, None if until is None else until - LAST_LOOK).run()
     if plan.is_empty:
         # nothing but waiting for readiness: the host was not touched, only the memory has to be planned with
         plan = make_plan(desired, observed, goal, tools.work.now(), tools.work.wall(), tools.keeper.memory)
         if not plan.wanted and plan.is_empty:
             return Cycle(desired, observed, plan, results)
-    observed, plan = survey(desired, goal, tools)
+    observed, plan = survey(desired, goal, tools, until)
     return Cycle(desired, observed, plan, results)

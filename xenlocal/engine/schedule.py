@@ -55,6 +55,11 @@ class Schedule:
                     return step
         return None
 
+    def free(self, step: Step) -> None:
+        """It may begin now, whatever it has waited for."""
+        self._missing[step.id].clear()
+        self._queue(step)
+
     def end(self, step: Step) -> tuple[Step, ...]:
         """It has ended, begun or not. Those that wait for it, in the order of the plan."""
         if self.waiting.pop(step.id, None) is None:

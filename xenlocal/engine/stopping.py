@@ -1,4 +1,4 @@
-"""A step that stops a domU: ask; wait; its own time over, destroy. In no other order (DESIGN rule 3)."""
+"""A step that stops a domU: the stop ladder (`planner.ladder`) at work. It decides nothing about the order of rungs."""
 
 from __future__ import annotations
 
@@ -8,52 +8,103 @@ from concurrent.futures import Future
 
 from xenlocal.engine.lookout import INTERVAL
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
-from xenlocal.model.actions import DestroyDomain, StopDomain
+from xenlocal.model.actions import DestroyDomain, NudgeDomain, StopDomain
+from xenlocal.model.memory import Reply
 from xenlocal.model.observed import Unavailable
+from xenlocal.model.units import Duration
 from xenlocal.planner import memory as transitions
+from xenlocal.planner.ladder import Case, Rung, decide
 
 log = logging.getLogger("xenlocal")
-_ASK_AGAIN = 5.0  # seconds after a request that could not be passed on
+_LAST_CHANCE = 5.0  # seconds between asking and destroying, also where the deadline leaves none
+_SLOWEST = 5.0  # seconds between two looks at a guest that takes long; its death is announced anyway
 
 
 class Stop:
-    """The memory says that it was asked only when `xl` has passed the request on. After a kill in between,
-    the next plan asks once more, which hurts no guest, and never destroys one that was not asked.
+    """The memory says that it was asked only when the request was passed on. After a kill in between, the next plan
+    asks once more, which hurts no guest, and never destroys one that was not asked.
     """
 
     def __init__(self, action: StopDomain, tools: Tools) -> None:
         self._action, self._tools = action, tools
-        self._command: Future[None] | None = None
-        self._after: Callable[[], tuple[Outcome, str] | None] = self._waiting
-        self._asked = action.asked if action.asked is not None else tools.work.now()
-        self._ask_again: float | None = None
+        self._command: Future[None] | None = None  # reaps or destroys: nothing else happens until it has ended
+        self._gentle: Future[None] | None = None  # asks or nudges, while its end is watched for
+        self._command_ended: Callable[[], tuple[Outcome, str] | None] = self._reaped
+        self._gentle_ended: Callable[[BaseException | None], None] = self._asked
+        self._begun = action.asked if action.asked is not None else tools.work.now()
+        self._first = self._begun
+        self._tried = action.asked
+        self._case = self._know()
         self._forced = False
+        self.next: float | None = None
         if action.asked is None:
             self._ask()
-        else:
-            tools.lookout.call(within=FIRST_LOOK)
+        else:  # when a foreign one was asked last is not remembered: not long ago, then
+            reply = self._case.reply
+            self._tried = reply.requested if action.destroy and reply is not None else tools.work.now()
+            tools.lookout.call(within=FIRST_LOOK, stopping=action.domid)
 
     @property
     def runs_command(self) -> bool:
-        return self._command is not None
-
-    @property
-    def _deadline(self) -> float:
-        return self._asked + self._action.timeout.seconds
-
-    @property
-    def next(self) -> float | None:
-        if self._command is not None:
-            return None
-        return self._deadline if self._ask_again is None else min(self._deadline, self._ask_again)
+        return self._command is not None or self._gentle is not None
 
     def poll(self) -> tuple[Outcome, str] | None:
-        if self._command is not None and not self._command.done():
+        self.next = None
+        if self._command is not None:
+            return self._command_ended() if self._command.done() else None
+        if self._gentle is not None and self._gentle.done():
+            error, self._gentle = self._gentle.exception(), None
+            self._gentle_ended(error)
+        return self._waiting()
+
+    def _know(self) -> Case:
+        action, memory = self._action, self._tools.keeper.memory
+        record = memory.records.get(action.uuid)
+        reply = record.reply if record is not None and record.domid == action.domid else None
+        if record is None and action.domid in memory.foreign_asked:
+            reply = Reply(requested=self._tried or self._begun)
+        if reply is not None and record is not None and record.stop_asked is not None:
+            self._begun = record.stop_asked
+        endless = float("inf")
+        return Case(
+            action.patience,
+            self._begun,
+            self._tried,
+            reply,
+            endless if action.grow_until is None else action.grow_until,
+            endless if action.end_by is None else max(action.end_by, self._first + _LAST_CHANCE),
+        )
+
+    def _waiting(self) -> tuple[Outcome, str] | None:
+        action, now, domains = self._action, self._tools.work.now(), self._tools.lookout.domains
+        if not isinstance(domains, Unavailable):
+            live = domains.get(action.domid)
+            if live is None or (live.is_down and not action.destroy):
+                return self._ended()
+            if live.is_down:
+                self._run(self._reap, self._reaped)
+                return None
+        self._case = self._know()
+        rung, self.next = decide(self._case, now)
+        if rung in (Rung.LOOK, Rung.DESTROY) and not action.destroy:
+            return self._late()
+        if rung is Rung.DESTROY:
+            self._run(self._destroy, self._destroyed)
             return None
-        return self._after()
+        if rung is Rung.ASK and self._gentle is None:
+            self._ask()
+        elif rung is Rung.NUDGE and self._gentle is None:
+            self._nudge()
+        self._call_lookout(rung, now)
+        return None
+
+    def _call_lookout(self, rung: Rung, now: float) -> None:
+        pause = min(max((now - self._begun) / 10, INTERVAL), _SLOWEST)
+        within = 0 if rung is Rung.LOOK else pause
+        self._tools.lookout.call(within=within, stopping=self._action.domid, firm=rung is Rung.LOOK)
 
     def _run(self, command: Callable[[], None], then: Callable[[], tuple[Outcome, str] | None]) -> None:
-        self._command, self._after = self._tools.work.submit(command), then
+        self._command, self._command_ended, self.next = self._tools.work.submit(command), then, None
 
     def _finish_command(self) -> BaseException | None:
         assert self._command is not None
@@ -62,55 +113,56 @@ class Stop:
         return error
 
     def _ask(self) -> None:
-        self._ask_again = None
-        self._run(lambda: self._tools.actuator.perform(self._action), self._asked_it)
+        if self._tried is not None:
+            log.info("%s: asked to stop once more: it is still there", self._action.target)
+        self._tried = self._tools.work.now()
+        self._gentle_ended = self._asked
+        self._gentle = self._tools.work.submit(lambda: self._tools.actuator.perform(self._action))
 
-    def _asked_it(self) -> tuple[Outcome, str] | None:
-        error = self._finish_command()
+    def _asked(self, error: BaseException | None) -> None:
+        action, now = self._action, self._tools.work.now()
         if error is not None:  # no reason to give up: the guest may have ended meanwhile, or hear the next one
-            log.warning("%s: cannot ask it to stop: %s", self._action.target, told(error))
-            self._ask_again = self._tools.work.now() + _ASK_AGAIN
+            log.warning("%s: cannot ask it to stop: %s", action.target, told(error))
         else:
-            self._remember()
-        self._after = self._waiting
-        self._tools.lookout.call(within=FIRST_LOOK)
-        return None
+            self._tried = now
+            if self._case.reply is None:
+                self._begun = now
+            self._tools.keeper.update(lambda memory: transitions.asked(memory, action.uuid, action.domid, now))
+        self._tools.lookout.call(within=FIRST_LOOK, stopping=action.domid)
 
-    def _remember(self) -> None:
-        action, when = self._action, self._asked
-        self._tools.keeper.update(lambda memory: transitions.asked(memory, action.uuid, action.domid, when))
+    def _nudge(self) -> None:
+        action = self._action
+        nudge = NudgeDomain(action.name, action.uuid, action.domid, action.hvm)
+        log.warning("%s: %s it, since it is not off %s", action.target, nudge.verb, self._so_far())
+        self._gentle_ended = self._nudged
+        self._gentle = self._tools.work.submit(lambda: self._tools.actuator.perform(nudge))
 
-    def _waiting(self) -> tuple[Outcome, str] | None:
-        now, domains = self._tools.work.now(), self._tools.lookout.domains
-        self._tools.lookout.call(within=INTERVAL)
-        if not isinstance(domains, Unavailable):
-            live = domains.get(self._action.domid)
-            if live is None or (live.is_down and not self._action.destroy):
-                return self._ended()
-            if live.is_down:
-                self._run(self._reap, self._reaped)
-                return None
-        if now >= self._deadline:
-            return self._time_is_over()
-        if self._ask_again is not None and now >= self._ask_again:
-            self._ask()
-        return None
+    def _nudged(self, error: BaseException | None) -> None:
+        action = self._action
+        if error is not None:
+            log.warning("%s: %s", action.target, told(error))
+        self._tools.keeper.update(lambda memory: transitions.nudged(memory, action.uuid))
 
-    def _time_is_over(self) -> tuple[Outcome, str] | None:
-        if not self._action.destroy:
-            self._remember()  # also where no request came through: that was tried for as long
-            return (
-                Outcome.LATE,
-                f"did not stop within {self._action.timeout}; not ours, so it is left running",
-            )
-        self._run(self._destroy, self._destroyed)
-        return None
+    def _late(self) -> tuple[Outcome, str]:
+        """A foreign one. It counts as asked also where no request came through: that was tried for as long."""
+        action, begun = self._action, self._begun
+        self._tools.keeper.update(lambda memory: transitions.asked(memory, action.uuid, action.domid, begun))
+        return Outcome.LATE, f"did not stop within {action.timeout}; not ours, so it is left running"
+
+    def _so_far(self) -> str:
+        seconds = Duration(round(self._tools.work.now() - self._begun))
+        reply = self._case.reply
+        if reply is None:
+            return f"{seconds} after the first attempt to ask it; no request came through"
+        if reply.heard is False:
+            wrote = "" if reply.quiet is None or reply.wrote is not None else ", and has written nothing to its disks"
+            return f"{seconds} after it was asked; its kernel has not acknowledged that{wrote}"
+        return f"{seconds} after it was asked" + (", and has gone on writing" if reply.wrote is not None else "")
 
     def _ended(self) -> tuple[Outcome, str]:
-        seconds = self._tools.work.now() - self._asked
         if self._forced:
-            return Outcome.LATE, f"did not stop within {self._action.timeout} and was destroyed"
-        return Outcome.DONE, f"stopped {seconds:.0f} s after it was asked"
+            return Outcome.LATE, f"was destroyed: it was not off {self._so_far()}"
+        return Outcome.DONE, f"stopped {self._tools.work.now() - self._begun:.0f} s after it was asked"
 
     def _reap(self) -> None:
         action = self._action

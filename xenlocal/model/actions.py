@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from xenlocal.model.desired import Patience
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import Probe
 from xenlocal.model.units import Duration, Size
@@ -200,10 +201,11 @@ class CheckReady:
 
 @dataclass(frozen=True)
 class StopDomain:
-    """Ask for a clean shutdown, wait until it is gone; destroy it only when `timeout` since the asking is over.
+    """Ask for a clean shutdown, wait until it is gone; destroy it only when its own time is over (`planner.ladder`).
 
-    `asked`: when it was already asked (monotonic seconds), so that a restart of the daemon asks nobody twice and
-    gives nobody more or less time. `destroy` False (a foreign domU): never, only report that it did not stop in time.
+    `asked`: when it was already asked (monotonic seconds), so that a restart of the daemon gives nobody more or less
+    time. `destroy` False (a foreign domU): never, only report that it did not stop in time. `grow_until`, `end_by`:
+    what the deadline of the host leaves, monotonic seconds; None: there is none.
     """
 
     name: str
@@ -212,7 +214,36 @@ class StopDomain:
     timeout: Duration
     asked: float | None = None
     destroy: bool = True
+    hung: Duration | None = None
+    most: Duration | None = None
+    grow_until: float | None = None
+    end_by: float | None = None
+    hvm: bool = False
     verb = "stop"
+
+    @property
+    def patience(self) -> Patience:
+        hung, most = (None if time is None else time.seconds for time in (self.hung, self.most))
+        return Patience.of(self.timeout.seconds, hung, most)
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class NudgeDomain:
+    """The rung between asking and destroying: the ACPI button of an HVM guest; any other writes its caches to its
+    disks, so that less is lost if it has to be destroyed."""
+
+    name: str
+    uuid: str
+    domid: int
+    hvm: bool = False
+
+    @property
+    def verb(self) -> str:
+        return "press the power button of" if self.hvm else "sync"
 
     @property
     def target(self) -> Target:
@@ -285,6 +316,7 @@ Action = (
     | AwaitReady
     | CheckReady
     | StopDomain
+    | NudgeDomain
     | DestroyDomain
     | SetLive
     | StageConfig

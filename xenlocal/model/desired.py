@@ -149,6 +149,28 @@ class Nic:
     source: Source
 
 
+STOP_MAX_FACTOR = 3  # times stop_timeout, where stop_max is not declared
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds that a guest has from being asked to stop until it is destroyed."""
+
+    stop: float = 300.0
+    hung: float = 300.0  # it neither hears the request nor writes to its disks
+    most: float = 900.0  # it has heard the request and goes on writing
+
+    @classmethod
+    def of(cls, stop: float, hung: float | None, most: float | None) -> Patience:
+        """From what is declared; None where it is not."""
+        return cls(stop, stop if hung is None else hung, STOP_MAX_FACTOR * stop if most is None else most)
+
+    def scaled(self, share: float) -> Patience:
+        """Where the deadline leaves each guest only a share of its own time. What a guest may grow to is limited by
+        what the deadline leaves in the end, not by this."""
+        return Patience(self.stop * share, self.hung * share, self.most)
+
+
 @dataclass(frozen=True)
 class Domain:
     """`[domain NAME]` with its parts, `[defaults]` already merged in."""
@@ -174,6 +196,8 @@ class Domain:
     needs_things: tuple[Target, ...] = ()  # ... without which it is not started
     start_timeout: Duration = Duration(300)
     stop_timeout: Duration = Duration(300)
+    hung_timeout: Duration | None = None  # None: as long as stop_timeout
+    stop_max: Duration | None = None  # None: three times stop_timeout
     on_poweroff: OnPoweroff = OnPoweroff.STAY_OFF
     on_crash: OnCrash = OnCrash.RESTART
     on_unready: OnUnready = OnUnready.REPORT
@@ -187,6 +211,12 @@ class Domain:
     @property
     def target(self) -> Target:
         return Target(Kind.DOMAIN, self.name)
+
+    @property
+    def patience(self) -> Patience:
+        """How long it may take to stop."""
+        hung, most = (None if time is None else time.seconds for time in (self.hung_timeout, self.stop_max))
+        return Patience.of(self.stop_timeout.seconds, hung, most)
 
     @property
     def predecessors(self) -> tuple[str, ...]:

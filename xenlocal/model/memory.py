@@ -11,6 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from xenlocal.model.desired import Patience
+
 
 class Hand(StrEnum):
     """What an administrator asked for by hand; it holds until the next request by hand or boot."""
@@ -31,6 +33,26 @@ class Off(StrEnum):
     VANISHED = "vanished"  # somebody destroyed it with xl
     REBOOTING = "rebooting"  # its monitor is about to create it anew
     LOST = "lost"  # gone, and nothing tells why
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How a guest takes our request to stop, as far as it is seen from outside."""
+
+    requested: float  # when it was last asked
+    heard: bool | None = None  # it has acknowledged; None: not known
+    seen: float | None = None  # when the latest look at it began
+    sectors: int | None = None  # written to its disks up to that look; None: not known
+    watched: float | None = None  # since when they are counted
+    wrote: float | None = None  # the latest look that found more of them than the one before
+    nudged: bool = False  # the rung between asking and destroying has been taken
+
+    @property
+    def quiet(self) -> float | None:
+        """For how many seconds, up to the latest look, it is known to have written nothing."""
+        if self.sectors is None or self.seen is None or self.watched is None:
+            return None
+        return self.seen - (self.watched if self.wrote is None else max(self.wrote, self.watched))
 
 
 @dataclass(frozen=True)
@@ -55,6 +77,7 @@ class Record:
     hand: Hand | None = None
     hand_domid: int | None = None  # RESTART, DESTROY: the domid that is meant
     stop_asked: float | None = None  # when we asked the present domid to shut down
+    reply: Reply | None = None  # ... and how it takes that; None: not asked, or that was withdrawn
     crashes: tuple[float, ...] = ()  # ends that were not meant to be: crashes, and lives that were very short
     failures: int = 0  # starts in a row that failed
     failure: str = ""  # of the last one
@@ -63,6 +86,18 @@ class Record:
     staged: Mapping[str, str] | None = None  # ... and will run with after its own reboot
     predecessors: tuple[str, ...] = ()  # kept for the day its section has vanished
     stop_timeout: float = 300.0
+    hung_timeout: float | None = None
+    stop_max: float | None = None
+    hvm: bool = False
+
+    @property
+    def asked(self) -> float | None:
+        """Since when it has been on its way to stop."""
+        return None if self.reply is None else self.stop_asked
+
+    @property
+    def patience(self) -> Patience:
+        return Patience.of(self.stop_timeout, self.hung_timeout, self.stop_max)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,14 @@ class LiveState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Signs:
+    """What a guest that was asked to stop shows of itself. None: not known."""
+
+    pending: bool | None = None  # the request stands in control/shutdown: it has not been acknowledged
+    sectors: int | None = None  # written to its disks so far
+
+
+@dataclass(frozen=True)
 class LiveDomain:
     """A line of `xl list -v`, dom0 left out. `name` is empty for the `(null)` of a dying domain."""
 

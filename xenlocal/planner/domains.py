@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xenlocal.model.actions import AwaitReady, DestroyDomain, StartDomain, StopDomain
-from xenlocal.model.desired import Desired, Domain
+from xenlocal.model.desired import Desired, Domain, GuestType
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import Target, bridge
 from xenlocal.model.names import domain as live_target
@@ -154,7 +154,16 @@ def _plan_stops(
             draft.step(DestroyDomain(name, domain.uuid, live.domid, verb="destroy"), case.wish.reason)
         elif want is Want.OFF or (want is Want.RESTART and _can_come_back(draft, case, observed)):
             draft.step(
-                StopDomain(name, domain.uuid, live.domid, domain.stop_timeout, case.record.stop_asked),
+                StopDomain(
+                    name,
+                    domain.uuid,
+                    live.domid,
+                    domain.stop_timeout,
+                    case.record.asked,
+                    hung=domain.hung_timeout,
+                    most=domain.stop_max,
+                    hvm=domain.type is GuestType.HVM,
+                ),
                 case.wish.reason,
                 after=later,
             )
@@ -162,7 +171,7 @@ def _plan_stops(
 
 def _can_come_back(draft: Draft, case: _Case, observed: Observed) -> bool:
     """A restart stops only what can start again afterwards; one that has begun goes on."""
-    if case.record.stop_asked is not None:
+    if case.record.asked is not None:
         return True
     hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(Size(0)))
     if hurdle is not None:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from xenlocal.model.desired import Desired, Domain
-from xenlocal.model.memory import Hand, Memory, Off, Record
-from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
+from xenlocal.model.desired import Desired, Domain, GuestType, State
+from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
+from xenlocal.model.observed import LiveDomain, LiveState, Observed, Signs, Unavailable
 
 CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
 CRASH_CAP = 5  # so many in the window, and the domU stays off
@@ -48,12 +48,17 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
         record = records.get(uuid) or new_record(domain)
         if record.declared not in ("", domain.state):
             record = _decided_anew(record)
+            withdrawn = domain.state in (State.RUNNING, State.MANUAL)
+            record = replace(record, reply=None) if withdrawn else record
         records[uuid] = replace(
             record,
             name=domain.name,
             declared=domain.state,
             predecessors=domain.predecessors,
             stop_timeout=domain.stop_timeout.seconds,
+            hung_timeout=None if domain.hung_timeout is None else domain.hung_timeout.seconds,
+            stop_max=None if domain.stop_max is None else domain.stop_max.seconds,
+            hvm=domain.type is GuestType.HVM,
         )
     for uuid in sorted(records.keys() - declared.keys()):
         records[uuid] = replace(records[uuid], declared="")
@@ -107,6 +112,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             off_since=None,
             dying_since=None,
             stop_asked=None,
+            reply=None,
             # a guest's own reboot picks up what `xl config-update` had staged
             running=record.staged if record.staged is not None else record.running,
             staged=None,
@@ -149,6 +155,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         unready="",
         lost=None,
         stop_asked=None,
+        reply=None,
         off=off,
         off_since=since,
     )
@@ -165,6 +172,7 @@ def forget(memory: Memory) -> Memory:
                     hand=None,
                     hand_domid=None,
                     away=None,
+                    reply=None,
                     off=None,
                     off_since=None,
                     crashes=(),
@@ -187,6 +195,7 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
         uuid,
         hand=hand,
         hand_domid=record.domid if hand in (Hand.RESTART, Hand.DESTROY) else None,
+        reply=None if hand is Hand.START else record.reply,  # a request withdrawn: the next one begins anew
         # its monitor is about to create it anew: a second create would race with it
         off=None if hand is Hand.START and record.off is not Off.REBOOTING else record.off,
         crashes=(),
@@ -199,7 +208,7 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
 def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
     """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Nothing is left
     of its former self, whose end was counted when it was seen: that it is gone is no second end."""
-    memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, stop_asked=None)
+    memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, stop_asked=None, reply=None)
     return _runs_with(memory, uuid, settings)
 
 
@@ -228,10 +237,43 @@ def crash_delay(crashes: int) -> float:
 
 
 def asked(memory: Memory, uuid: str, domid: int, when: float) -> Memory:
-    """A domU, ours or foreign, was asked to stop."""
+    """A domU, ours or foreign, was asked to stop: its time runs from the first request on, whatever follows."""
     if uuid in memory.records:
-        return memory.change(uuid, stop_asked=when)
-    return replace(memory, foreign_asked=MappingProxyType({**memory.foreign_asked, domid: when}))
+        record = memory.records[uuid]
+        if record.reply is not None:
+            return memory.change(uuid, reply=replace(record.reply, requested=when))
+        return memory.change(uuid, stop_asked=when, reply=Reply(requested=when))
+    times = {domid: when, **memory.foreign_asked}
+    return replace(memory, foreign_asked=MappingProxyType(times))
+
+
+def nudged(memory: Memory, uuid: str) -> Memory:
+    record = memory.records.get(uuid)
+    if record is None or record.reply is None:
+        return memory
+    return memory.change(uuid, reply=replace(record.reply, nudged=True))
+
+
+def saw_signs(memory: Memory, signs: Mapping[int, Signs], since: float) -> Memory:
+    """What a look that began at `since` showed of guests that were asked to stop, by domid."""
+    changed = {
+        uuid: replace(record, reply=_reply(record.reply, signs[record.domid], since))
+        for uuid, record in memory.records.items()
+        if record.reply is not None and record.domid is not None and record.domid in signs
+    }
+    return replace(memory, records=MappingProxyType({**memory.records, **changed})) if changed else memory
+
+
+def _reply(reply: Reply, signs: Signs, since: float) -> Reply:
+    heard = reply.heard
+    if heard is not True and since > reply.requested:  # an older look may not have seen the request at all
+        heard = None if signs.pending is None else not signs.pending
+    if signs.sectors is None:
+        return replace(reply, heard=heard, seen=since, sectors=None, watched=None)
+    if reply.sectors is None:
+        return replace(reply, heard=heard, seen=since, sectors=signs.sectors, watched=since)
+    wrote = since if signs.sectors > reply.sectors else reply.wrote
+    return replace(reply, heard=heard, seen=since, sectors=signs.sectors, wrote=wrote)
 
 
 def shutting_down(memory: Memory, now: float) -> Memory:

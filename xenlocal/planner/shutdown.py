@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xenlocal.model.actions import DestroyDomain, StopDomain
-from xenlocal.model.desired import Desired
-from xenlocal.model.memory import Memory, Record
+from xenlocal.model.desired import Desired, Patience
+from xenlocal.model.memory import Hand, Memory, Record
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.names import domain as domain_target
-from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
+from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.order import start_order, successors, without_circles
@@ -20,12 +20,20 @@ from xenlocal.planner.order import start_order, successors, without_circles
 DEFAULT_STOP = 300.0  # seconds, for a foreign domU
 _BIRTH_WAIT = 120.0  # seconds an `xl create` gets; under autoballoon the dom0 has to give its memory away first
 _BIRTH_LOOK = 1.0  # seconds between two looks at one
-_ENDGAME = 10.0  # seconds of the deadline kept for destroying what hangs
+ENDGAME = 15.0  # seconds of the deadline kept for destroying what hangs
+LAST_LOOK = 3.0  # ... the last of them for seeing who is left
+
+_BLIND = (
+    "no guest can be seen, asked to stop or destroyed while xl does not answer; tried until shutdown_deadline is over."
+    " Where xl hangs, xenstored has usually died; `xenstore-read domid` hangs too then, and only a reboot helps"
+)
 
 
 def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
     live = draft.table(Table.DOMAINS, observed.domains)
     if live is None:
+        if isinstance(observed.domains, Unavailable) and observed.domains != NOT_ASKED:
+            draft.notice(Target(Kind.HOST, "this"), _BLIND)
         return
     records = memory.records
     begun = memory.shutting_down if memory.shutting_down is not None else now
@@ -38,7 +46,8 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     }
     before = without_circles(before)
     order, followers = start_order(before), successors(before)
-    left = max(begun + desired.host.shutdown_deadline.seconds - _ENDGAME - now, 1.0)
+    left = max(begun + desired.host.shutdown_deadline.seconds - ENDGAME - now, 1.0)
+    end_by = now + left
     share = _share_of_time(going, memory, order, followers, left, now)
     if share < 1:
         draft.notice(
@@ -46,6 +55,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             "the stop timeouts along the longest chain exceed shutdown_deadline ="
             f" {desired.host.shutdown_deadline}: every guest gets {share:.0%} of its own",
         )
+    behind = _time_behind(going, memory, order, before, share, now)
     steps: dict[str, str] = {}
     for key in reversed(order):
         each = going[key]
@@ -57,7 +67,12 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap")
             steps[key] = draft.step(reap, "has ended; only its shell is left")
             continue
-        timeout = Duration(_timeout(record) * share)
+        if record is not None and record.hand is Hand.DESTROY and record.hand_domid == each.domid:
+            given_up = DestroyDomain(each.name, each.uuid, each.domid, verb="destroy")
+            steps[key] = draft.step(given_up, "given up by hand while the host shuts down")
+            continue
+        patience = (record.patience if record is not None else Patience.of(DEFAULT_STOP, None, None)).scaled(share)
+        timeout = Duration(patience.stop)
         asked = _asked(memory, each)
         if record is None and asked is not None and now >= asked + timeout.seconds:
             draft.notice(domain_target(_name(each)), "did not stop in its time; not ours, so it is left running")
@@ -70,6 +85,11 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
                 timeout,
                 asked,
                 destroy=record is not None,
+                hung=Duration(patience.hung),
+                most=Duration(patience.most),
+                grow_until=end_by - behind[key],
+                end_by=end_by,
+                hvm=record is not None and record.hvm,
             ),
             "the host shuts down" + ("" if record is not None else "; not ours, so only asked"),
             after=tuple(step for step in later if step),
@@ -86,7 +106,7 @@ def _name(live: LiveDomain) -> str:
 
 def _asked(memory: Memory, live: LiveDomain) -> float | None:
     record = memory.records.get(live.uuid)
-    return record.stop_asked if record is not None else memory.foreign_asked.get(live.domid)
+    return record.asked if record is not None else memory.foreign_asked.get(live.domid)
 
 
 def _predecessors(record: Record | None) -> tuple[str, ...]:
@@ -95,6 +115,30 @@ def _predecessors(record: Record | None) -> tuple[str, ...]:
 
 def _timeout(record: Record | None) -> float:
     return record.stop_timeout if record is not None else DEFAULT_STOP
+
+
+def _time_left(going: Mapping[str, LiveDomain], memory: Memory, key: str, share: float, now: float) -> float:
+    """What is left of a guest's own time; a guest already asked has used up some of it."""
+    live, asked = going[key], _asked(memory, going[key])
+    time = 0.0 if live.is_down else _timeout(memory.records.get(live.uuid)) * share
+    return time if asked is None else max(time - (now - asked), 0.0)
+
+
+def _time_behind(
+    going: Mapping[str, LiveDomain],
+    memory: Memory,
+    order: tuple[str, ...],
+    before: Mapping[str, tuple[str, ...]],
+    share: float,
+    now: float,
+) -> Mapping[str, float]:
+    """How many seconds those need that are asked only when this one has ended: a guest that takes longer than its own
+    time takes none of theirs."""
+    behind: dict[str, float] = {}
+    for key in order:
+        times = (_time_left(going, memory, other, share, now) + behind[other] for other in before[key])
+        behind[key] = max(times, default=0.0)
+    return behind
 
 
 def _share_of_time(
@@ -115,11 +159,7 @@ def _share_of_time(
         ends: dict[str, float] = {}
         for key in reversed(order):
             begin = max((ends[follower] for follower in followers[key]), default=0.0)
-            time = 0.0 if going[key].is_down else _timeout(memory.records.get(going[key].uuid)) * share
-            asked = _asked(memory, going[key])
-            if asked is not None:
-                time = max(time - (now - asked), 0.0)
-            ends[key] = begin + time
+            ends[key] = begin + _time_left(going, memory, key, share, now)
         return max(ends.values(), default=0.0)
 
     if longest(1.0) <= left:

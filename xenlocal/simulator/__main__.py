@@ -68,6 +68,12 @@ def _guest(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
         behaviour.boot_seconds = args.boot
     if args.stop is not None:
         behaviour.stop_seconds = args.stop
+    if args.loses is not None:
+        behaviour.loses = args.loses
+    if args.writes is not None:
+        behaviour.write_seconds = args.writes
+    if args.deaf is not None:
+        behaviour.deaf = args.deaf == "yes"
     return ""
 
 
@@ -173,6 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     guest = add("guest", _guest, "how a guest behaves, now or once it exists", "name")
     guest.add_argument("--boot", type=float, metavar="SECONDS", help="until it can be stopped; from its next birth")
     guest.add_argument("--stop", type=float, metavar="SECONDS", help="from a shutdown request until it is off")
+    guest.add_argument("--loses", type=int, metavar="NUMBER", help="so many requests that it acknowledges are lost")
+    guest.add_argument("--writes", type=float, metavar="SECONDS", help="writes to its disks so long after a request")
+    guest.add_argument("--deaf", choices=("yes", "no"), help="acknowledges no request")
     listen = add("listen", _listen, "it accepts TCP connections, from SECONDS after its birth on", "name")
     listen.add_argument("address", metavar="HOST:PORT")
     listen.add_argument("seconds", type=float, metavar="SECONDS")

@@ -17,6 +17,7 @@ _LVM_WRITES = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove")
 _SMALL = {"truncate": system.truncate, "losetup": system.losetup, "blockdev": system.blockdev, "tail": system.tail}
 _SMALL |= {"ping": system.ping, "systemctl": system.systemctl, "sh": system.shell}
 _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read}
+_SMALL |= {"xenstore-write": xenstore.write}
 
 
 def _plain(argv: Sequence[str]) -> list[str]:
@@ -89,6 +90,6 @@ def duration(dom0: SimulatedDom0, argv: Sequence[str]) -> float:
         return durations.lvm_list
     if tool in _LVM_WRITES:
         return durations.lvm_change
-    return {"ip": durations.ip, "xenstore-ls": durations.xenstore, "xenstore-read": durations.xenstore}.get(
-        tool, durations.other
-    )
+    if tool.startswith("xenstore-"):
+        return durations.xenstore
+    return durations.ip if tool == "ip" else durations.other

@@ -11,6 +11,8 @@ from xenlocal.simulator import guests, paths
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Alone, Sleeper
 
+_BACKENDS = "/sys/bus/xen-backend/devices"
+
 
 class SimFiles:
     """stat() and small text files. Takes no time."""
@@ -23,6 +25,20 @@ class SimFiles:
         with self._dom0.hold():
             found = {path: paths.facts(self._dom0, path) for path in sorted(set(wanted))}
         return {path: facts for path, facts in found.items() if facts is not None}
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """The directory of the disks' backends in sysfs; no other."""
+        with self._dom0.hold():
+            return tuple(sorted(self._vbds())) if path == _BACKENDS else ()
+
+    def _vbds(self) -> dict[str, int]:
+        """Name in sysfs -> sectors written."""
+        domains = self._dom0.state.domains
+        return {
+            f"vbd-{domain.domid}-{disk.devid}": guests.sectors_written(self._dom0, domain)
+            for domain in domains
+            for disk in domain.disks
+        }
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         """The `xl create` of each domU: while its monitor is alive, and while that is about to create it anew."""
@@ -61,6 +77,9 @@ class SimFiles:
                 return state.xl_conf
             if path == "/proc/xen/capabilities":
                 return "control_d\n"
+            if path.startswith(_BACKENDS) and path.endswith("/statistics/wr_sect"):
+                sectors = self._vbds().get(path.split("/")[-3])
+                return None if sectors is None else f"{sectors}\n"
             return state.texts.get(path)
 
     def _route(self) -> str:

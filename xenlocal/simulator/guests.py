@@ -171,11 +171,7 @@ def happen(dom0: SimulatedDom0, event: Happening) -> None:
     if event.what == "reborn":
         _reborn(dom0, event)
     elif domain and event.what == "heard":
-        domain.requested = ""
-        dom0.note("heard", f"{domain.name} {domain.domid} {event.detail}")
-        seconds = dom0.state.behaviour(domain.name).stop_seconds
-        if seconds is not None:
-            dom0.schedule(seconds, "end", domain.domid, event.detail)
+        _heard(dom0, domain, event.detail)
     elif domain and event.what == "say":
         say(dom0, domain, event.detail)
     elif domain and event.what == "release":
@@ -188,6 +184,29 @@ def happen(dom0: SimulatedDom0, event: Happening) -> None:
         end(dom0, domain, event.detail)
     elif domain and event.what == "gone":
         _gone(dom0, domain)
+
+
+def _heard(dom0: SimulatedDom0, domain: Domain, what: str) -> None:
+    """Its kernel acknowledges at once, whatever becomes of the request."""
+    behaviour = dom0.state.behaviour(domain.name)
+    domain.requested = ""
+    dom0.note("heard", f"{domain.name} {domain.domid} {what}")
+    if domain.lost < behaviour.loses:
+        domain.lost += 1
+    elif domain.heard is None:
+        domain.heard = dom0.now
+        if behaviour.stop_seconds is not None:
+            dom0.schedule(behaviour.stop_seconds, "end", domain.domid, what)
+
+
+def sectors_written(dom0: SimulatedDom0, domain: Domain) -> int:
+    """wr_sect of each of its disks: 8 sectors a second while it writes."""
+    behaviour = dom0.state.behaviour(domain.name)
+    since, until = (domain.born, dom0.now) if behaviour.busy else (domain.heard, dom0.now)
+    if since is None:
+        return 0
+    seconds = until - since if behaviour.busy else min(until - since, behaviour.write_seconds)
+    return 8 * int(seconds)
 
 
 def end(dom0: SimulatedDom0, domain: Domain, reason: str) -> None:

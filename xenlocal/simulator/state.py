@@ -30,6 +30,9 @@ class Behaviour:
     boot_seconds: float = 3.0  # from birth until it can be asked to stop (control/feature-poweroff = "1")
     stop_seconds: float | None = 1.0  # from hearing the request until it is off; None: it never stops
     deaf: bool = False  # never even acknowledges a request
+    loses: int = 0  # so many requests have no effect although they are acknowledged: it is still booting
+    write_seconds: float = 0.0  # from hearing the request it writes to its disks for so long
+    busy: bool = False  # it writes to its disks all the time
     no_pv: bool = False  # a guest without PV drivers: no feature; `xl shutdown` needs -F, ACPI is obeyed
     listen: dict[str, float] = field(default_factory=dict)  # "host:port" -> seconds after birth
     answer: dict[str, float] = field(default_factory=dict)  # host that answers a ping -> seconds after birth
@@ -82,6 +85,8 @@ class Domain:
     torn: bool = False  # its devices are being taken away
     boot_seconds: float = 3.0  # its behaviour's at birth
     requested: str = ""  # control/shutdown
+    lost: int = 0  # requests that it has lost
+    heard: float | None = None  # when it heard one that it did not lose
     monitor: bool = True  # its xl monitor is alive
     scope: str = ""  # the systemd scope of the monitor
     extra: dict[str, str] = field(default_factory=dict)  # further xenstore keys it wrote, such as data/x

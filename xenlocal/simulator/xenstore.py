@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from xenlocal.simulator import guests, paths
@@ -35,6 +36,20 @@ def read(dom0: SimulatedDom0, argv: list[str]) -> Answer:
             return Answer(printed, f"xenstore-read: couldn't read path {path}\n", 1)
         printed += _escape(tree[path]) + "\n"
     return Answer(printed)
+
+
+def write(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`xenstore-write PATH VALUE` of what a guest listens to. It prints nothing, and makes a path that is not there."""
+    _, path, value = argv
+    match = re.fullmatch(r"/local/domain/(\d+)/control/shutdown", path)
+    if not match or value != "poweroff":
+        raise UnknownCommand(argv)
+    domain = dom0.state.domain(match[1])
+    if domain is None:
+        dom0.note("litter", path)
+    elif domain.state in ("running", "paused"):
+        guests.request(dom0, domain, value)
+    return Answer()
 
 
 def _escape(text: str) -> str:

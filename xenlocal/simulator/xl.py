@@ -27,7 +27,7 @@ def run(dom0: SimulatedDom0, argv: list[str], scope: str = "") -> Answer:
         "list": _list, "info": _info, "shutdown": _shutdown, "reboot": _shutdown, "destroy": _destroy,
         "mem-set": _mem_set, "vcpu-set": _vcpu_set, "vcpu-pin": _vcpu_pin, "sched-credit2": _weight,
         "sched-credit": _weight, "config-update": _config_update, "domid": _domid, "pause": _pause,
-        "unpause": _pause,
+        "unpause": _pause, "sysrq": _sysrq, "trigger": _trigger,
     }  # fmt: skip
     if verb not in known:
         raise UnknownCommand(argv)
@@ -173,6 +173,25 @@ def _shutdown(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         raise Refused(f"{message}{why}{hint}{verb} failed (rc=-16)\n")
     guests.press_power_button(dom0, domain)
     return Answer(message, "PV control interface not available: sending ACPI power button event.\n")
+
+
+def _sysrq(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`xl sysrq DOMID s`: the kernel writes its caches to the disks."""
+    if len(argv) != 4 or argv[3] != "s":
+        raise UnknownCommand(argv)
+    domain = _find(dom0, argv[2])
+    dom0.note("sync", f"{domain.name} {domain.domid}")
+    return Answer()
+
+
+def _trigger(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`xl trigger DOMID power`: the ACPI button."""
+    if len(argv) != 4 or argv[3] != "power":
+        raise UnknownCommand(argv)
+    domain = _find(dom0, argv[2])
+    dom0.note("button", f"{domain.name} {domain.domid}")
+    guests.press_power_button(dom0, domain)
+    return Answer()
 
 
 def _destroy(dom0: SimulatedDom0, argv: list[str]) -> Answer:

@@ -49,5 +49,10 @@ class TextFiles:
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         return self.lines
 
+    def names(self, path: str) -> tuple[str, ...]:
+        return tuple(
+            sorted({each[len(path) + 1 :].split("/")[0] for each in self.texts if each.startswith(f"{path}/")})
+        )
+
     def read_text(self, path: str) -> str | None:
         return self.texts.get(path)

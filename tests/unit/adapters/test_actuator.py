@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.adapters.scripted import Answer, ScriptedRunner
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.model import actions as act
-from xenlocal.model.errors import CommandFailed, Temporary, XenlocalError
-from xenlocal.model.units import Size
+from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
+from xenlocal.model.units import Duration, Size
 
 UUID = "00000000-0000-4000-8000-000000000001"
 RUN = "/run/xenlocal"
@@ -144,3 +145,28 @@ def test_grow_of_a_file() -> None:
         'for device in $devices; do losetup --set-capacity "$device"; done'
     )
     actuator(ScriptedRunner((("sh", "-ec", script), ""))).perform(act.ResizeFile("/a", Size(9), "grow"))
+
+
+STOP = act.StopDomain("web", UUID, 5, Duration(60))
+READ, WRITE = (
+    ("xenstore-read", "/local/domain/5/vm"),
+    ("xenstore-write", "/local/domain/5/control/shutdown", "poweroff"),
+)
+ASK = ("xl", "shutdown", "-F", "5")
+HUNG = CommandFailed(ASK, None, "")
+
+
+def test_xenstore_asks_where_xl_hangs_and_nobody_waits_for_long() -> None:
+    runner = ScriptedRunner((ASK, HUNG), (READ, f"/vm/{UUID}\n"), (WRITE, ""))
+    actuator(runner).perform(STOP)
+    assert not runner.script and sum(runner.timeouts) <= 40
+
+
+@pytest.mark.parametrize(
+    "rest", [((READ, "/vm/another\n"),), ((READ, HUNG),), ((READ, f"/vm/{UUID}\n"), (WRITE, ToolMissing("no")))]
+)
+def test_what_xl_said_is_told_where_xenstore_does_not_ask_either(rest: tuple[tuple[tuple[str, ...], Any], ...]) -> None:
+    runner = ScriptedRunner((ASK, ToolMissing("no xl")), *rest)
+    with pytest.raises(ToolMissing, match="no xl"):
+        actuator(runner).perform(STOP)
+    assert not runner.script

@@ -13,7 +13,7 @@ from xenlocal.adapters import iproute, lvm, xenstore, xl
 from xenlocal.adapters.host import HostReader
 from xenlocal.engine.ports import LastWords
 from xenlocal.model.errors import CommandFailed, XenlocalError
-from xenlocal.model.observed import LiveState
+from xenlocal.model.observed import LiveState, Signs
 from xenlocal.model.units import Size
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -248,6 +248,25 @@ def test_nodes_are_read_at_once_and_again_behind_each_that_is_not_there() -> Non
     found = xenstore.XenstoreReader(runner).nodes(nodes)
     assert found == {nodes[0]: "1", nodes[1]: None, nodes[2]: "", nodes[3]: "a\\nb"}
     assert xenstore.XenstoreReader(ScriptedRunner()).nodes([]) == {}
+
+
+def test_signs_of_guests_that_stop() -> None:
+    paths = tuple(f"/local/domain/{domid}/control/shutdown" for domid in (3, 5, 9))
+    texts = {
+        "/sys/bus/xen-backend/devices/vbd-3-51712/statistics/wr_sect": "80\n",
+        "/sys/bus/xen-backend/devices/vbd-3-51728/statistics/wr_sect": "8\n",
+        "/sys/bus/xen-backend/devices/vbd-9-51712/statistics/rd_sect": "1\n",
+        "/sys/bus/xen-backend/devices/vif-5-0/statistics/wr_sect": "1\n",
+        "/sys/bus/xen-backend/devices/vbd-77-51712/statistics/wr_sect": "1\n",
+    }
+    runner = ScriptedRunner((("xenstore-read", *paths), "poweroff\n\n"))
+    assert HostReader(runner, TextFiles(texts)).signs((3, 5, 9)) == {
+        3: Signs(True, 88),
+        5: Signs(False, None),
+        9: Signs(None, None),
+    }
+    runner = ScriptedRunner((("xenstore-read", paths[0]), CommandFailed(("xenstore-read",), None, "")))
+    assert HostReader(runner, TextFiles(texts)).signs((3,)) == {3: Signs(None, 88)}
 
 
 def test_backends_of_every_kind_and_half_made_ones() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from xenlocal.adapters.records import _DECODERS, FileRecords, decode_memory, encode_memory
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
 
 TEXT = st.text(max_size=20)
 TIME = st.floats(allow_nan=False, allow_infinity=False)
@@ -43,6 +43,10 @@ STRATEGIES = {
     "Mapping[str, str] | None": optional(SETTINGS),
     "Mapping[int, float]": st.dictionaries(st.integers(), TIME, max_size=3).map(MappingProxyType),
 }
+REPLY = st.builds(
+    Reply, TIME, optional(st.booleans()), optional(TIME), optional(st.integers()), optional(TIME), optional(TIME)
+)
+STRATEGIES["bool | None"], STRATEGIES["Reply | None"] = optional(st.booleans()), optional(REPLY)
 RECORD = st.builds(Record, **{field.name: STRATEGIES[str(field.type)] for field in fields(Record)})
 MEMORY = st.builds(
     Memory,
@@ -62,7 +66,7 @@ def test_round_trip(memory: Memory) -> None:
 
 
 def test_every_field_of_the_model_can_be_kept() -> None:
-    kept = {str(field.type) for kind in (Record, Memory) for field in fields(kind) if field.name != "records"}
+    kept = {str(field.type) for kind in (Record, Reply, Memory) for field in fields(kind) if field.name != "records"}
     assert kept <= set(_DECODERS)
 
 

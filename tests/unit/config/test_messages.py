@@ -82,6 +82,14 @@ DISK = WEB + "[[disk xvda]]\n"
             "3: domain web: maxmem 2G is less than memory 4G; write maxmem = 4G or more",
         ),
         (
+            "[defaults]\nhung_timeout = 2m\n" + WEB + "stop_timeout = 1m\n",
+            "3: domain web: hung_timeout 2m is more than stop_timeout 1m; write hung_timeout = 1m or less",
+        ),
+        (
+            WEB + "stop_timeout = soon\nhung_timeout = 6m\n",
+            "4: domain web: 'soon' is not a duration; write a number and a unit, such as 30s, 5m or 1h",
+        ),
+        (
             DISK + "device = /dev/sdb\nsize = 2G\n",
             "6: domain web / disk xvda: size is not for a device, which is used as it is; remove it",
         ),

@@ -32,7 +32,7 @@ from xenlocal.simulator.state import Behaviour, Link, small_host
 from xenlocal.simulator.work import VirtualWork
 
 # What only looks: everything else changes the host.
-_LOOKS = ("xl list", "xl info", "xenstore-", "lvm fullreport", "lvs", "vgs", "ip -", "tail", "ping")
+_LOOKS = ("xl list", "xl info", "xenstore-ls", "xenstore-read", "lvm fullreport", "lvs", "vgs", "ip -", "tail", "ping")
 Faults = Callable[[Sequence[str], int], Fault | None]
 
 
@@ -284,12 +284,12 @@ def listens(name: str, port: int, *lines: str) -> str:
     return conf(name, *lines, "[[ready]]", f"tcp = 192.0.2.50:{port}")
 
 
-def fail(words: str, fault: Fault | None = None, times: int = 10**9) -> Faults:
-    """Strike commands that contain these words."""
+def fail(*words: str, fault: Fault | None = None, times: int = 10**9) -> Faults:
+    """Strike commands that contain any of these words."""
     left = [times]
 
     def faults(argv: Sequence[str], _n: int) -> Fault | None:
-        if words in " ".join(argv) and left[0] > 0:
+        if any(each in " ".join(argv) for each in words) and left[0] > 0:
             left[0] -= 1
             return fault or Fault()
         return None

@@ -51,7 +51,8 @@ def test_a_shutdown_that_two_daemons_did_is_one_and_names_the_forced() -> None:
     assert [link["step"] for link in told["path"]] == [f"stop domain/{name}" for name in ("web", "db", "nas")]
     assert told["goal"] == "shutdown" and told["forced"] == ["db"] and "destroyed: db" in told["message"]
     parts = {part["name"]: part for part in told["domains"]}
-    assert list(parts) == ["web", "db", "free", "nas"] and 20 <= parts["web"]["seconds"] < 22
+    assert list(parts)[:2] == ["web", "db"] and set(parts) == {"web", "db", "free", "nas"}
+    assert 20 <= parts["web"]["seconds"] < 22
     assert 15 <= parts["db"]["seconds"] < 17 and parts["db"]["result"].startswith("late")
     assert blame(machine, "boot")["goal"] == "boot"
 

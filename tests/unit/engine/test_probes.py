@@ -137,7 +137,7 @@ def test_an_answer_to_the_life_before_the_reboot_proves_nothing_after_it() -> No
 def test_xenstore_that_cannot_be_read_is_said_and_ends_nothing() -> None:
     machine = Machine(probed("db", "xenstore = data/up", "start_timeout = 20s"))
     machine.behave("db", write={"data/up": 1.0})
-    daemon = Daemon(machine, fail("xenstore-read", Fault(status=2, stderr="no xenstored"), times=5))
+    daemon = Daemon(machine, fail("xenstore-read", fault=Fault(status=2, stderr="no xenstored"), times=5))
     daemon.run(40)
     assert machine.record("db").ready
 

@@ -70,21 +70,21 @@ def test_a_foreign_guest_is_asked_never_destroyed_and_named() -> None:
     job = daemon.ask(1, "shutdown")
     daemon.run(3000)
     asked = [text for text in machine.changes() if text.startswith("xl shutdown") and text.split()[-1] == "77"]
-    assert len(asked) == 1
     assert machine.running == {"foreign": "running"}
+    assert max(trace.at for trace in machine.dom0.trace if trace.text in asked) - daemon.began < 310
     assert job.code == 5 and "still running: foreign" in job.result["message"]
     Daemon(machine).run(1000)  # another process knows that it was asked
-    assert machine.changes().count(asked[0]) == 1
+    assert machine.changes().count(asked[0]) == len(asked)
     again = Daemon(machine)
     again.ask(1, "shutdown")
     again.run(1000)
-    assert machine.changes().count(asked[0]) == 2
+    assert machine.changes().count(asked[0]) == 2 * len(asked), "a request of its own, with a time of its own"
 
 
 def test_a_foreign_guest_that_cannot_be_asked_does_not_hold_up_the_host_till_the_deadline() -> None:
     machine = up(conf("web"))
     machine.dom0.state.domains.append(Domain(77, "foreign", "99999999-0000-0000-0000-000000000000"))
-    daemon = Daemon(machine, fail("xl shutdown -F 77"))
+    daemon = Daemon(machine, fail("xl shutdown -F 77", "xenstore-write"))
     job = daemon.ask(1, "shutdown")
     daemon.run(400)
     assert job.code == 5 and "still running: foreign" in job.result["message"]
@@ -144,7 +144,7 @@ def test_an_edit_meanwhile_does_not_disturb_the_shutdown() -> None:
     daemon.edit(6, conf("new"))
     daemon.run(100)
     assert job.code == 0 and not machine.running
-    assert len([text for text in machine.changes() if text.startswith("xl shutdown")]) == 4
+    assert len({text for text in machine.changes() if text.startswith("xl shutdown")}) == 4
 
 
 def test_without_a_daemon_the_command_line_does_the_same() -> None:
@@ -167,7 +167,7 @@ def test_a_destroy_that_hangs_does_not_hold_up_the_others() -> None:
     machine = up(conf("hung", "stop_timeout = 10s"), conf("a"), conf("b", "after = a"))
     machine.behave("hung", stop_seconds=None)
     domid = machine.domid("hung")
-    daemon = Daemon(machine, fail(f"xl destroy {domid}", Fault(delay=60.0, status=0, effect=True)))
+    daemon = Daemon(machine, fail(f"xl destroy {domid}", fault=Fault(delay=60.0, status=0, effect=True)))
     job = daemon.ask(0, "shutdown")
     daemon.run(300)
     assert machine.moments("gone")["a"] - daemon.began < 10
@@ -203,7 +203,7 @@ def test_one_born_while_another_hangs_does_not_wait_for_that_one() -> None:
     assert machine.moments("gone")["web"] - daemon.began < 30
     assert 200 <= machine.moments("gone")["hung"] - daemon.began < 205
     assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")
-    assert sum(text.startswith("xl shutdown") for text in machine.changes()) == 2
+    assert len({text for text in machine.changes() if text.startswith("xl shutdown")}) == 2
 
 
 def test_an_xl_create_that_hangs_does_not_hold_up_the_host_till_the_deadline() -> None:

@@ -50,19 +50,21 @@ def test_a_guest_that_hangs_is_destroyed_after_its_own_time_and_not_before() -> 
     daemon.run(60)
     first = next(trace.at for trace in machine.dom0.trace if trace.text.startswith("xl shutdown"))
     end = next(trace.at for trace in machine.dom0.trace if trace.text.startswith("xl destroy"))
-    assert 30 <= end - first < 33 and len(asked(machine)) == 1 and not machine.running
+    assert 30 <= end - first < 33 and not machine.running
 
 
-def test_a_restart_of_the_daemon_asks_nobody_twice_and_gives_no_more_time() -> None:
+def test_a_restart_of_the_daemon_asks_nobody_sooner_and_gives_no_more_time() -> None:
     machine = started(conf("web", "stop_timeout = 30s"))
     machine.behave("web", stop_seconds=None)
     first = Daemon(machine)
     first.ask(1, "stop", "web")
-    first.run(10)
+    first.run(8)
     begun = first.began
+    Daemon(machine).run(2)
+    assert len(asked(machine)) == 1
     Daemon(machine).run(60)
     end = next(trace.at for trace in machine.dom0.trace if trace.text.startswith("xl destroy"))
-    assert 31 <= end - begun < 35 and len(asked(machine)) == 1
+    assert 31 <= end - begun < 35 and len(asked(machine)) == 3
 
 
 def test_an_edit_meanwhile_is_carried_out_at_once_and_the_stop_goes_on() -> None:
@@ -73,7 +75,7 @@ def test_an_edit_meanwhile_is_carried_out_at_once_and_the_stop_goes_on() -> None
     daemon.edit(5, conf("web", "stop_timeout = 60s", OFF), conf("db"), conf("new"))
     daemon.run(80)
     assert machine.moments("born")["new"] - daemon.began < 10
-    assert len(asked(machine)) == 1
+    assert machine.moments("gone")["web"] - daemon.began < 45
     assert set(machine.running) == {"db", "new"}
 
 
@@ -101,7 +103,7 @@ def test_a_guest_that_reboots_instead_of_stopping_is_asked_again_and_stays_off()
     daemon.ask(1, "stop", "web")
     daemon.at(5, lambda: machine.dom0.schedule(0, "end", machine.domid("web"), "reboot"))
     daemon.run(90)
-    assert len(asked(machine)) == 2 and not machine.running
+    assert len(set(asked(machine))) == 2 and not machine.running
 
 
 def test_one_that_ends_by_itself_as_a_shell_before_it_is_asked_is_only_reaped() -> None:
@@ -117,7 +119,7 @@ def test_one_that_ends_by_itself_as_a_shell_before_it_is_asked_is_only_reaped() 
 def test_a_destroy_that_fails_is_tried_again(status: int | None) -> None:
     machine = started(conf("web", "stop_timeout = 10s"))
     machine.behave("web", stop_seconds=None)
-    daemon = Daemon(machine, fail("xl destroy", Fault(status=status), times=1))
+    daemon = Daemon(machine, fail("xl destroy", fault=Fault(status=status), times=1))
     daemon.ask(1, "stop", "web")
     daemon.run(900)
     assert not machine.running and len(asked(machine)) == 1
@@ -144,6 +146,26 @@ def test_a_restart_by_hand_of_a_guest_that_hangs_ends_with_it_running() -> None:
     daemon.run(60)
     assert machine.domid("web") > before
     assert restart.code == 0
+
+
+@pytest.mark.parametrize("how", ["start", "edit"])
+def test_a_request_that_was_withdrawn_long_ago_counts_no_more(how: str) -> None:
+    machine = started(conf("web", "stop_timeout = 60s"))
+    machine.behave("web", deaf=True)
+    daemon = Daemon(machine)
+    if how == "edit":
+        daemon.edit(1, conf("web", "stop_timeout = 60s", OFF))
+        daemon.edit(20, conf("web", "stop_timeout = 60s"))
+    else:
+        daemon.ask(1, "stop", "web")
+        daemon.ask(20, "start", "web")
+    daemon.run(900)
+    assert not destroyed(machine)
+    machine.behave("web", stop_seconds=30.0)
+    again = Daemon(machine)
+    job = again.ask(1, "shutdown")
+    again.run(200)
+    assert (job.code, machine.running) == (0, {})
 
 
 def test_destroy_by_hand_is_immediate_and_holds() -> None:

@@ -97,7 +97,7 @@ def test_two_lost_packets_are_no_outage() -> None:
     machine = Machine(HOST, conf("db", "[[ready]]", "ping = 192.0.2.50"))
     machine.behave("db", answer={"192.0.2.50": 0.0})
     daemon = Daemon(machine)
-    daemon.at(100, lambda: setattr(daemon.runner, "faults", fail("ping", Fault(status=1), times=2)))
+    daemon.at(100, lambda: setattr(daemon.runner, "faults", fail("ping", fault=Fault(status=1), times=2)))
     lost: list[float | None] = []
     daemon.at(130, lambda: lost.append(machine.record("db").lost))
     daemon.run(200)

@@ -154,7 +154,7 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
         "it had not stopped within stop_timeout = 10s and was destroyed",
     ),
     "xl create fails": (
-        lambda: Host(faults=fail("xl create", Fault(stderr="libxl: no way"))),
+        lambda: Host(faults=fail("xl create", fault=Fault(stderr="libxl: no way"))),
         "the last start failed: cannot run 'xl create -q /run/xenlocal/domains/web.cfg' (exit 1): libxl: no way",
     ),
     "needs one that is not ready": (
@@ -172,7 +172,7 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     ),
     "volume inactive": (inactive, "volume/vg0/web is not active; is used as it is, but not activated"),
     "volume cannot be made": (
-        lambda: Host(*DISK, faults=fail("lvcreate", Fault(stderr="no extents"))),
+        lambda: Host(*DISK, faults=fail("lvcreate", fault=Fault(stderr="no extents"))),
         "it waits for volume/vg0/web: create failed at 22:",
     ),
     "device missing": (lambda: Host("[[disk xvda]]", "device = /dev/sdx"), "device//dev/sdx does not exist yet"),
@@ -185,11 +185,11 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     "kernel missing": (no_kernel, "off: kernel /boot/vmlinuz does not exist (a.conf:1)"),
     "foreign domU of its name": (foreign, f"another domU of this name is live (domid 77, UUID {OTHER})"),
     "storage unknown": (
-        lambda: Host(*DISK, faults=fail("lvm fullreport", Fault(stderr="no locks"))),
+        lambda: Host(*DISK, faults=fail("lvm fullreport", fault=Fault(stderr="no locks"))),
         "the host's storage could not be found out (cannot run 'lvm fullreport",
     ),
     "domUs unknown": (
-        lambda: Host(faults=fail("xl list", Fault(stderr="no xenstore"))),
+        lambda: Host(faults=fail("xl list", fault=Fault(stderr="no xenstore"))),
         "unknown whether it runs: cannot run 'xl list",
     ),
     "not ready in time": (
@@ -246,7 +246,7 @@ def test_what_is_behind_a_start_that_fails_is_told_from_the_history() -> None:
     host = Host()
 
     def break_it() -> None:
-        host.daemon.runner.faults = fail("xl create", Fault(stderr="no memory"))
+        host.daemon.runner.faults = fail("xl create", fault=Fault(stderr="no memory"))
 
     first, *rest = host.at(29, break_it).ends(30, "crash").why()
     assert first.startswith("off since 22:30: the last start failed: cannot run 'xl create") and "no memory" in first

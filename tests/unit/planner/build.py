@@ -21,7 +21,7 @@ from xenlocal.model.desired import (
     Nic,
     Source,
 )
-from xenlocal.model.memory import Memory, Record
+from xenlocal.model.memory import Memory, Record, Reply
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.observed import (
     OUR_ALIAS,
@@ -163,6 +163,8 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
 
 def rec(name: str, **values: Any) -> Record:
     values.setdefault("declared", "running")
+    if values.get("stop_asked") is not None:
+        values.setdefault("reply", Reply(values["stop_asked"]))
     return Record(uid(name), name, **values)
 
 

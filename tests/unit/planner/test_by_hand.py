@@ -22,7 +22,7 @@ from tests.unit.planner.build import (
 )
 from tests.unit.planner.world import apply_plan
 from xenlocal.model.desired import OnCrash, OnPoweroff, State
-from xenlocal.model.memory import Hand, Memory, Off
+from xenlocal.model.memory import Hand, Memory, Off, Reply
 from xenlocal.model.observed import LiveDomain, Observed
 from xenlocal.model.plan import Plan
 from xenlocal.planner.memory import REBOOT_GRACE, by_hand, learn
@@ -102,7 +102,7 @@ def test_nothing_by_hand_runs_into_a_guests_own_reboot(hand: Hand) -> None:
 def test_a_guest_that_reboots_while_it_is_to_stop_is_asked_again_as_its_new_self() -> None:
     want = desired(dom("web"))
     _, kept = told(State.RUNNING, Hand.STOP, live(3, "web"))
-    kept = kept.change(uid("web"), stop_asked=NOW)
+    kept = kept.change(uid("web"), stop_asked=NOW, reply=Reply(NOW))
     kept = learn(kept, want, observed(), {uid("web"): Off.REBOOTING}, NOW)
     seen = observed(live(4, "web"))
     made = plan(want, seen, learn(kept, want, seen, {}, NOW + 3))
@@ -171,7 +171,7 @@ def test_a_restart_does_not_stop_what_could_not_start_again() -> None:
     made = plan(want, observed(live(3, "web")), record)
     assert not made.steps
     assert "not restarted, and goes on running: kernel /boot/gone does not exist" in refused(made, "domain/web")
-    begun = plan(want, observed(live(3, "web")), record.change(uid("web"), stop_asked=NOW))
+    begun = plan(want, observed(live(3, "web")), record.change(uid("web"), stop_asked=NOW, reply=Reply(NOW)))
     assert ids(begun) == ("stop domain/web",)
     withdrawn = by_hand(record, uid("web"), Hand.START)
     assert not plan(want, observed(live(3, "web")), withdrawn).refusals

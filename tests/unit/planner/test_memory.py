@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.planner.build import NOW, desired, dom, live, memory, observed, ready, rec, uid
-from xenlocal.model.desired import State
+from xenlocal.model.desired import GuestType, Patience, State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.observed import LiveDomain, Unavailable
 from xenlocal.model.units import Duration
@@ -23,9 +23,11 @@ def after(record: Record | None, *lives: LiveDomain, words: Off | None = None, n
 
 
 def test_a_new_section_gets_a_record() -> None:
-    want = desired(dom("db"), dom("web", after=("db",), stop_timeout=Duration(7)))
+    times = {"stop_timeout": Duration(7), "hung_timeout": Duration(3), "stop_max": Duration(9)}
+    want = desired(dom("db"), dom("web", after=("db",), type=GuestType.HVM, **times))
     record = learn(memory(), want, observed(), {}, NOW).records[uid("web")]
-    assert (record.declared, record.predecessors, record.stop_timeout) == ("running", ("db",), 7)
+    assert (record.declared, record.predecessors) == ("running", ("db",))
+    assert (record.patience, record.hvm) == (Patience(7, 3, 9), True)
     assert record.domid is None and record.off is None
 
 

@@ -1,5 +1,7 @@
 """DESIGN rule 12: at host shutdown every guest is asked, in reverse order; the whole fits the deadline."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.planner.build import (
@@ -20,7 +22,7 @@ from tests.unit.planner.build import (
     refused,
 )
 from xenlocal.model.actions import StopDomain
-from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
 from xenlocal.model.observed import LiveDomain, Unavailable
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
@@ -108,7 +110,7 @@ def test_within_the_deadline_everyone_has_its_own_time() -> None:
 
 def test_a_chain_longer_than_the_deadline_is_scaled_and_that_is_said() -> None:
     lives, records = chain("a", "b", "c", "d", timeout=600)
-    made = down(*lives, kept=memory(*records, shutting_down=NOW), shutdown_deadline=Duration(610))
+    made = down(*lives, kept=memory(*records, shutting_down=NOW), shutdown_deadline=Duration(615))
     assert {step.timeout for step in actions(made, StopDomain)} == {Duration(150)}
     assert "every guest gets 25% of its own" in noticed(made, "host/this")
 
@@ -116,9 +118,9 @@ def test_a_chain_longer_than_the_deadline_is_scaled_and_that_is_said() -> None:
 @pytest.mark.parametrize("passed", [0, 10, 100, 149])
 def test_a_plan_made_again_gives_nobody_less_time_than_before(passed: float) -> None:
     lives, records = chain("a", "b", "c", "d", timeout=600)
-    asked = records[-1].__class__(**{**vars(records[-1]), "stop_asked": NOW})
+    asked = replace(records[-1], stop_asked=NOW, reply=Reply(NOW))
     kept = memory(*records[:-1], asked, shutting_down=NOW)
-    made = down(*lives, kept=kept, now=NOW + passed, shutdown_deadline=Duration(610))
+    made = down(*lives, kept=kept, now=NOW + passed, shutdown_deadline=Duration(615))
     for step in actions(made, StopDomain):
         assert step.timeout.seconds == pytest.approx(150, abs=0.01)
 

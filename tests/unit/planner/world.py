@@ -71,7 +71,7 @@ def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now
             return seen, remembered.change(action.uuid, ready=True, gave_up_waiting=False)
         case StopDomain():
             if action.uuid in remembered.records:
-                remembered = remembered.change(action.uuid, stop_asked=now)
+                remembered = transitions.asked(remembered, action.uuid, action.domid, now)
             seen = _end(action.domid, seen)
             return seen, transitions.learn(remembered, want, seen, {}, now)
         case DestroyDomain():

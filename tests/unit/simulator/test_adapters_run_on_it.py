@@ -24,6 +24,7 @@ from xenlocal.model.actions import (
     CreateVolume,
     DestroyDomain,
     GrowVolume,
+    NudgeDomain,
     PurgeVolume,
     ResizeFile,
     RestoreVolume,
@@ -36,7 +37,7 @@ from xenlocal.model.actions import (
 )
 from xenlocal.model.errors import Temporary, XenlocalError
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import LiveState, Observed, PathKind, Vbd
+from xenlocal.model.observed import LiveState, Observed, PathKind, Signs, Vbd
 from xenlocal.model.units import Duration, Size
 from xenlocal.simulator.files import SimFiles
 from xenlocal.simulator.host import SimulatedDom0
@@ -112,8 +113,15 @@ def test_a_life(joined: Joined) -> None:
     joined.do(StageConfig("web", UUID, 1, config("web", memory=600)))
     joined.work.sleep(5)
     assert joined.reader.nodes([(7, able), (1, able)]) == {(7, able): None, (1, able): "1"}
+    assert joined.reader.signs([1, 7]) == {1: Signs(False, 0), 7: Signs()}
+    joined.do(NudgeDomain("web", UUID, 1))
+    joined.dom0.state.behaviour("web").write_seconds = 9
+    joined.dom0.state.behaviour("web").stop_seconds = 4
     joined.do(StopDomain("web", UUID, 1, Duration(60)))
-    joined.work.sleep(5)
+    assert joined.reader.signs([1]) == {1: Signs(True, 0)}
+    joined.work.sleep(2.5)
+    assert joined.reader.signs([1]) == {1: Signs(False, 16)}
+    joined.work.sleep(3)
     assert joined.reader.domains()[1].state is LiveState.SHUTDOWN
     assert joined.reader.last_words("web") is LastWords.UNKNOWN
     joined.do(DestroyDomain("web", UUID, 1))

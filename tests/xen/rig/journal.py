@@ -19,8 +19,8 @@ class Event:
     time: float
     """Seconds of the wall clock, as the domU knew it."""
     what: str
-    """`started life=N`, `disk xvda=BYTES`, `ready`, `size xvdb=BYTES`, `asked poweroff`,
-    `stopping`, `stopped`, `own poweroff`, `own crash`, `own reboot`."""
+    """`started life=N`, `disk xvda=BYTES`, `ready`, `size xvdb=BYTES`, `lost poweroff`,
+    `asked poweroff`, `again poweroff`, `stopping`, `stopped`, `own poweroff`, `own crash`, `own reboot`."""
 
 
 def guest_journal(m: Machine, device: str) -> list[Event]:

@@ -1,0 +1,165 @@
+"""The host's deadline is met whatever hangs, and what can still be asked is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.unit.engine.rig import Daemon, Faults, Machine, conf, fail
+from xenlocal.engine.inbox import Request
+from xenlocal.simulator.runner import Fault
+
+HOST = "[host]\nshutdown_deadline = 2m"
+DISK = "[[disk xvda]]\nvolume = vg0/{}\nsize = 1G"
+HANGS = Fault(status=None)
+
+
+def up(*texts: str) -> Machine:
+    machine = Machine(HOST, *texts)
+    Daemon(machine).serve("boot")
+    machine.dom0.advance(machine.dom0.now + 30)
+    machine.dom0.trace.clear()
+    return machine
+
+
+def shutdown(machine: Machine, faults: Faults | None = None) -> tuple[Request, float]:
+    """Of a host; and after how many seconds the answer came."""
+    daemon = Daemon(machine, faults)
+    moments: list[float] = []
+    request = Request("shutdown", ended=lambda: moments.append(daemon.work.now() - daemon.began))
+    daemon.at(0, lambda: daemon.inbox.ask(request))
+    daemon.run(1000)
+    return request, moments[0]
+
+
+def test_a_destroy_that_hangs() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"), conf("web"))
+    machine.behave("hung", stop_seconds=None)
+    job, seconds = shutdown(machine, fail("xl destroy 1", fault=HANGS))
+    assert seconds <= 120 and job.code == 5 and "still running: hung" in job.result["message"]
+    assert machine.moments("gone")["web"]
+
+
+def test_one_behind_a_destroy_that_hangs_is_still_asked() -> None:
+    machine = up(conf("nas"), conf("hung", "stop_timeout = 10s", "after = nas"))
+    machine.behave("hung", stop_seconds=None)
+    job, seconds = shutdown(machine, fail(f"xl destroy {machine.domid('hung')}", fault=HANGS))
+    assert seconds <= 120 and machine.moments("ended")["nas"] and job.code == 5
+
+
+@pytest.mark.parametrize("fault", [HANGS, Fault(missing=True), Fault(status=127)])
+def test_where_xl_does_not_ask_xenstore_does(fault: Fault) -> None:
+    machine = up(conf("nas"), conf("web", "after = nas"))
+    job, seconds = shutdown(machine, fail("xl shutdown", fault=fault))
+    assert (job.code, machine.running) == (0, {}) and seconds < 60
+    assert not [trace for trace in machine.dom0.trace if trace.what == "litter"]
+
+
+def test_xenstore_is_not_written_for_one_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    machine = up(conf("web"))
+    domid = machine.domid("web")
+
+    def faults(argv: Sequence[str], _n: int) -> Fault | None:
+        if argv[:2] == ("xl", "shutdown"):
+            machine.dom0.execute(["xl", "destroy", str(domid)])
+            return Fault()
+        return None
+
+    shutdown(machine, faults)
+    assert not [text for text in machine.changes() if text.startswith("xenstore-write")]
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.2, 1.0, 5.0, 30.0, 80.0, 92.0])
+def test_xenstored_dies_in_the_middle(moment: float, caplog: pytest.LogCaptureFixture) -> None:
+    """All that speaks with it hangs from then on."""
+    texts = conf("nas", "stop_timeout = 10s"), conf("web", "stop_timeout = 90s", "after = nas")
+    machine = up(*texts, conf("hung", "stop_timeout = 30s"))
+    machine.behave("web", stop_seconds=None)
+    machine.behave("hung", stop_seconds=None)
+    began = machine.dom0.now
+
+    def faults(argv: Sequence[str], _n: int) -> Fault | None:
+        dead = machine.dom0.now >= began + moment
+        return HANGS if dead and (argv[0].startswith("xenstore-") or argv[0] == "xl") else None
+
+    job, seconds = shutdown(machine, faults)
+    assert 90 <= seconds <= 120.5 and job.code == 5
+    assert "unknown" in job.result["message"] or "still running" in job.result["message"]
+    said = [record.getMessage() for record in caplog.records if "xenstored has usually died" in record.getMessage()]
+    assert len(said) == 1
+
+
+def test_growing_takes_no_time_from_those_behind() -> None:
+    machine = up(
+        conf("nas", "stop_timeout = 40s", DISK.format("nas")),
+        conf("web", "after = nas", "stop_timeout = 20s", "stop_max = 20m", DISK.format("web")),
+    )
+    machine.behave("web", stop_seconds=None, busy=True)
+    machine.behave("nas", stop_seconds=38.0)
+    job, seconds = shutdown(machine)
+    gone, heard = machine.moments("gone"), machine.moments("heard")
+    assert seconds <= 120 and job.result["message"] == "had to be destroyed: web"
+    assert 55 <= gone["web"] - heard["web"] < 70 and gone["nas"] - heard["nas"] >= 38
+
+
+def test_a_shutdown_that_is_asked_for_after_the_deadline_is_tried_once_more() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"))
+    machine.behave("hung", stop_seconds=None)
+    job, _ = shutdown(machine, fail("xl destroy", fault=HANGS))
+    assert job.code == 5 and machine.running
+    again, seconds = shutdown(machine)
+    assert again.result["message"] == "had to be destroyed: hung" and seconds < 15 and not machine.running
+
+
+def test_skip_gives_up_on_one_guest_at_once_and_disturbs_no_other() -> None:
+    machine = up(conf("nas", "stop_timeout = 50s"), conf("hung", "stop_timeout = 50s", "after = nas"), conf("slow"))
+    machine.behave("hung", stop_seconds=None)
+    machine.behave("slow", stop_seconds=40.0)
+    daemon = Daemon(machine)
+    job, skip = daemon.ask(0, "shutdown"), Request("skip", ("hung",))
+    ended: list[float] = []
+    skip.ended = lambda: ended.append(daemon.work.now() - daemon.began)
+    daemon.at(10, lambda: daemon.inbox.ask(skip))
+    daemon.run(200)
+    gone = machine.moments("gone")
+    assert gone["hung"] - daemon.began < 11 and gone["nas"] - daemon.began < 15
+    assert skip.code == 0 and ended[0] < 12
+    assert 40 <= gone["slow"] - daemon.began < 45
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")
+
+
+def test_skip_is_for_guests_of_ours_that_run_while_the_host_shuts_down() -> None:
+    machine = up(conf("web"), conf("slow"))
+    machine.behave("slow", stop_seconds=60.0)
+    daemon = Daemon(machine)
+    early = daemon.ask(1, "skip", "web")
+    daemon.ask(5, "shutdown")
+    missing = daemon.ask(10, "skip", "web", "none")
+    daemon.run(100)
+    assert early.code == 1 and "not shutting down" in early.result["message"]
+    assert missing.code == 3 and "named web, none is running; left are: slow" in missing.result["message"]
+    assert not [text for text in machine.changes() if "destroy" in text and "slow" in text]
+
+
+def test_a_skip_that_fails_says_so() -> None:
+    machine = up(conf("hung", "stop_timeout = 50s"))
+    machine.behave("hung", stop_seconds=None)
+    daemon = Daemon(machine, fail("xl destroy", times=1))
+    job, skip = daemon.ask(0, "shutdown"), daemon.ask(10, "skip", "hung")
+    daemon.run(100)
+    assert skip.code == 1 and "injected fault" in skip.result["message"]
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")  # it was tried again
+
+
+def test_a_word_that_comes_while_the_host_shuts_down_is_answered_at_once() -> None:
+    machine = up(conf("hung", "stop_timeout = 50s"))
+    machine.behave("hung", stop_seconds=None)
+    daemon = Daemon(machine)
+    job, start = daemon.ask(0, "shutdown"), Request("start", ("hung",))
+    answered: list[float] = []
+    start.ended = lambda: answered.append(daemon.work.now() - daemon.began)
+    daemon.at(20, lambda: daemon.inbox.ask(start))
+    daemon.run(100)
+    assert start.code == 1 and answered[0] < 21
+    assert 50 <= machine.moments("gone")["hung"] - daemon.began < 53 and job.code == 5

@@ -1,0 +1,210 @@
+"""The stop ladder as data: how long each kind of guest has, and that nothing shortens or prolongs it unduly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.planner.build import memory, ready, uid
+from xenlocal.model.desired import Patience
+from xenlocal.model.memory import Reply
+from xenlocal.model.observed import Signs
+from xenlocal.planner.ladder import FRESH, LOOK_WAIT, QUIET, Case, Rung, decide, end_of_time
+from xenlocal.planner.memory import asked, nudged, saw_signs
+
+ASKED = 1000.0
+PATIENCE = Patience(30, 12, 90)
+
+
+def case(reply: Reply | None = None, **values: float) -> Case:
+    return Case(PATIENCE, ASKED, **{"tried": ASKED, **values}, reply=reply or Reply(ASKED))
+
+
+def seen(at: float, **values: Any) -> Reply:
+    """By a look so many seconds after the request; watched from the beginning."""
+    given: dict[str, Any] = {"sectors": 0, "watched": ASKED, "heard": True, "nudged": True, **values}
+    return replace(Reply(ASKED, seen=ASKED + at), **given)
+
+
+def end(reply: Reply | None, **values: float) -> float:
+    return end_of_time(case(reply, **values)) - ASKED
+
+
+def test_each_kind_of_guest_has_its_time() -> None:
+    assert end(None) == 30
+    assert end(seen(20)) == 30  # heard, and quiet
+    assert end(seen(12, heard=False)) == 12
+    assert end(seen(12, heard=None)) == 30
+    assert end(seen(12, heard=False, sectors=None, watched=None)) == 30  # its disks are not known to be quiet
+    assert end(seen(12, heard=False, wrote=ASKED + 9)) == 30
+    assert end(seen(12, heard=False, watched=ASKED + 10)) == 30
+    assert end(seen(16, heard=False, wrote=ASKED + 10)) == 12
+    assert end(seen(29, wrote=ASKED + 29)) == 29 + QUIET
+    assert end(seen(29, wrote=ASKED + 15)) == 30
+    assert end(seen(89, wrote=ASKED + 89)) == 90
+    assert end(seen(29, heard=False, wrote=ASKED + 29)) == 30  # it has not even heard
+
+
+def test_growing_takes_only_what_the_deadline_leaves() -> None:
+    writing = seen(29, wrote=ASKED + 29)
+    assert end(writing, grow_until=ASKED + 33) == 33
+    assert end(writing, grow_until=ASKED + 5) == 30  # never less than its own
+    assert end(writing, grow_until=ASKED + 33, end_by=ASKED + 20) == 20
+
+
+def what(now: float, reply: Reply | None = None, **values: float) -> Rung:
+    return decide(case(reply, **values), ASKED + now)[0]
+
+
+def test_the_rungs_in_their_order() -> None:
+    assert decide(Case(PATIENCE, ASKED), ASKED)[0] is Rung.ASK
+    assert what(5, seen(5)) is Rung.WAIT
+    assert what(10, seen(10)) is Rung.ASK
+    assert what(15, seen(15), tried=ASKED + 10) is Rung.WAIT
+    assert what(25, seen(25, nudged=False), tried=ASKED + 20) is Rung.NUDGE
+    assert what(29.9, seen(29), tried=ASKED + 20) is Rung.WAIT
+    assert what(30, seen(26), tried=ASKED + 20) is Rung.DESTROY
+
+
+def test_a_guest_that_hangs_is_nudged_early() -> None:
+    assert what(7, seen(7, heard=False, nudged=False)) is Rung.NUDGE
+    assert what(7, seen(7, heard=False, nudged=True)) is Rung.WAIT
+    assert what(7, seen(7, heard=True, nudged=False)) is Rung.WAIT
+
+
+def test_nobody_is_given_up_by_what_was_seen_long_ago() -> None:
+    tried = ASKED + 29
+    assert what(30, seen(20), tried=tried) is Rung.LOOK
+    assert what(30 + LOOK_WAIT, seen(20), tried=tried) is Rung.DESTROY  # no look has ended meanwhile
+    hung = seen(8, heard=False)
+    assert what(14, hung, tried=ASKED + 12) is Rung.LOOK
+    assert what(12 + LOOK_WAIT, hung, tried=ASKED + 20) is Rung.WAIT  # it may have heard since: its whole time
+    assert what(30, hung, tried=ASKED + 20) is Rung.DESTROY
+    assert what(20, seen(1), tried=ASKED + 19, end_by=ASKED + 20) is Rung.DESTROY
+
+
+def test_requests_are_repeated_less_often_as_time_goes_on() -> None:
+    tried, moments = ASKED, []
+    for second in range(300):
+        if decide(Case(Patience(300, 300, 900), ASKED, tried, seen(second)), ASKED + second)[0] is Rung.ASK:
+            tried = ASKED + second
+            moments.append(second)
+    assert moments == [10, 20, 40, 80, 140, 200, 260]
+
+
+def test_one_that_could_not_be_passed_on_is_tried_again_soon() -> None:
+    never = Case(PATIENCE, ASKED, tried=ASKED + 2)
+    assert decide(never, ASKED + 6)[0] is Rung.WAIT and decide(never, ASKED + 7)[0] is Rung.ASK
+    assert decide(never, ASKED + 30)[0] is Rung.DESTROY
+
+
+TIMES = st.floats(0, 200)
+SIGNS = st.builds(Signs, st.none() | st.booleans(), st.none() | st.integers(0, 3).map(lambda growth: growth % 3))
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[Case, float]:
+    """A guest as looks, requests and a nudge have left it, and the time now."""
+    hung = draw(st.floats(1, 40))
+    stop = draw(st.floats(hung, 60))
+    patience = Patience(stop, hung, draw(st.floats(stop, 180)))
+    kept = asked(memory(ready("web", 3)), uid("web"), 3, ASKED)
+    now, sectors, tried = ASKED, 0, ASKED
+    for pause in draw(st.lists(st.floats(0.1, 20), max_size=12)):
+        now += pause
+        signs = draw(SIGNS)
+        sectors += signs.sectors or 0
+        kept = saw_signs(kept, {3: replace(signs, sectors=None if signs.sectors is None else sectors)}, now)
+        if draw(st.booleans()):
+            kept, tried = asked(kept, uid("web"), 3, now), now
+        if draw(st.booleans()):
+            kept = nudged(kept, uid("web"))
+    record = kept.records[uid("web")]
+    assert record.stop_asked == ASKED  # asking again never resets the clock
+    limits = sorted(draw(st.tuples(st.floats(1, 300), st.floats(1, 300))))
+    made = Case(patience, ASKED, tried, record.reply, ASKED + limits[0], ASKED + limits[1])
+    return made, now + draw(st.floats(0, 30))
+
+
+@given(lives())
+def test_nobody_is_destroyed_before_its_time(life: tuple[Case, float]) -> None:
+    made, now = life
+    rung, until = decide(made, now)
+    patience, reply, since = made.patience, made.reply, now - ASKED
+    assert reply is not None
+    if rung is Rung.DESTROY:
+        assert now >= min(ASKED + patience.hung, made.end_by)
+        if reply.heard is not False or reply.quiet is None:
+            assert now >= min(ASKED + patience.stop, made.end_by)
+        if reply.heard and reply.wrote is not None:
+            assert now >= min(reply.wrote + QUIET, ASKED + patience.most, made.grow_until, made.end_by)
+    else:
+        assert until > now or rung in (Rung.ASK, Rung.NUDGE)
+        assert now < made.end_by
+        assert since < max(patience.stop, patience.most) + LOOK_WAIT
+
+
+@given(lives())
+def test_the_ladder_ends_by_itself_and_waits_for_no_look_that_never_ends(life: tuple[Case, float]) -> None:
+    """Nothing more is seen: all that changes is what was done and the time."""
+    made, now = life
+    for _ in range(40):
+        rung, until = decide(made, now)
+        if rung is Rung.DESTROY:
+            return
+        if rung is Rung.ASK:
+            made = replace(made, tried=now)
+        elif rung is Rung.NUDGE:
+            assert made.reply is not None
+            made = replace(made, reply=replace(made.reply, nudged=True))
+        else:
+            assert until > now
+            now = until
+    pytest.fail(f"still {rung} at {now - ASKED:.0f}")
+
+
+@given(st.lists(st.floats(0.2, FRESH), min_size=1, max_size=60), st.floats(0, 100))
+def test_a_guest_that_goes_on_writing_has_all_of_stop_max_and_one_that_ends_no_more(
+    pauses: list[float], until: float
+) -> None:
+    kept, now, sectors = asked(memory(ready("web", 3)), uid("web"), 3, ASKED), ASKED, 0
+    record = kept.records[uid("web")]
+    for pause in pauses:
+        now += pause
+        sectors += 8 if now - ASKED <= until else 0
+        kept = saw_signs(kept, {3: Signs(False, sectors)}, now)
+        record = kept.records[uid("web")]
+        rung, _ = decide(Case(PATIENCE, ASKED, tried=now, reply=record.reply), now)
+        if now - ASKED < min(max(PATIENCE.stop, until), PATIENCE.most):
+            assert rung is not Rung.DESTROY
+    gone_by = min(max(PATIENCE.stop, until + QUIET), PATIENCE.most)
+    if now - ASKED > gone_by:
+        assert rung is Rung.DESTROY
+
+
+def test_a_look_from_before_the_request_tells_nothing_of_it() -> None:
+    kept = asked(memory(ready("web", 3)), uid("web"), 3, ASKED)
+    kept = saw_signs(kept, {3: Signs(False, 1)}, ASKED - 1)
+    assert kept.records[uid("web")].reply == Reply(ASKED, None, ASKED - 1, 1, ASKED - 1)
+    kept = saw_signs(kept, {3: Signs(True, 1)}, ASKED + 1)
+    kept = saw_signs(kept, {3: Signs(None, 1)}, ASKED + 2)
+    reply = kept.records[uid("web")].reply
+    assert reply is not None and reply.heard is None and reply.quiet == 3
+    kept = saw_signs(kept, {3: Signs(False, 9)}, ASKED + 3)
+    kept = saw_signs(kept, {3: Signs(True, 9), 4: Signs()}, ASKED + 4)  # asked once more, and not yet heard
+    reply = kept.records[uid("web")].reply
+    assert reply is not None and (reply.heard, reply.wrote, reply.quiet) == (True, ASKED + 3, 1)
+
+
+def test_counters_that_cannot_be_read_for_a_while_begin_anew() -> None:
+    kept = asked(memory(ready("web", 3)), uid("web"), 3, ASKED)
+    for at, sectors in enumerate([5, 5, None, 7, 7], 1):
+        kept = saw_signs(kept, {3: Signs(True, sectors)}, ASKED + at)
+    reply = kept.records[uid("web")].reply
+    assert reply is not None and (reply.wrote, reply.watched, reply.quiet) == (None, ASKED + 4, 1)
+    assert all(a <= b for a, b in pairwise([reply.requested, reply.watched or 0, reply.seen or 0]))

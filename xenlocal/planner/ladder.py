@@ -1,0 +1,104 @@
+"""The stop ladder of one guest, as a pure decision: wait, look, ask again, nudge, destroy. All times are of one clock.
+
+Asking again harms no guest, and helps one that was asked while it booted: its kernel acknowledges before there is a
+userland that could act on it. Destroying is the last rung, never before the guest's own time is over; how long that
+is depends on what the guest shows (`Patience`). What is not known never shortens it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from xenlocal.model.desired import Patience
+from xenlocal.model.memory import Reply
+
+QUIET = 10.0  # seconds without a write after which a guest counts as not writing
+FRESH = 5.0  # seconds that the latest look may be old when a guest is given up
+LOOK_WAIT = 10.0  # seconds that such a look is waited for
+_RETRY = 5.0  # seconds after a request that could not be passed on
+_AGAIN_FIRST, _AGAIN_LAST = 10.0, 60.0  # seconds between two requests: as long as the first has been without effect
+_NUDGE = 5.0  # seconds before its end
+
+
+class Rung(StrEnum):
+    WAIT = "wait"
+    LOOK = "look"  # its time is over by what was seen a while ago: look once more
+    ASK = "ask"
+    NUDGE = "nudge"  # ACPI for HVM; for others sync, so that less is lost if it has to be destroyed
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A guest that is to stop. `begun`: since when its time runs, which is the first request that came through, or
+    the first attempt as long as none has. `tried`: the latest attempt. `reply` None: no request has come through."""
+
+    patience: Patience
+    begun: float
+    tried: float | None = None
+    reply: Reply | None = None
+    grow_until: float = float("inf")  # the deadline of the host leaves no time beyond this for growing
+    end_by: float = float("inf")  # ... and none at all beyond this
+
+
+def end_of_time(case: Case) -> float:
+    """When its own time is over, by what was seen last."""
+    reply, patience = case.reply, case.patience
+    end = case.begun + patience.stop
+    if reply is not None and _hangs(reply, patience):
+        end = case.begun + patience.hung
+    elif reply is not None and reply.heard and reply.wrote is not None:
+        end = max(end, min(reply.wrote + QUIET, case.begun + patience.most, case.grow_until))
+    return min(end, case.end_by)
+
+
+def decide(case: Case, now: float) -> tuple[Rung, float]:
+    """What to do now, and when to decide again if nothing happens before."""
+    end = end_of_time(case)
+    if now >= end:
+        rung, until = _at_the_end(case, end, now)
+        if rung is not Rung.WAIT:
+            return rung, until
+        end = until
+    again = _ask_at(case)
+    if now >= again:
+        return Rung.ASK, end
+    nudge = _nudge_at(case, end)
+    if now >= nudge:
+        return Rung.NUDGE, end
+    return Rung.WAIT, min(end, again, nudge)
+
+
+def _hangs(reply: Reply, patience: Patience) -> bool:
+    """Its kernel is known not to have acknowledged, and its disks are known to be quiet."""
+    quiet = reply.quiet
+    return reply.heard is False and quiet is not None and quiet >= min(QUIET, patience.hung / 2)
+
+
+def _at_the_end(case: Case, end: float, now: float) -> tuple[Rung, float]:
+    """Nobody is given up by what was seen long ago; but where no look ends, the end is not put off for long."""
+    seen = case.reply.seen if case.reply is not None else now
+    limit = min(end + LOOK_WAIT, case.end_by)
+    if seen is not None and now - seen <= FRESH:
+        return Rung.DESTROY, end
+    if now < limit:
+        return Rung.LOOK, limit
+    own = min(case.begun + case.patience.stop, case.end_by)
+    return (Rung.DESTROY, end) if now >= own else (Rung.WAIT, own)
+
+
+def _ask_at(case: Case) -> float:
+    if case.tried is None:
+        return float("-inf")
+    if case.reply is None:
+        return case.tried + _RETRY
+    return case.tried + min(max(case.tried - case.begun, _AGAIN_FIRST), _AGAIN_LAST)
+
+
+def _nudge_at(case: Case, end: float) -> float:
+    if case.reply is None or case.reply.nudged:
+        return float("inf")
+    if _hangs(case.reply, case.patience):
+        return float("-inf")
+    return end - min(_NUDGE, (end - case.begun) / 2)
