@@ -138,10 +138,10 @@ class Stop:
         self._gentle = self._tools.work.submit(lambda: self._tools.actuator.perform(nudge))
 
     def _nudged(self, error: BaseException | None) -> None:
-        action = self._action
+        action, now = self._action, self._tools.work.now()
         if error is not None:
             log.warning("%s: %s", action.target, told(error))
-        self._tools.keeper.update(lambda memory: transitions.nudged(memory, action.uuid))
+        self._tools.keeper.update(lambda memory: transitions.nudged(memory, action.uuid, now))
 
     def _late(self) -> tuple[Outcome, str]:
         """A foreign one. It counts as asked also where no request came through: that was tried for as long."""

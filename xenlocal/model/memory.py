@@ -45,7 +45,7 @@ class Reply:
     sectors: int | None = None  # written to its disks up to that look; None: not known
     watched: float | None = None  # since when they are counted
     wrote: float | None = None  # the latest look that found more of them than the one before
-    nudged: bool = False  # the rung between asking and destroying has been taken
+    nudged: float | None = None  # when the rung between asking and destroying was taken
 
     @property
     def quiet(self) -> float | None:

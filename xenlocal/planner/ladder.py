@@ -97,7 +97,7 @@ def _ask_at(case: Case) -> float:
 
 
 def _nudge_at(case: Case, end: float) -> float:
-    if case.reply is None or case.reply.nudged:
+    if case.reply is None or case.reply.nudged is not None:
         return float("inf")
     if _hangs(case.reply, case.patience):
         return float("-inf")

@@ -19,6 +19,7 @@ SHORT_LIFE = 60.0  # seconds: a guest that powers itself off so early counts lik
 REBOOT_GRACE = 60.0  # seconds a monitor gets to create its domU anew; it sleeps 2 s itself (FACTS)
 UNREADY_GRACE = 60.0  # seconds in which one that is not ready any more may recover before it is restarted
 LOST_GRACE = 10.0  # seconds before a domU that is gone for no known reason is started again
+REACTION = 5.0  # seconds within which a guest writes because it was asked again
 FIRST_RETRY = 10.0  # seconds; doubles with each failure in a row
 LAST_RETRY = 300.0
 
@@ -247,24 +248,24 @@ def asked(memory: Memory, uuid: str, domid: int, when: float) -> Memory:
     return replace(memory, foreign_asked=MappingProxyType(times))
 
 
-def nudged(memory: Memory, uuid: str) -> Memory:
+def nudged(memory: Memory, uuid: str, when: float) -> Memory:
     record = memory.records.get(uuid)
     if record is None or record.reply is None:
         return memory
-    return memory.change(uuid, reply=replace(record.reply, nudged=True))
+    return memory.change(uuid, reply=replace(record.reply, nudged=when))
 
 
 def saw_signs(memory: Memory, signs: Mapping[int, Signs], since: float) -> Memory:
     """What a look that began at `since` showed of guests that were asked to stop, by domid."""
     changed = {
-        uuid: replace(record, reply=_reply(record.reply, signs[record.domid], since))
+        uuid: replace(record, reply=_reply(record.reply, record.stop_asked or since, signs[record.domid], since))
         for uuid, record in memory.records.items()
         if record.reply is not None and record.domid is not None and record.domid in signs
     }
     return replace(memory, records=MappingProxyType({**memory.records, **changed})) if changed else memory
 
 
-def _reply(reply: Reply, signs: Signs, since: float) -> Reply:
+def _reply(reply: Reply, asked: float, signs: Signs, since: float) -> Reply:
     heard = reply.heard
     if heard is not True and since > reply.requested:  # an older look may not have seen the request at all
         heard = None if signs.pending is None else not signs.pending
@@ -272,8 +273,19 @@ def _reply(reply: Reply, signs: Signs, since: float) -> Reply:
         return replace(reply, heard=heard, seen=since, sectors=None, watched=None)
     if reply.sectors is None:
         return replace(reply, heard=heard, seen=since, sectors=signs.sectors, watched=since)
-    wrote = since if signs.sectors > reply.sectors else reply.wrote
-    return replace(reply, heard=heard, seen=since, sectors=signs.sectors, wrote=wrote)
+    grown = signs.sectors > reply.sectors and not (heard and _provoked(reply, asked, since))
+    return replace(reply, heard=heard, seen=since, sectors=signs.sectors, wrote=since if grown else reply.wrote)
+
+
+def _provoked(reply: Reply, asked: float, since: float) -> bool:
+    """Whether what a guest has written up to `since` is but its answer to being asked again or told to sync, such as a
+    line in its log: it was quiet before. That must not buy it time."""
+    provoked = max(
+        (when for when in (reply.requested, reply.nudged) if when is not None and when > asked), default=None
+    )
+    if provoked is None or since > provoked + REACTION:
+        return False
+    return reply.wrote is None or reply.wrote <= provoked - REACTION
 
 
 def shutting_down(memory: Memory, now: float) -> Memory:

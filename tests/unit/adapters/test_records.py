@@ -44,7 +44,7 @@ STRATEGIES = {
     "Mapping[int, float]": st.dictionaries(st.integers(), TIME, max_size=3).map(MappingProxyType),
 }
 REPLY = st.builds(
-    Reply, TIME, optional(st.booleans()), optional(TIME), optional(st.integers()), optional(TIME), optional(TIME)
+    Reply, TIME, optional(st.booleans()), *[optional(TIME), optional(st.integers())], *[optional(TIME)] * 3
 )
 STRATEGIES["bool | None"], STRATEGIES["Reply | None"] = optional(st.booleans()), optional(REPLY)
 RECORD = st.builds(Record, **{field.name: STRATEGIES[str(field.type)] for field in fields(Record)})

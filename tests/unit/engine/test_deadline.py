@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import pytest
@@ -56,7 +57,7 @@ def test_where_xl_does_not_ask_xenstore_does(fault: Fault) -> None:
     assert not [trace for trace in machine.dom0.trace if trace.what == "litter"]
 
 
-def test_xenstore_is_not_written_for_one_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+def test_xenstore_is_not_written_for_one_that_is_gone() -> None:
     machine = up(conf("web"))
     domid = machine.domid("web")
 
@@ -73,6 +74,7 @@ def test_xenstore_is_not_written_for_one_that_is_gone(caplog: pytest.LogCaptureF
 @pytest.mark.parametrize("moment", [0.0, 0.2, 1.0, 5.0, 30.0, 80.0, 92.0])
 def test_xenstored_dies_in_the_middle(moment: float, caplog: pytest.LogCaptureFixture) -> None:
     """All that speaks with it hangs from then on."""
+    caplog.set_level(logging.WARNING, logger="xenlocal")
     texts = conf("nas", "stop_timeout = 10s"), conf("web", "stop_timeout = 90s", "after = nas")
     machine = up(*texts, conf("hung", "stop_timeout = 30s"))
     machine.behave("web", stop_seconds=None)

@@ -27,7 +27,7 @@ def case(reply: Reply | None = None, **values: float) -> Case:
 
 def seen(at: float, **values: Any) -> Reply:
     """By a look so many seconds after the request; watched from the beginning."""
-    given: dict[str, Any] = {"sectors": 0, "watched": ASKED, "heard": True, "nudged": True, **values}
+    given: dict[str, Any] = {"sectors": 0, "watched": ASKED, "heard": True, "nudged": ASKED, **values}
     return replace(Reply(ASKED, seen=ASKED + at), **given)
 
 
@@ -66,15 +66,15 @@ def test_the_rungs_in_their_order() -> None:
     assert what(5, seen(5)) is Rung.WAIT
     assert what(10, seen(10)) is Rung.ASK
     assert what(15, seen(15), tried=ASKED + 10) is Rung.WAIT
-    assert what(25, seen(25, nudged=False), tried=ASKED + 20) is Rung.NUDGE
+    assert what(25, seen(25, nudged=None), tried=ASKED + 20) is Rung.NUDGE
     assert what(29.9, seen(29), tried=ASKED + 20) is Rung.WAIT
     assert what(30, seen(26), tried=ASKED + 20) is Rung.DESTROY
 
 
 def test_a_guest_that_hangs_is_nudged_early() -> None:
-    assert what(7, seen(7, heard=False, nudged=False)) is Rung.NUDGE
-    assert what(7, seen(7, heard=False, nudged=True)) is Rung.WAIT
-    assert what(7, seen(7, heard=True, nudged=False)) is Rung.WAIT
+    assert what(7, seen(7, heard=False, nudged=None)) is Rung.NUDGE
+    assert what(7, seen(7, heard=False, nudged=ASKED)) is Rung.WAIT
+    assert what(7, seen(7, heard=True, nudged=None)) is Rung.WAIT
 
 
 def test_nobody_is_given_up_by_what_was_seen_long_ago() -> None:
@@ -123,7 +123,7 @@ def lives(draw: st.DrawFn) -> tuple[Case, float]:
         if draw(st.booleans()):
             kept, tried = asked(kept, uid("web"), 3, now), now
         if draw(st.booleans()):
-            kept = nudged(kept, uid("web"))
+            kept = nudged(kept, uid("web"), now)
     record = kept.records[uid("web")]
     assert record.stop_asked == ASKED  # asking again never resets the clock
     limits = sorted(draw(st.tuples(st.floats(1, 300), st.floats(1, 300))))
@@ -161,7 +161,7 @@ def test_the_ladder_ends_by_itself_and_waits_for_no_look_that_never_ends(life: t
             made = replace(made, tried=now)
         elif rung is Rung.NUDGE:
             assert made.reply is not None
-            made = replace(made, reply=replace(made.reply, nudged=True))
+            made = replace(made, reply=replace(made.reply, nudged=now))
         else:
             assert until > now
             now = until
@@ -195,10 +195,25 @@ def test_a_look_from_before_the_request_tells_nothing_of_it() -> None:
     kept = saw_signs(kept, {3: Signs(None, 1)}, ASKED + 2)
     reply = kept.records[uid("web")].reply
     assert reply is not None and reply.heard is None and reply.quiet == 3
-    kept = saw_signs(kept, {3: Signs(False, 9)}, ASKED + 3)
-    kept = saw_signs(kept, {3: Signs(True, 9), 4: Signs()}, ASKED + 4)  # asked once more, and not yet heard
+    kept = saw_signs(kept, {3: Signs(False, 9)}, ASKED + 8)
+    kept = saw_signs(kept, {3: Signs(True, 9), 4: Signs()}, ASKED + 9)  # asked once more, and not yet heard
     reply = kept.records[uid("web")].reply
-    assert reply is not None and (reply.heard, reply.wrote, reply.quiet) == (True, ASKED + 3, 1)
+    assert reply is not None and (reply.heard, reply.wrote, reply.quiet) == (True, ASKED + 8, 1)
+
+
+def test_what_a_guest_writes_because_it_was_asked_again_or_told_to_sync_is_no_progress() -> None:
+    kept, sectors, found = asked(memory(ready("web", 3)), uid("web"), 3, ASKED), 0, []
+    for at in range(1, 40):
+        kept = asked(kept, uid("web"), 3, ASKED + at) if at in (10, 20) else kept
+        kept = nudged(kept, uid("web"), ASKED + at) if at == 30 else kept
+        sectors += at in (3, 12, 22, 33, 37)
+        kept = saw_signs(kept, {3: Signs(False, sectors)}, ASKED + at + 0.5)
+        reply = kept.records[uid("web")].reply
+        found.append(reply.wrote if reply is not None else None)
+    assert found[:36] == [None] * 2 + [ASKED + 3.5] * 34 and found[-1] == ASKED + 37.5
+    deaf = saw_signs(asked(memory(ready("web", 3)), uid("web"), 3, ASKED), {3: Signs(True, 0)}, ASKED + 1)
+    reply = saw_signs(deaf, {3: Signs(True, 1)}, ASKED + 2).records[uid("web")].reply
+    assert reply is not None and reply.wrote == ASKED + 2  # not by our doing: it has not heard us
 
 
 def test_counters_that_cannot_be_read_for_a_while_begin_anew() -> None:

@@ -226,3 +226,34 @@ def test_an_unknown_command_is_never_a_success(line: str) -> None:
     with pytest.raises(UnknownCommand):
         run(dom0, line)
     assert dom0.unknown == [tuple(line.split())]
+
+
+def test_a_lost_request_is_acknowledged_and_the_next_one_obeyed() -> None:
+    dom0 = web()
+    dom0.state.behaviour("web").loses = 1
+    dom0.advance(10)
+    for state in ("running", "shutdown"):
+        run(dom0, "xl shutdown -F 1")
+        dom0.advance(dom0.now + 20)
+        assert states(dom0) == {"web": state} and dom0.state.domains[0].requested == ""
+
+
+def test_xenstore_write_asks_like_xl_and_knows_nothing_else() -> None:
+    dom0 = web()
+    dom0.advance(10)
+    assert run(dom0, "xenstore-read /local/domain/1/vm") == f"/vm/{dom0.state.domains[0].uuid}\n"
+    assert run(dom0, "xenstore-write /local/domain/1/control/shutdown poweroff") == ""
+    dom0.advance(20)
+    assert states(dom0) == {"web": "shutdown"}
+    with pytest.raises(UnknownCommand):
+        run(dom0, "xenstore-write /local/domain/1/control/shutdown halt")
+
+
+def test_a_power_button_is_for_hvm_guests() -> None:
+    dom0 = web()
+    dom0.advance(10)
+    run(dom0, "xl trigger 1 power")
+    run(dom0, "xl sysrq 1 s")
+    dom0.advance(20)
+    assert states(dom0) == {"web": "running"}
+    assert [trace.what for trace in dom0.trace if trace.what in ("button", "sync")] == ["button", "sync"]

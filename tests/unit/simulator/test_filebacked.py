@@ -145,6 +145,9 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         run("add-foreign", "x")
         run(verb, "x")
         run("wait", "1")
+    run("guest", "x", "--loses", "1", "--writes", "60", "--deaf", "yes")
+    behaviour = json.loads(run("show", "--json"))["behaviours"]["x"]
+    assert (behaviour["loses"], behaviour["write_seconds"], behaviour["deaf"]) == (1, 60, True)
     run("volume", "vg0/foreign", "64")
     run("add-path", "/srv/x")
     run("remove-path", "/srv/x")

@@ -20,7 +20,7 @@ class Event:
     """Seconds of the wall clock, as the domU knew it."""
     what: str
     """`started life=N`, `disk xvda=BYTES`, `ready`, `size xvdb=BYTES`, `lost poweroff`,
-    `asked poweroff`, `again poweroff`, `stopping`, `stopped`, `own poweroff`, `own crash`, `own reboot`."""
+    `asked poweroff`, `stopping`, `stopped`, `own poweroff`, `own crash`, `own reboot`."""
 
 
 def guest_journal(m: Machine, device: str) -> list[Event]:
