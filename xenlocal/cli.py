@@ -194,6 +194,7 @@ def _status(app: App, arguments: argparse.Namespace) -> int:
         data = app.status()
         if arguments.name is not None:
             data["domains"] = [row for row in data["domains"] if row["name"] == arguments.name]
+            data["volumes"] = [row for row in data["volumes"] if arguments.name in row["domains"]]
             if not data["domains"]:
                 return _unknown([arguments.name], arguments.json)
         text = json.dumps(data) if arguments.watch else ""
@@ -261,7 +262,10 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
         _failed(USAGE, "nobody is there to ask; use --yes", arguments.json)
         return False
     _say(question)
-    return input("Type yes to go on: ").strip() == "yes"
+    try:
+        return input("Type yes to go on: ").strip() == "yes"
+    except EOFError:
+        return False
 
 
 def _destroy(app: App, arguments: argparse.Namespace) -> int:

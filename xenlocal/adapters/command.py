@@ -28,6 +28,7 @@ from xenlocal.model.errors import CommandFailed, ToolMissing
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 OUTPUT_LIMIT = 32 << 20  # bytes; `xenstore-ls` of 1000 domUs prints about 5 MB
+_KILLED = 10.0  # seconds a killed tool has to end: one that waits for a dead disk does not
 _STDERR_LIMIT = 64 << 10
 _OK = frozenset({0})
 _EVERY_CODE = tuple(range(256))
@@ -152,6 +153,8 @@ class Commands:
         late = not _ends_within(running.pid, timeout)
         if late:
             _kill_session(running.pid)
+            if not _ends_within(running.pid, _KILLED):
+                raise CommandFailed(argv, None, "not even a kill ends it: what it waits for is dead")
         try:
             running.wait()
             status = int(running.exit_code)

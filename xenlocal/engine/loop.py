@@ -66,7 +66,7 @@ class Loop:
     def serve(self, request: Request) -> None:
         """Until this one request has ended: the command line without a daemon."""
         self._configuration.load()
-        self._inbox.ask(request)
+        self._begin(request)  # one that is refused changes nothing
         while not request.finished:
             until = self._turn()
             if not request.finished and not self._inbox.anything:

@@ -27,6 +27,11 @@ def _lane(step: Step) -> _Lane:
     return _Lane.VOLUMES if step.action.target.kind is Kind.VOLUME else _Lane.FREE
 
 
+def _is_critical(step: Step, plan: Plan) -> bool:
+    target = step.action.target
+    return target.kind is Kind.DOMAIN and target.name in plan.critical
+
+
 class Schedule:
     """The steps of one plan that have not ended. `seconds`: how long each may take, for what is urgent."""
 
@@ -40,8 +45,10 @@ class Schedule:
         self._limits = {_Lane.STARTS: plan.start_slots, _Lane.VOLUMES: 1, _Lane.FREE: len(plan.steps)}
         self._busy: Counter[_Lane] = Counter()
         urgency = remaining(plan.steps, seconds)
-        self._rank = {step.id: (-urgency[step.id], number) for number, step in enumerate(plan.steps)}
-        self._ready: dict[_Lane, list[tuple[tuple[float, int], str]]] = {lane: [] for lane in _Lane}
+        self._rank = {
+            step.id: (not _is_critical(step, plan), -urgency[step.id], number) for number, step in enumerate(plan.steps)
+        }
+        self._ready: dict[_Lane, list[tuple[tuple[bool, float, int], str]]] = {lane: [] for lane in _Lane}
         for step in plan.steps:
             self._queue(step)
 
@@ -68,7 +75,7 @@ class Schedule:
         for each in followers:
             self._missing[each.id].discard(step.id)
             self._queue(each)
-        return tuple(sorted(followers, key=lambda each: self._rank[each.id][1]))
+        return tuple(sorted(followers, key=lambda each: self._rank[each.id][-1]))
 
     def _queue(self, step: Step) -> None:
         if not self._missing[step.id]:

@@ -56,6 +56,7 @@ class Plan:
     wanted: frozenset[Table] = frozenset()  # tables that had not been asked for and are needed
     unavailable: tuple[tuple[str, str], ...] = ()  # table, why: asked for and not had
     start_slots: int = 1  # how many `xl create` at once
+    critical: frozenset[str] = frozenset()  # domUs that come first where not all can run at once
     look_again: float | None = None  # monotonic seconds: when time alone may change this plan
 
     @property

@@ -20,7 +20,7 @@ from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
-from xenlocal.planner.order import critical_first, start_order, successors
+from xenlocal.planner.order import critical_first, start_order, successors, with_predecessors
 from xenlocal.planner.running import plan_readiness, plan_settings
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
@@ -59,7 +59,7 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
     cases = _cases(draft, desired, observed, memory, now)
     predecessors = {name: case.domain.predecessors for name, case in cases.items()}
     order = start_order(predecessors)
-    _plan_stops(draft, cases, order, successors(predecessors), observed)
+    _plan_stops(draft, cases, order, observed, desired.host.dom0_reserve)
     budget = Budget(desired.host.dom0_reserve)
     for case in cases.values():
         back = (case.record.off_since or 0.0) + REBOOT_GRACE
@@ -68,7 +68,8 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
             draft.look_again(back)
     roots: dict[str, _Root] = {}  # of those that are refused for what they need
     critical = frozenset(name for name, case in cases.items() if case.domain.critical)
-    for name in critical_first(order, predecessors, critical):
+    draft.critical = with_predecessors(critical, predecessors)
+    for name in critical_first(order, draft.critical):
         case = cases[name]
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, roots, observed, budget, now)
@@ -133,10 +134,11 @@ def _plan_stops(
     draft: Draft,
     cases: Mapping[str, _Case],
     order: tuple[str, ...],
-    followers: Mapping[str, tuple[str, ...]],
     observed: Observed,
+    reserve: Size,
 ) -> None:
     """In reverse order: a domU is asked when everything that follows it and is to end too has ended."""
+    followers = successors({name: case.domain.predecessors for name, case in cases.items()})
     for name in reversed(order):
         case = cases[name]
         live, domain, want = case.live, case.domain, case.wish.want
@@ -152,7 +154,7 @@ def _plan_stops(
             continue
         elif want is Want.DESTROY:
             draft.step(DestroyDomain(name, domain.uuid, live.domid, verb="destroy"), case.wish.reason)
-        elif want is Want.OFF or (want is Want.RESTART and _can_come_back(draft, case, observed)):
+        elif want is Want.OFF or (want is Want.RESTART and _can_come_back(draft, case, cases, observed, reserve)):
             draft.step(
                 StopDomain(
                     name,
@@ -169,16 +171,28 @@ def _plan_stops(
             )
 
 
-def _can_come_back(draft: Draft, case: _Case, observed: Observed) -> bool:
+def _can_come_back(draft: Draft, case: _Case, cases: Mapping[str, _Case], observed: Observed, reserve: Size) -> bool:
     """A restart stops only what can start again afterwards; one that has begun goes on."""
     if case.record.asked is not None:
         return True
-    hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(Size(0)))
+    hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(reserve))
+    if hurdle is None:
+        away = [other for name in case.domain.needs if (other := cases.get(name)) is not None and _stays_away(other)]
+        hurdle = _needs(draft, away[0], {}) if away else None
     if hurdle is not None:
         by_hand = case.record.hand is Hand.RESTART
         withdraw = f"; `xenlocal start {case.domain.name}` withdraws the restart" if by_hand else ""
         draft.refuse(case.domain.target, f"not restarted, and goes on running: {hurdle}{withdraw}")
     return hurdle is None
+
+
+def _stays_away(case: _Case) -> bool:
+    """Whether who needs it would wait for it in vain."""
+    if case.wish.want in (Want.ON, Want.RESTART):
+        return False
+    return not (is_up(case.live) and case.wish.want is Want.LEAVE) or (
+        case.record.gave_up_waiting and not case.record.ready
+    )
 
 
 def _plan_start(
@@ -240,7 +254,7 @@ def _prerequisites(
         awaited = tuple(step for step in draft.steps_of(other.domain.target) if step.startswith("await "))
         stays = is_up(other.live) and other.wish.want is Want.LEAVE
         if name not in domain.needs:
-            after += () if other.record.gave_up_waiting else awaited
+            after += () if stays and other.record.gave_up_waiting else awaited
         elif stays and other.record.gave_up_waiting and not other.record.ready:
             return (), (), other
         elif awaited:

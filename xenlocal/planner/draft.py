@@ -24,6 +24,7 @@ class Draft:
         self._wanted: set[Table] = set()
         self._unavailable: dict[str, str] = {}
         self._look_again: list[float] = []
+        self.critical: frozenset[str] = frozenset()
 
     def table(self, name: Table, value: T | Unavailable) -> T | None:
         """The table's value, or None after noting that this plan lacks it."""
@@ -81,5 +82,6 @@ class Draft:
             wanted=frozenset(self._wanted),
             unavailable=tuple(sorted(why.items())),
             start_slots=start_slots,
+            critical=self.critical,
             look_again=min(self._look_again, default=None),
         )

@@ -53,16 +53,19 @@ def successors(predecessors: Mapping[str, Iterable[str]]) -> dict[str, tuple[str
     return {name: tuple(sorted(names)) for name, names in result.items()}
 
 
-def critical_first(
-    order: Iterable[str], predecessors: Mapping[str, Iterable[str]], critical: frozenset[str]
-) -> tuple[str, ...]:
-    """The order with critical domUs and all they stand on in front, both parts in their own order."""
-    names = tuple(order)
-    wanted = set()
-    waiting = [name for name in names if name in critical]
+def with_predecessors(names: Iterable[str], predecessors: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """These and all they stand on."""
+    wanted: set[str] = set()
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
         if name not in wanted:
             wanted.add(name)
             waiting += [other for other in predecessors.get(name, ()) if other in predecessors]
+    return frozenset(wanted)
+
+
+def critical_first(order: Iterable[str], wanted: frozenset[str]) -> tuple[str, ...]:
+    """The order with `wanted` in front, both parts in their own order."""
+    names = tuple(order)
     return tuple(name for name in names if name in wanted) + tuple(name for name in names if name not in wanted)

@@ -16,6 +16,7 @@ from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, 
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.order import start_order, successors, without_circles
+from xenlocal.planner.wishes import is_up
 
 DEFAULT_STOP = 300.0  # seconds, for a foreign domU
 _BIRTH_WAIT = 120.0  # seconds an `xl create` gets; under autoballoon the dom0 has to give its memory away first
@@ -36,6 +37,12 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             draft.notice(Target(Kind.HOST, "this"), _BLIND)
         return
     records = memory.records
+    if memory.shutdown_over:
+        text = "was started after the guests of this host had been shut down: left as it is; `xenlocal boot` goes on"
+        for each in live.values():
+            if each.uuid in records and is_up(each):
+                draft.notice(domain_target(_name(each)), text)
+        return
     begun = memory.shutting_down if memory.shutting_down is not None else now
     _await_births(draft, records, live, observed, begun, now)
     going = {_key(each): each for _, each in sorted(live.items()) if each.state is not LiveState.DYING}

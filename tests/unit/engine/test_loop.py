@@ -207,3 +207,11 @@ def test_a_running_guest_sees_its_grown_image_file() -> None:
     assert disk.capacity == 2 << 30
     Daemon(machine).run(30)
     assert len([text for text in machine.changes() if text.startswith("losetup --set-capacity")]) == 1
+
+
+def test_a_request_that_is_refused_changes_nothing_where_there_is_no_daemon() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine).serve("boot")
+    machine.write(conf("web"), conf("new"))
+    assert Daemon(machine).serve("start", "nope").code == 3
+    assert set(machine.running) == {"web"}

@@ -62,3 +62,9 @@ def test_random_hosts_start_nearly_as_fast_as_any_schedule_could() -> None:
     """The figure of a thousand is in `make bench`."""
     found = ratios(60)
     assert found.median <= 1.03 and found.p99 <= 1.10 < found.barrier_median
+
+
+def test_critical_ones_come_before_longer_chains() -> None:
+    steps = (start("a"), start("b", "a"), start("z"))
+    plan = Plan(Goal.BOOT, steps, start_slots=1, critical=frozenset({"z"}))
+    assert begun(Schedule(plan, lambda _: 1.0)) == ["z"]

@@ -1,5 +1,7 @@
 """DESIGN section 6: what an administrator says by hand holds until the next word or the next boot."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.planner.build import (
@@ -8,6 +10,8 @@ from tests.unit.planner.build import (
     action,
     desired,
     dom,
+    edges,
+    hardware,
     ids,
     learned_plan,
     live,
@@ -25,6 +29,7 @@ from xenlocal.model.desired import OnCrash, OnPoweroff, State
 from xenlocal.model.memory import Hand, Memory, Off, Reply
 from xenlocal.model.observed import LiveDomain, Observed
 from xenlocal.model.plan import Plan
+from xenlocal.model.units import Size
 from xenlocal.planner.memory import REBOOT_GRACE, by_hand, learn
 
 ASLEEP = (State.MANUAL, State.STOPPED)
@@ -175,3 +180,29 @@ def test_a_restart_does_not_stop_what_could_not_start_again() -> None:
     assert ids(begun) == ("stop domain/web",)
     withdrawn = by_hand(record, uid("web"), Hand.START)
     assert not plan(want, observed(live(3, "web")), withdrawn).refusals
+
+
+def test_a_restart_does_not_stop_what_would_wait_for_somebody_off() -> None:
+    want = desired(dom("db", needs=("nas",)), dom("nas"))
+    restart = ready("db", 3, hand=Hand.RESTART, hand_domid=3)
+    made = plan(want, observed(live(3, "db")), memory(restart, rec("nas", hand=Hand.STOP, off=Off.STOPPED)))
+    assert not made.steps and "goes on running: needs domain/nas, which is off" in refused(made, "domain/db")
+    both = memory(restart, ready("nas", 4, hand=Hand.RESTART, hand_domid=4))
+    assert "stop domain/db" in ids(plan(want, observed(live(3, "db"), live(4, "nas")), both))
+
+
+def test_a_restart_does_not_stop_what_the_reserve_would_keep_from_starting() -> None:
+    web = dom("web")
+    restart = memory(ready("web", 3, hand=Hand.RESTART, hand_domid=3))
+    full = replace(hardware(), free=Size.mib(100))
+    made = plan(desired(web, dom0_reserve=Size.mib(256)), observed(live(3, "web"), hardware=full), restart)
+    assert not made.steps and "goes on running: needs" in refused(made, "domain/web")
+    enough = desired(web, dom0_reserve=Size.mib(16))
+    assert "stop domain/web" in ids(plan(enough, observed(live(3, "web"), hardware=full), restart))
+
+
+def test_one_that_was_late_in_its_former_life_is_waited_for_in_the_next() -> None:
+    want = desired(dom("db", after=("nas",)), dom("nas"))
+    late = rec("nas", gave_up_waiting=True)
+    made = plan(want, observed(), memory(late, rec("db")))
+    assert "await domain/nas" in edges(made, "start domain/db")[1]

@@ -179,3 +179,8 @@ def test_an_xl_process_that_hangs_does_not_hold_up_the_host_for_long() -> None:
     kept = memory(rec("web", off=Off.STOPPED, off_since=NOW - 5000), shutting_down=NOW - 300)
     made = waiting(kept=kept)
     assert not made.refusals and "not waited for" in noticed(made, "domain/web")
+
+
+def test_what_is_started_after_the_shutdown_had_ended_is_left_alone() -> None:
+    made = down(live(1, "web"), kept=memory(ready("web", 1), shutting_down=NOW - 9000, shutdown_over=True))
+    assert not made.steps and "xenlocal boot" in noticed(made, "domain/web")
