@@ -12,7 +12,7 @@ from bench.subject import StubbedApp
 from xenlocal import config
 from xenlocal.adapters.confdir import ConfigDir
 from xenlocal.adapters.records import FileRecords
-from xenlocal.engine.observe import look
+from xenlocal.engine.observe import Asking, look
 from xenlocal.model.observed import Observed, Table
 from xenlocal.model.plan import Goal
 from xenlocal.planner import make_plan
@@ -38,7 +38,7 @@ def main(directory: Path) -> int:
     records = FileRecords(str(directory / "run"), str(directory / "state"))
     desired, memory = config.read(files, records.host_id()), records.load_memory()
     host = StubbedApp(directory).make_host()
-    observed = look(host.reader, host.work, desired, Observed(), frozenset(Table))
+    observed = look(host.reader, host.work, desired, Observed(), Asking(frozenset(Table)))
     now, wall = host.work.now(), host.work.wall()
     plan = make_plan(desired, observed, Goal.CONVERGE, now, wall, memory)
     assert plan.is_empty and not plan.unavailable and not plan.refusals, plan

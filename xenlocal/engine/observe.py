@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,19 +18,25 @@ from xenlocal.model.observed import Observed, Table, Unavailable
 from xenlocal.planner.hurdles import save_image
 from xenlocal.planner.memory import unexplained
 
+_LONGEST = 90.0  # seconds of one look; half of the time after which systemd takes the daemon for dead
+
 log = logging.getLogger("xenlocal")
 _CAUSES = {LastWords.REBOOT: Off.REBOOTING, LastWords.DESTROYED: Off.VANISHED, LastWords.UNKNOWN: Off.LOST}
 
 
-def look(
-    reader: Reader,
-    work: Work,
-    desired: Desired,
-    observed: Observed,
-    tables: Iterable[Table],
-    until: float | None = None,
-) -> Observed:
-    """`observed` with these tables asked anew, in parallel. What has not answered by `until` is unknown."""
+@dataclass(frozen=True)
+class Asking:
+    """Which tables to ask; when to give up; and what former looks still wait for: that is not asked once more, since
+    each would cost a thread for as long as it hangs."""
+
+    tables: Iterable[Table]
+    until: float | None = None
+    pending: dict[Table, Future[None]] = field(default_factory=dict)
+
+
+def look(reader: Reader, work: Work, desired: Desired, observed: Observed, asking: Asking) -> Observed:
+    """`observed` with tables asked anew, in parallel. One that does not answer in time is unknown: each tool has a
+    limit of its own, but a stat() on a dead NFS server has none."""
     calls: dict[Table, Callable[[], Any]] = {
         Table.DOMAINS: reader.domains,
         Table.STORAGE: reader.storage,
@@ -44,11 +51,17 @@ def look(
     def ask(table: Table) -> None:
         found[table] = known_or_why(calls[table])
 
-    futures = [work.submit(partial(ask, table)) for table in sorted(tables)]
-    while not all(future.done() for future in futures) and (until is None or work.now() < until):
+    began = work.now()
+    until = began + _LONGEST if asking.until is None else min(began + _LONGEST, asking.until)
+    pending, tables = asking.pending, sorted(asking.tables)
+    hanging = {table for table in tables if table in pending and not pending[table].done()}
+    pending |= {table: work.submit(partial(ask, table)) for table in tables if table not in hanging}
+    while not all(pending[table].done() for table in tables if table not in hanging) and work.now() < until:
         work.wait(until)
-    late = Unavailable("no answer before shutdown_deadline was over")
-    return replace(observed, **{str(table): found.get(table, late) for table in tables})
+    late = Unavailable(f"no answer after {work.now() - began:.0f} s")
+    hangs = Unavailable("a look before this one still has no answer")
+    answers = {table: found.get(table, hangs if table in hanging else late) for table in tables}
+    return replace(observed, **{str(table): answer for table, answer in answers.items()})
 
 
 def known_or_why(call: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ from functools import partial
 
 from xenlocal.engine.consoles import note_ends
 from xenlocal.engine.execute import Execution, Hooks
-from xenlocal.engine.observe import causes, look
+from xenlocal.engine.observe import Asking, causes, look
 from xenlocal.engine.tasks import Outcome, Result, Tools
 from xenlocal.model.desired import Desired
 from xenlocal.model.memory import Memory, Off
@@ -50,7 +50,7 @@ def survey(desired: Desired, goal: Goal, tools: Tools, until: float | None = Non
     observed, wanted = Observed(), frozenset({Table.DOMAINS})
     work, keeper = tools.work, tools.keeper
     for _ in range(_ROUNDS):
-        observed = look(tools.reader, work, desired, observed, wanted, until)
+        observed = look(tools.reader, work, desired, observed, Asking(wanted, until, tools.pending))
         if Table.DOMAINS in wanted:
             seen, found = observed, causes(tools.reader, keeper.memory, observed)
             before = keeper.memory

@@ -7,6 +7,7 @@ something may have changed, and returns how the step ended, or None. Waiting cos
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -15,6 +16,7 @@ from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.ports import Actuator, Consoles, Prober, Reader, Work
 from xenlocal.model.errors import XenlocalError
+from xenlocal.model.observed import Table
 from xenlocal.model.plan import Step
 
 FIRST_LOOK = 0.2  # seconds after a start or a request
@@ -48,6 +50,7 @@ class Tools:
     work: Work
     keeper: Keeper
     lookout: Lookout
+    pending: dict[Table, Future[None]] = field(default_factory=dict)  # looks that have not ended
     command_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_COMMAND_SLOTS))
 
 
