@@ -23,15 +23,7 @@ _CAUSES = {LastWords.REBOOT: Off.REBOOTING, LastWords.DESTROYED: Off.VANISHED, L
 
 def look(reader: Reader, work: Work, desired: Desired, observed: Observed, tables: Iterable[Table]) -> Observed:
     """`observed` with these tables asked anew, in parallel."""
-    calls: dict[Table, Callable[[], Any]] = {
-        Table.DOMAINS: reader.domains,
-        Table.STORAGE: reader.storage,
-        Table.NETWORK: reader.network,
-        Table.PATHS: partial(reader.paths, declared_paths(desired)),
-        Table.XENSTORE: reader.xenstore,
-        Table.HARDWARE: reader.hardware,
-        Table.MONITORS: reader.monitors,
-    }
+    calls = _calls(reader, desired)
     found: dict[str, Any] = {}
 
     def ask(table: Table) -> None:
@@ -41,6 +33,24 @@ def look(reader: Reader, work: Work, desired: Desired, observed: Observed, table
     while not all(future.done() for future in futures):
         work.wait(None)
     return replace(observed, **{str(table): value for table, value in found.items()})
+
+
+def look_at_all(reader: Reader, desired: Desired) -> Observed:
+    """Every table, one after the other in the calling thread."""
+    found = {str(table): known_or_why(call) for table, call in _calls(reader, desired).items()}
+    return Observed(**found)
+
+
+def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
+    return {
+        Table.DOMAINS: reader.domains,
+        Table.STORAGE: reader.storage,
+        Table.NETWORK: reader.network,
+        Table.PATHS: partial(reader.paths, declared_paths(desired)),
+        Table.XENSTORE: reader.xenstore,
+        Table.HARDWARE: reader.hardware,
+        Table.MONITORS: reader.monitors,
+    }
 
 
 def known_or_why(call: Callable[[], Any]) -> Any:
