@@ -158,7 +158,7 @@ class _Process:
         recorder = _Taught(self._notebook, work, _no_script, _BOOT)
         recorder.lessons = scene.learned
         self.keeper = Keeper(_Papers(memory), recorder.remembered)
-        prober, consoles = SeededProber(dom0, scene.learned), Consoles(files, "/console", write=files.write)
+        prober, consoles = SeededProber(dom0, scene), Consoles(files, "/console", write=files.write)
         tools = Tools(reader, actuator, prober, consoles, work, self.keeper, Lookout(reader, work))
         self._inbox = Inbox(work.wake)
         self.loop = Loop(_InForce(scene.desired), tools, self._inbox, _Nobody(), recorder)

@@ -6,7 +6,7 @@ rehearsal looks too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from xenlocal.engine.ports import Guest
@@ -195,7 +195,16 @@ def _domain(scene: Scene, live: LiveDomain, monitors: frozenset[str]) -> Domain:
         boot_seconds=0.0,
         monitor=(ours or record is None) and not live.is_down,
         elsewhere=not ours,
+        extra=_written(scene, live, record),
     )
+
+
+def _written(scene: Scene, live: LiveDomain, record: Record | None) -> dict[str, str]:
+    """By one that was late with its key of xenstore: it stays late in its present life."""
+    domain = next((each for each in scene.desired.domains.values() if each.uuid == live.uuid), None)
+    if domain is None or not isinstance(domain.probe, XenstoreProbe) or not _is_late(record):
+        return {}
+    return {domain.probe.key: "0"}
 
 
 def _config(live: LiveDomain, record: Record | None) -> dict[str, Any]:
@@ -244,17 +253,24 @@ def ready_after(known: Learned, probe: Probe) -> float:
 
 class SeededProber:
     """Satisfies `engine.ports.Prober`: whatever the probe would ask, the guest is ready after the time that was
-    learned. Nothing real is asked, neither network nor program."""
+    learned; one that was late stays so in its present life. Nothing real is asked, neither network nor program."""
 
-    def __init__(self, dom0: SimulatedDom0, learned: Mapping[str, Learned]) -> None:
-        self._dom0, self._learned = dom0, learned
+    def __init__(self, dom0: SimulatedDom0, scene: Scene) -> None:
+        self._dom0, self._learned = dom0, scene.learned
+        self._late = {record.domid: record.unready for record in scene.memory.records.values() if _is_late(record)}
 
     def why_not(self, probe: Probe, guest: Guest) -> str:
+        if guest.domid in self._late:
+            return self._late[guest.domid] or f"{probe} is not reached"
         with self._dom0.hold() as state:
             domain = state.domain(str(guest.domid))
             after = ready_after(self._learned.get(guest.name, Learned()), probe)
             is_ready = domain is not None and domain.state == "running" and state.now >= domain.born + after
         return "" if is_ready else f"{probe} is not reached yet"
+
+
+def _is_late(record: Record | None) -> bool:
+    return record is not None and record.domid is not None and record.gave_up_waiting and not record.ready
 
 
 def reboot(state: Host, hardware: Observed) -> None:
