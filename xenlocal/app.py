@@ -223,6 +223,20 @@ class App:
         """The last boot or shutdown of the guests; None where none is remembered."""
         return explain.blame(goal, self._history())
 
+    def rehearse(self, what: str, name: str) -> dict[str, Any] | None:
+        """What a reboot of the host (`what`), or the start or stop of `name` would do; changes nothing. None where the
+        files declare no such domU. Raises ConfigError when they are not valid, XenlocalError where nobody can tell."""
+        from xenlocal import rehearsal  # here: nothing else needs the simulator on a real host
+
+        desired = config.read(ConfigDir(self._places.config_dir).read(), self._records.host_id())
+        if name and name not in desired.domains:
+            return None
+        host, memory = self._host(live=False), self._records.load_memory()
+        lessons = Recorder(self._history(), host.work, host.actuator.script, "").learned()
+        clock = (host.work.now(), host.work.wall())
+        scene = rehearsal.look_around(desired, memory, host.reader, lessons, clock)
+        return rehearsal.data(rehearsal.rehearse(scene, what, name))
+
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
         if self._places.simulate is not None:

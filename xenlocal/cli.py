@@ -77,6 +77,11 @@ def build_parser() -> argparse.ArgumentParser:
     times.add_argument(
         "goal", nargs="?", choices=("boot", "shutdown"), metavar="boot|shutdown", help="default: the last"
     )
+    rehearsed = verb("rehearse", _rehearse, "what a reboot of this host, a start or a stop would do; changes nothing")
+    play = rehearsed.add_mutually_exclusive_group()
+    play.add_argument("--reboot", action="store_true", help="of the host: who comes back, who not, why (the default)")
+    play.add_argument("--start", metavar="NAME", help="of this domU")
+    play.add_argument("--stop", metavar="NAME", help="of this domU")
     run = verb("run", _run, "the daemon (started by xenlocal.service)")
     run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
     verb("boot", _ask, "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")
@@ -338,6 +343,16 @@ def _blame(app: App, arguments: argparse.Namespace) -> int:
         return _failed(NOT_FOUND, why, arguments.json)
     _print(data, arguments.json, views.blame)
     return OK
+
+
+def _rehearse(app: App, arguments: argparse.Namespace) -> int:
+    what = "start" if arguments.start is not None else "stop" if arguments.stop is not None else "reboot"
+    name = arguments.start or arguments.stop or ""
+    data = app.rehearse(what, name)
+    if data is None:
+        return _unknown([name], arguments.json)
+    _print(data, arguments.json, views.rehearsal)
+    return OK if data["ok"] else PARTLY
 
 
 def _run(app: App, arguments: argparse.Namespace) -> int:

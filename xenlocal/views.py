@@ -161,6 +161,42 @@ def blame(data: Mapping[str, Any]) -> str:
     return printable("\n".join(lines))
 
 
+def rehearsal(data: Mapping[str, Any]) -> str:
+    lines = ["nothing is touched: this is played on a simulated host, with the times learned on this one"]
+    for phase in data["phases"]:
+        lines += ["", f"{phase['name']}: {length(phase['seconds'])}"]
+        rows = [
+            [_second(part["begin"]), _second(part["end"]), part["target"], part["what"], part["result"]]
+            for part in phase["timeline"]
+        ]
+        lines += table(["FROM", "TO", "OBJECT", "WHAT", "RESULT"], rows) if rows else ["nothing has to be done"]
+        path = [f"{link['step']} ({length(link['seconds'])})" for link in phase["path"]]
+        lines += [f"its end waits for: {', then '.join(path)}"] if path else []
+        lines += [f"had to be destroyed: {', '.join(phase['forced'])}"] if phase["forced"] else []
+    lines += ["", *_fates(data["what"], data["domains"])]
+    lines += ["", *(f"{finding['target']}: {finding['text']}" for finding in data["findings"])]
+    return printable("\n".join(lines)).rstrip("\n")
+
+
+def _fates(what: str, domains: Sequence[Mapping[str, Any]]) -> list[str]:
+    verb, never = {
+        "reboot": ("come back", "stays off"),
+        "start": ("be on and ready", ""),
+        "stop": ("be off", ""),
+    }[what]
+    meant = [fate for fate in domains if fate["meant"]]
+    well = [fate["name"] for fate in meant if fate["well"]]
+    lines = [f"{len(well)} of {len(meant)} domUs would {verb}" + (f": {', '.join(well)}" if well else "")]
+    lines += [f"would NOT {verb}: domain/{fate['name']}: {fate['reason']}" for fate in meant if not fate["well"]]
+    lines += [f"domain/{fate['name']}: {fate['reason']}" for fate in meant if fate["well"] and fate["reason"]]
+    lines += [f"{never}: domain/{fate['name']}: {fate['reason']}" for fate in domains if not fate["meant"]]
+    return lines
+
+
+def _second(seconds: float) -> str:
+    return f"{seconds:.1f} s".rjust(8)
+
+
 def _usual(seconds: float | None) -> str:
     return "-" if seconds is None else length(seconds)
 

@@ -37,15 +37,7 @@ class Asking:
 def look(reader: Reader, work: Work, desired: Desired, observed: Observed, asking: Asking) -> Observed:
     """`observed` with tables asked anew, in parallel. One that does not answer in time is unknown: each tool has a
     limit of its own, but a stat() on a dead NFS server has none."""
-    calls: dict[Table, Callable[[], Any]] = {
-        Table.DOMAINS: reader.domains,
-        Table.STORAGE: reader.storage,
-        Table.NETWORK: reader.network,
-        Table.PATHS: partial(reader.paths, declared_paths(desired)),
-        Table.XENSTORE: reader.xenstore,
-        Table.HARDWARE: reader.hardware,
-        Table.MONITORS: reader.monitors,
-    }
+    calls = _calls(reader, desired)
     found: dict[str, Any] = {}
 
     def ask(table: Table) -> None:
@@ -62,6 +54,24 @@ def look(reader: Reader, work: Work, desired: Desired, observed: Observed, askin
     hangs = Unavailable("a look before this one still has no answer")
     answers = {table: found.get(table, hangs if table in hanging else late) for table in tables}
     return replace(observed, **{str(table): answer for table, answer in answers.items()})
+
+
+def look_at_all(reader: Reader, desired: Desired) -> Observed:
+    """Every table, one after the other in the calling thread."""
+    found = {str(table): known_or_why(call) for table, call in _calls(reader, desired).items()}
+    return Observed(**found)
+
+
+def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
+    return {
+        Table.DOMAINS: reader.domains,
+        Table.STORAGE: reader.storage,
+        Table.NETWORK: reader.network,
+        Table.PATHS: partial(reader.paths, declared_paths(desired)),
+        Table.XENSTORE: reader.xenstore,
+        Table.HARDWARE: reader.hardware,
+        Table.MONITORS: reader.monitors,
+    }
 
 
 def known_or_why(call: Callable[[], Any]) -> Any:

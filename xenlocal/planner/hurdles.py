@@ -199,13 +199,19 @@ def _bridges(draft: Draft, domain: Domain, observed: Observed) -> str | None:
     return None
 
 
+def memory_needed(domain: Domain) -> Size:
+    """With Xen's own share."""
+    vcpus = domain.maxvcpus or domain.vcpus
+    return Size(domain.memory.bytes + _OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * vcpus)
+
+
 def _memory(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
     hardware = draft.table(Table.HARDWARE, observed.hardware)
     if hardware is None:
         return _unknown(draft, Table.HARDWARE)
     if hardware.autoballoon:
         return None  # the dom0 gives way; xl itself says when it cannot
-    need = Size(domain.memory.bytes + _OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * (domain.maxvcpus or domain.vcpus))
+    need = memory_needed(domain)
     if live is not None:  # a restart gets back what its present self holds
         need = Size(max(need.bytes - live.memory.bytes, 0))
     return budget.take(need, hardware.free)

@@ -17,18 +17,30 @@ class Learned:
     start: float | None = None  # of `xl create`
     ready: float | None = None  # from birth to ready
     stop: float | None = None  # from the asking until it is gone
+    hung: bool = False  # its time was over at the latest stop
+
+
+USUAL_START, USUAL_READY, USUAL_STOP = 5.0, 20.0, 20.0  # seconds, where nothing was learned
 
 
 def learned(entries: Iterable[Entry]) -> Mapping[str, Learned]:
     """By domU name. `entries`: oldest first."""
     found: dict[str, dict[str, list[float]]] = {}
+    hung: set[str] = set()
     for entry in entries:
+        if isinstance(entry, Deed) and entry.verb == "stop" and entry.target.startswith("domain/"):
+            name = entry.target.removeprefix("domain/")
+            if entry.outcome == "late":
+                found.setdefault(name, {})
+                hung.add(name)
+            elif entry.outcome == "done":
+                hung.discard(name)
         kind, seconds = _lesson(entry)
         if seconds is not None and entry.target.startswith("domain/"):
             name = entry.target.removeprefix("domain/")
             found.setdefault(name, {}).setdefault(kind, []).append(seconds)
     return {
-        name: Learned(**{kind: _median(values[-_KEPT:]) for kind, values in kinds.items()})
+        name: Learned(**{kind: _median(values[-_KEPT:]) for kind, values in kinds.items()}, hung=name in hung)
         for name, kinds in sorted(found.items())
     }
 

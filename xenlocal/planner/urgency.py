@@ -7,10 +7,10 @@ from graphlib import TopologicalSorter
 
 from xenlocal.model.actions import AwaitReady, StartDomain, StopDomain
 from xenlocal.model.plan import Step
-from xenlocal.planner.learned import Learned
+from xenlocal.planner.learned import USUAL_READY, USUAL_START, USUAL_STOP, Learned
 
 _USUAL = Learned()
-_USUAL_START, _USUAL_READY, _USUAL_STOP, _USUAL_OTHER = 5.0, 20.0, 20.0, 1.0  # seconds; only their order matters
+_USUAL_OTHER = 1.0  # seconds; only the order of such numbers matters
 
 
 def remaining(steps: Sequence[Step], seconds: Callable[[Step], float]) -> Mapping[str, float]:
@@ -34,9 +34,9 @@ def expected(step: Step, known: Mapping[str, Learned]) -> float:
     """Seconds a step takes: what was learned of this domU, else what is usual."""
     mine = known.get(step.action.target.name, _USUAL)
     if isinstance(step.action, StartDomain):
-        return _USUAL_START if mine.start is None else mine.start
+        return USUAL_START if mine.start is None else mine.start
     if isinstance(step.action, AwaitReady):
-        return _USUAL_READY if mine.ready is None else mine.ready
+        return USUAL_READY if mine.ready is None else mine.ready
     if isinstance(step.action, StopDomain):
-        return _USUAL_STOP if mine.stop is None else mine.stop
+        return USUAL_STOP if mine.stop is None else mine.stop
     return _USUAL_OTHER

@@ -10,8 +10,9 @@ runner    `SimRunner`: the command runner the adapters are given; faults strike 
 work      `VirtualWork`: engine.ports.Work on the virtual clock
 files     `SimFiles`, `SimTcp`: paths, readable files, TCP ports
 store     the only module that touches real files: the state in a FILE, and the xl.cfg that `xl create` reads
+seed      a real host as it was seen, and what was learned of its guests, as such a state: for `rehearse`
 filebacked  `FileBackedDom0`: the state in a FILE, for `--simulate` and the demo
 __main__  pokes at such a FILE
 
-Imports of xenlocal only the model and the port names; never an adapter.
+Imports of xenlocal only the model and the port names, and `seed` what the planner learned; never an adapter.
 """

@@ -71,6 +71,11 @@ def creates(argv: Sequence[str]) -> bool:
     return any(words == ("xl", "create") for words in itertools.pairwise(argv))
 
 
+def creation(dom0: SimulatedDom0, argv: Sequence[str]) -> tuple[float, float]:
+    """Seconds that an `xl create` takes, and of these the last, in which the domU exists, paused."""
+    return guests.creation(dom0, argv[-1].rsplit("/", 1)[-1].removesuffix(".cfg"))
+
+
 def duration(dom0: SimulatedDom0, argv: Sequence[str]) -> float:
     """Seconds that a command takes, mostly as if it succeeded: what fails, fails at its end."""
     if argv[0] in dom0.state.programs:
@@ -84,7 +89,9 @@ def duration(dom0: SimulatedDom0, argv: Sequence[str]) -> float:
         return durations.other + (duration(dom0, words[inner:]) if inner else 0.0)
     if tool == "xl":
         verb = ([*words, ""])[1]
-        by_verb = {"list": durations.xl_list, "info": durations.xl_list, "create": durations.xl_create}
+        if verb == "create":
+            return creation(dom0, words)[0]
+        by_verb = {"list": durations.xl_list, "info": durations.xl_list}
         return by_verb.get(verb, durations.xl_destroy if verb == "destroy" else durations.xl_change)
     if tool in _LVM_READS:
         return durations.lvm_list

@@ -43,7 +43,7 @@ class SimFiles:
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         """The `xl create` of each domU: while its monitor is alive, and while that is about to create it anew."""
         with self._dom0.hold() as state:
-            names = {domain.name for domain in state.domains if domain.monitor}
+            names = {domain.name for domain in state.domains if domain.monitor and not domain.elsewhere}
             names |= {event.detail for event in state.agenda if event.what == "reborn"}
         return tuple(("xl", "create", "-q", f"/run/xenlocal/domains/{name}.cfg") for name in sorted(names))
 

@@ -87,8 +87,16 @@ def create(dom0: SimulatedDom0, config: dict[str, Any], scope: str = "", paused:
     state.domains.append(domain)
     dom0.log(name, f"Waiting for domain {name} (domid {domid}) to die [pid {2000 + domid}]")
     dom0.announce("born", f"{name} {domid}")
-    dom0.schedule(state.durations.xl_create_paused, "release", domid, "paused" if paused else "")
+    dom0.schedule(creation(dom0, name)[1], "release", domid, "paused" if paused else "")
     return domain
+
+
+def creation(dom0: SimulatedDom0, name: str) -> tuple[float, float]:
+    """Seconds that the `xl create` of this domU takes, and of these the last, in which it exists, paused."""
+    durations, behaviour = dom0.state.durations, dom0.state.behaviours.get(name)
+    own = behaviour.create_seconds if behaviour else None
+    seconds = durations.xl_create if own is None else own
+    return seconds, min(seconds, durations.xl_create_paused)
 
 
 def release(dom0: SimulatedDom0, domain: Domain) -> None:
@@ -228,11 +236,11 @@ def end(dom0: SimulatedDom0, domain: Domain, reason: str) -> None:
         return
     dom0.log(domain.name, f"Domain {domain.domid} needs to be cleaned up: destroying the domain")
     if action == "restart":
-        durations = dom0.state.durations
+        durations, (seconds, paused) = dom0.state.durations, creation(dom0, domain.name)
         again = domain.staged or domain.config
         again = {**again, "uuid": domain.uuid, "name": domain.name}
         pause = durations.teardown + durations.dying + durations.reboot_pause
-        pause += durations.xl_create - durations.xl_create_paused
+        pause += seconds - paused
         dom0.schedule(pause, "reborn", detail=domain.name, config=again, scope=domain.scope)
         dom0.log(domain.name, "Done. Rebooting now")
     else:

@@ -67,6 +67,8 @@ def _row(dom0: SimulatedDom0, link: Link, addresses: bool, details: bool) -> dic
         "ifindex": link.index, "ifname": link.name, "flags": flags, "mtu": link.mtu,
         "qdisc": "noqueue" if link.up else "noop",
     }  # fmt: skip
+    if link.lower:
+        row["link"] = link.lower
     if link.master:
         row["master"] = link.master
     row |= {
@@ -79,7 +81,7 @@ def _row(dom0: SimulatedDom0, link: Link, addresses: bool, details: bool) -> dic
     if link.alias:
         row["ifalias"] = link.alias
     if addresses:
-        row["addr_info"] = [_address_row(text, link.name) for text in link.addresses]
+        row["addr_info"] = [_address_row(text, link) for text in link.addresses]
     return row
 
 
@@ -101,14 +103,16 @@ def _linkinfo(link: Link) -> dict[str, Any]:
     return found
 
 
-def _address_row(text: str, label: str) -> dict[str, Any]:
+def _address_row(text: str, link: Link) -> dict[str, Any]:
     address = ipaddress.ip_interface(text)
     row: dict[str, Any] = {
         "family": f"inet{'6' if address.version == 6 else ''}", "local": str(address.ip),
         "prefixlen": address.network.prefixlen, "scope": "host" if address.is_loopback else "global",
     }  # fmt: skip
     if address.version == 4:
-        row["label"] = label
+        row["label"] = link.name
+    if text in link.leased:
+        row["dynamic"] = True
     return row | {"valid_life_time": 4294967295, "preferred_life_time": 4294967295}
 
 

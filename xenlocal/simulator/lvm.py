@@ -85,7 +85,7 @@ def _rounded(size: int, extent: int) -> int:
 
 def _is_open(dom0: SimulatedDom0, volume: Volume) -> bool:
     device = f"{paths.MAJOR}:{volume.minor}"
-    return any(disk.device == device for domain in dom0.state.domains for disk in domain.disks)
+    return volume.opened or any(disk.device == device for domain in dom0.state.domains for disk in domain.disks)
 
 
 def _create(dom0: SimulatedDom0, argv: list[str]) -> Answer:

@@ -121,9 +121,9 @@ class SimRunner:
         return Answer("", fault.stderr, fault.status or 0)
 
     def _perform(self, argv: Sequence[str], seconds: float, timeout: float, stdin: str | None) -> Answer:
-        with self.dom0.hold() as state:
+        with self.dom0.hold():
             commands.begin(self.dom0, argv)
-            rest = state.durations.xl_create_paused if commands.creates(argv) else 0.0
+            rest = commands.creation(self.dom0, argv)[1] if commands.creates(argv) else 0.0
         self._spend(argv, seconds - rest, timeout)
         with self.dom0.hold() as state:
             answer = self.dom0.execute(argv, stdin)

@@ -27,6 +27,7 @@ class Later:
 class Behaviour:
     """How a guest behaves. Kept by domain name, so it holds for every birth under that name."""
 
+    create_seconds: float | None = None  # of its `xl create`; None: as the host's durations say
     boot_seconds: float = 3.0  # from birth until it can be asked to stop (control/feature-poweroff = "1")
     stop_seconds: float | None = 1.0  # from hearing the request until it is off; None: it never stops
     deaf: bool = False  # never even acknowledges a request
@@ -88,6 +89,7 @@ class Domain:
     lost: int = 0  # requests that it has lost
     heard: float | None = None  # when it heard one that it did not lose
     monitor: bool = True  # its xl monitor is alive
+    elsewhere: bool = False  # ... and was given an xl.cfg that is none of xenlocal's
     scope: str = ""  # the systemd scope of the monitor
     extra: dict[str, str] = field(default_factory=dict)  # further xenstore keys it wrote, such as data/x
 
@@ -101,6 +103,7 @@ class Volume:
     active: bool = True
     tags: list[str] = field(default_factory=list)
     uuid: str = ""
+    opened: bool = False  # by the dom0 itself, such as one that is mounted
     left_out: bool = False  # by activation/volume_list of lvm.conf(5)
 
 
@@ -124,6 +127,8 @@ class Link:
     addresses: list[str] = field(default_factory=list)
     stp: bool = False
     vlan_filtering: bool = False
+    lower: str = ""  # the interface that a VLAN stands on
+    leased: list[str] = field(default_factory=list)  # those of its addresses that DHCP gave
 
 
 @dataclass
@@ -212,6 +217,7 @@ class Host:
     dom0_vcpus: int = 4
     cpus: int = 4
     scheduler: str = "credit2"
+    virt_caps: str = "pv hvm hap gnttab-v1 gnttab-v2"
     xen_commandline: str = "placeholder dom0_mem=2048M,max:2048M"
     xl_conf: str = ""
     console_log: bool = True  # xenconsoled runs with --log=guest

@@ -54,11 +54,12 @@ class _Result(Future[None]):
 class VirtualWork:
     """Time and concurrency of a simulated host. Belongs to the thread that made it.
 
-    Births and deaths end a `wait` only where somebody watches them and calls `wake`, as on a real host.
+    Births and deaths end a `wait` only where somebody watches them and calls `wake`, as on a real host. Its threads are
+    named `name`.
     """
 
-    def __init__(self, dom0: SimulatedDom0) -> None:
-        self._dom0 = dom0
+    def __init__(self, dom0: SimulatedDom0, name: str = "virtual-task") -> None:
+        self._dom0, self._name = dom0, name
         self._sleepers: list[tuple[float, int, _Turn]] = []
         self._seq = 0
         self._current: _Turn | None = None
@@ -78,7 +79,7 @@ class VirtualWork:
         """The task starts when the caller next lets time pass, before anything else at that moment."""
         future = _Result(self)
         turn = _Turn()
-        thread = threading.Thread(target=self._run, args=(task, future, turn), name="virtual-task", daemon=True)
+        thread = threading.Thread(target=self._run, args=(task, future, turn), name=self._name, daemon=True)
         self._push(self.now(), turn)
         thread.start()
         return future

@@ -139,7 +139,7 @@ def _info(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         "machine": "x86_64", "nr_cpus": state.cpus, "max_cpu_id": state.cpus - 1, "nr_nodes": 1,
         "cores_per_socket": state.cpus, "threads_per_core": 1, "cpu_mhz": "2596.102",
         "hw_caps": "178bf3fd:80002001:20100800:00000007:00000000:00000000:00000000:00000000",
-        "virt_caps": "pv hvm hap gnttab-v1 gnttab-v2", "total_memory": state.memory_mib,
+        "virt_caps": state.virt_caps, "total_memory": state.memory_mib,
         "free_memory": max(0, state.free_mib()), "sharing_freed_memory": 0, "sharing_used_memory": 0,
         "outstanding_claims": 0, "free_cpus": 0, "xen_major": state.xen_major, "xen_minor": state.xen_minor,
         "xen_extra": ".7", "xen_version": f"{version}.7",

@@ -29,8 +29,14 @@ def test_medians_of_the_latest_that_succeeded() -> None:
     ready = [event(What.READY, "domain/web", 0, 20.0), event(What.LATE, "domain/web", 0, 300.0)]
     failed = deed("start", "db", 0, 5, outcome="failed")
     assert learned([*starts, *stop, *ready, failed, deed("create", "volume/vg0/x", 0, 1)]) == {
-        "web": Learned(start=4, ready=20.0, stop=9)
+        "web": Learned(start=4, ready=20.0, stop=9, hung=True)
     }
+
+
+def test_one_that_stopped_well_again_hangs_no_more() -> None:
+    late, done, failed = (deed("stop", "web", 0, 30, outcome=each) for each in ("late", "done", "failed"))
+    assert learned([late])["web"].hung and learned([late, failed])["web"].hung
+    assert not learned([late, done])["web"].hung
 
 
 def boot() -> list[Entry]:

@@ -1,0 +1,76 @@
+"""`rehearse` through the whole command line, on a simulated dom0."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from xenlocal.cli import main
+
+TEXT = (
+    "[domain db]\nmemory = 1G\nkernel = /boot/vmlinuz\n[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\nneeds = db\n"
+)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> list[str]:
+    """The global options of a host that has booted."""
+    (tmp_path / "etc").mkdir(mode=0o755)
+    (tmp_path / "etc/a.conf").write_text(TEXT)
+    (tmp_path / "etc/a.conf").chmod(0o644)
+    places = {"config": "etc", "state": "var", "run": "run"}
+    options = [f"--{kind}-dir={tmp_path / place}" for kind, place in places.items()]
+    options.append(f"--simulate={tmp_path / 'dom0.json'}")
+    assert main([*options, "boot"]) == 0
+    return options
+
+
+def lose_the_kernel(host: list[str]) -> None:
+    path = Path(host[-1].partition("=")[2])
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps({**state, "patterns": []}))
+
+
+def test_a_host_that_would_come_back(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main([*host, "rehearse"]) == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 domUs would come back: db, web" in said
+    down, up = said.partition("boot:")[0], said.partition("boot:")[2]
+    assert down.index("domain/web  stop") < down.index("domain/db   stop")
+    assert up.index("domain/db   start") < up.index("domain/web  start")
+    assert "its end waits for: start domain/db (" in up and "await domain/web (" in up
+
+
+def test_one_that_would_not(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    lose_the_kernel(host)
+    assert main([*host, "rehearse", "--reboot", "--json"]) == 5
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schema"], told["ok"], told["what"]) == (1, False, "reboot")
+    assert [phase["name"] for phase in told["phases"]] == ["shutdown", "boot"]
+    assert [(row["name"], row["well"], row["meant"]) for row in told["domains"]] == [
+        ("db", False, True),
+        ("web", False, True),
+    ]
+    assert main([*host, "rehearse"]) == 5
+    assert "would NOT come back: domain/web: kernel /boot/vmlinuz does not exist" in capsys.readouterr().out
+
+
+def test_one_domu(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*host, "rehearse", "--stop", "web"]) == 0
+    assert "1 of 1 domUs would be off: web" in capsys.readouterr().out
+    assert main([*host, "stop", "web"]) == 0
+    assert main([*host, "rehearse", "--start", "web"]) == 0
+    assert "1 of 1 domUs would be on and ready: web" in capsys.readouterr().out
+    assert main([*host, "status", "web"]) == 0 and "observed  off" in capsys.readouterr().out
+
+
+def test_what_cannot_be_rehearsed(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*host, "rehearse", "--start", "nobody"]) == 3
+    assert main([*host, "shutdown"]) == 0
+    assert main([*host, "rehearse"]) == 1
+    assert "cannot rehearse: the host is shutting down" in capsys.readouterr().err
+    Path(host[0].partition("=")[2], "a.conf").write_text("[domain web\n")
+    assert main([*host, "rehearse"]) == 4

@@ -1,0 +1,69 @@
+"""What a rehearsal tells beside what then really happens, on the same simulated host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.engine.rig import Machine, conf, listens
+from tests.unit.rehearsal.support import Course, really, rehearsed, told, with_a_past
+
+
+def chain() -> Machine:
+    machine = Machine(listens("nas", 2049), conf("auth", "needs = nas"), conf("db", "needs = auth"), conf("free"))
+    machine.behave("nas", listen={"192.0.2.50:2049": 17.0}, boot_seconds=6.0, stop_seconds=12.0)
+    machine.behave("auth", boot_seconds=8.0, stop_seconds=3.0)
+    machine.behave("db", boot_seconds=5.0, stop_seconds=25.0)
+    return machine
+
+
+def diamond_with_a_guest_that_hangs() -> Machine:
+    machine = Machine(
+        conf("base"),
+        conf("left", "after = base", "stop_timeout = 40s"),
+        conf("right", "needs = base"),
+        conf("top", "needs = left, right"),
+    )
+    machine.behave("base", boot_seconds=9.0, stop_seconds=4.0)
+    machine.behave("left", boot_seconds=7.0, stop_seconds=None)
+    machine.behave("right", boot_seconds=4.0, stop_seconds=8.0)
+    machine.behave("top", boot_seconds=6.0, stop_seconds=2.0)
+    return machine
+
+
+def one_with_refusals() -> Machine:
+    machine = Machine(
+        conf("nas", "[[disk xvda]]", "volume = vg0/nas", "size = 1G"),
+        conf("gone", "ramdisk = /boot/initrd-old"),
+        conf("web", "needs = gone"),
+        conf("mail", "after = gone"),
+        conf("saved"),
+        conf("by-hand", "state = manual"),
+    )
+    machine.dom0.state.patterns = ["/boot/vmlinuz", "/boot/initrd-old"]
+    return machine
+
+
+def prepared(machine: Machine) -> Machine:
+    """On the day before its reboot."""
+    with_a_past(machine)
+    if "/boot/initrd-old" in machine.dom0.state.patterns:
+        machine.dom0.state.patterns = ["/boot/vmlinuz"]
+        machine.dom0.state.texts["/var/lib/xen/save/saved"] = "memory"
+    return machine
+
+
+@pytest.mark.parametrize("make", [chain, diamond_with_a_guest_that_hangs, one_with_refusals])
+def test_it_tells_what_then_happens(make: Callable[[], Machine]) -> None:
+    machine = prepared(make())
+    foreseen = rehearsed(machine)
+    down, up = really(machine, "shutdown"), really(machine, "boot")
+    for course, phase in ((down, "shutdown"), (up, "boot")):
+        alike(told(foreseen, phase), course)
+    assert {fate.name for fate in foreseen.fates if fate.well} == set(machine.running)
+
+
+def alike(foreseen: Course, happened: Course) -> None:
+    assert foreseen.order == happened.order
+    assert foreseen.seconds == pytest.approx(happened.seconds, rel=0.05)

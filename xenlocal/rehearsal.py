@@ -1,0 +1,332 @@
+"""What a reboot of this host, a start or a stop would do: the very planner and executor, on a simulated host that is
+seeded with what was seen and learned. Nothing here touches the real host, /run or /var.
+
+With `app` and `hosts` part of the composition: it joins the engine to the adapters and the simulator.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.console import Consoles
+from xenlocal.adapters.host import HostReader
+from xenlocal.engine.configuration import Configuration
+from xenlocal.engine.inbox import Inbox, Request
+from xenlocal.engine.keeper import Keeper
+from xenlocal.engine.lookout import Lookout
+from xenlocal.engine.loop import Loop
+from xenlocal.engine.observe import causes, look_at_all
+from xenlocal.engine.ports import Reader
+from xenlocal.engine.recorder import Recorder
+from xenlocal.engine.tasks import Tools
+from xenlocal.model.actions import Action
+from xenlocal.model.desired import ConfigFile, Desired, Problem
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.history import HOST, Entry, Event, Query, Stamp, What
+from xenlocal.model.memory import Memory, Off
+from xenlocal.model.observed import Unavailable
+from xenlocal.planner import memory as transitions
+from xenlocal.planner.blame import blame
+from xenlocal.planner.learned import Learned
+from xenlocal.planner.rehearsal import (
+    Fate,
+    Finding,
+    Phase,
+    Rehearsal,
+    Scene,
+    fate_by_hand,
+    fates_of_reboot,
+    findings,
+    timeline,
+)
+from xenlocal.planner.things import is_there
+from xenlocal.simulator.files import SimFiles
+from xenlocal.simulator.host import SimulatedDom0
+from xenlocal.simulator.runner import SimRunner
+from xenlocal.simulator.seed import SeededProber, give_way, reboot, seed
+from xenlocal.simulator.work import Idle, VirtualWork
+
+log = logging.getLogger("xenlocal")
+_THREADS = "rehearsal"
+_STOPPABLE = "control/feature-poweroff"
+_BOOT = "rehearsal"  # the kernel's id of a boot that never was
+_MOST_WAITS = 1_000_000  # of one phase: some hours of a host of hundreds of domUs
+SCHEMA = 1
+
+
+class GivenUp(XenlocalError):
+    """Somebody needs the time for something else."""
+
+
+def look_around(
+    desired: Desired, memory: Memory, reader: Reader, learned: Mapping[str, Learned], clock: tuple[float, float]
+) -> Scene:
+    """All that a rehearsal needs to know, one table after the other in the calling thread. `clock`: monotonic and Unix
+    seconds. Changes nothing. Raises XenlocalError where which guests can be asked to stop cannot be known."""
+    observed = look_at_all(reader, desired)
+    now, wall = clock
+    found: Mapping[str, Off] = causes(reader, memory, observed)
+    memory = transitions.learn(memory, desired, observed, found, now)
+    able: dict[int, bool] = {}
+    if not isinstance(observed.domains, Unavailable) and observed.domains:
+        booting = {record.domid for record in memory.records.values() if not (record.ready or record.gave_up_waiting)}
+        nodes = [
+            (domid, _STOPPABLE) for domid, live in observed.domains.items() if domid not in booting and not live.is_down
+        ]
+        values = reader.nodes(nodes) if nodes else {}
+        able = {domid: value == "1" for (domid, _), value in values.items()}
+    return Scene(desired, observed, memory, learned, now, wall, able)
+
+
+def rehearse(
+    scene: Scene, what: str = "reboot", name: str = "", give_up: Callable[[], bool] = lambda: False
+) -> Rehearsal:
+    """`what`: reboot, or start or stop of the declared domU `name`. `give_up` is asked now and then.
+
+    Raises XenlocalError where it cannot be rehearsed, GivenUp where `give_up` says so.
+    """
+    if scene.memory.shutting_down is not None:
+        raise XenlocalError("cannot rehearse: the host is shutting down")
+    if what != "reboot" and name not in scene.desired.domains:
+        raise XenlocalError(f"cannot rehearse: no domU named {name} is declared; `xenlocal status` lists them")
+    dom0 = SimulatedDom0(seed(scene))
+    with _quiet():
+        try:
+            return _reboot(scene, dom0, give_up) if what == "reboot" else _by_hand(scene, dom0, what, name, give_up)
+        except Idle as error:
+            raise XenlocalError(f"cannot rehearse: {error}; please report this") from error
+
+
+def _reboot(scene: Scene, dom0: SimulatedDom0, give_up: Callable[[], bool]) -> Rehearsal:
+    down = _Process(dom0, scene, scene.memory, give_up)
+    stopped = down.serve("shutdown")
+    reboot(dom0.state, scene.observed)
+    up = _Process(dom0, scene, Memory(), give_up)
+    started = up.serve("boot", patience=_late_things(scene))
+    cycle = up.loop.snapshot
+    assert cycle is not None  # a request has ended, so there was one
+    live = {each.name for each in scene.observed.by_uuid().values() if each.name}
+    return Rehearsal(
+        "reboot",
+        (stopped, started),
+        fates_of_reboot(scene, cycle.observed, up.keeper.memory, cycle.plan),
+        findings(scene, frozenset({*scene.desired.domains, *live})),
+    )
+
+
+def _late_things(scene: Scene) -> float:
+    """Seconds until a domU starts without what it comes `after` and is not there: until then it is not known whether it
+    comes back."""
+    return max(
+        (
+            domain.start_timeout.seconds + 60.0
+            for domain in scene.desired.domains.values()
+            if not all(is_there(thing, scene.observed) for thing in domain.after_things)
+        ),
+        default=0.0,
+    )
+
+
+def _by_hand(scene: Scene, dom0: SimulatedDom0, what: str, name: str, give_up: Callable[[], bool]) -> Rehearsal:
+    give_way(dom0.state, scene.observed)
+    process = _Process(dom0, scene, scene.memory, give_up)
+    phase = process.serve(what, name)
+    cycle = process.loop.snapshot
+    observed = cycle.observed if cycle is not None else scene.observed
+    said = process.answer
+    fate = fate_by_hand(what, name, scene, (observed, process.keeper.memory), said)
+    return Rehearsal(what, (phase,), (fate,), findings(scene, frozenset({name})))
+
+
+class _Process:
+    """One life of the daemon on the simulated host, which keeps everything it remembers to itself."""
+
+    def __init__(self, dom0: SimulatedDom0, scene: Scene, memory: Memory, give_up: Callable[[], bool]) -> None:
+        self._dom0, self._work = dom0, _Bounded(dom0, give_up)
+        runner, files = SimRunner(dom0, self._work), SimFiles(dom0)
+        reader, work = HostReader(runner, files), self._work
+        actuator = HostActuator(
+            runner, "/run/xenlocal", systemd=True, write=files.write, clock=work.now, pause=work.sleep
+        )
+        self._notebook = _Notebook()
+        recorder = _Taught(self._notebook, work, _no_script, _BOOT)
+        recorder.lessons = scene.learned
+        self.keeper = Keeper(_Papers(memory), recorder.remembered)
+        prober, consoles = SeededProber(dom0, scene), Consoles(files, "/console", write=files.write)
+        tools = Tools(reader, actuator, prober, consoles, work, self.keeper, Lookout(reader, work))
+        self._inbox = Inbox(work.wake)
+        self.loop = Loop(_InForce(scene.desired), tools, self._inbox, _Nobody(), recorder)
+        self.answer = ""
+
+    def serve(self, verb: str, *names: str, patience: float = 0.0) -> Phase:
+        """One request, and `patience` seconds more of a daemon's life."""
+        began, request = self._work.now(), Request(verb, names)
+        unwatch = self._dom0.watch(self._inbox.host_event)
+        try:
+            self.loop.serve(request)
+            if patience:
+                self._work.submit(lambda: self._end_after(patience))
+                self.loop.run()
+        finally:
+            unwatch()
+            self._work.close()
+        self.answer = str(request.result.get("message", ""))
+        return self._phase(verb, began)
+
+    def _end_after(self, seconds: float) -> None:
+        self._work.sleep(seconds)
+        self._inbox.stop()
+
+    def _phase(self, verb: str, began: float) -> Phase:
+        """As `blame` tells it of a boot or shutdown that has been; which of both a start or stop is like."""
+        entries = [each for each in self._notebook.entries if not _is_of_host(each)]
+        like = {"start": "boot", "stop": "shutdown"}.get(verb, verb)
+        found = blame(entries, Event(Stamp(self._work.wall(), began, _BOOT), HOST, What.BEGUN, like))
+        moments = timeline(entries, began)
+        seconds = max((moment.end for moment in moments), default=0.0)
+        return Phase(verb, seconds, moments, found.path, found.forced)
+
+
+def _is_of_host(entry: Entry) -> bool:
+    return isinstance(entry, Event) and entry.target == HOST
+
+
+def _no_script(_action: Action) -> Sequence[str]:
+    return ()
+
+
+class _Bounded(VirtualWork):
+    """A mistake of ours must not keep a thread of the daemon busy for ever."""
+
+    def __init__(self, dom0: SimulatedDom0, give_up: Callable[[], bool]) -> None:
+        super().__init__(dom0, _THREADS)
+        self._give_up, self._waits = give_up, 0
+
+    def wait(self, until: float | None) -> None:
+        self._waits += 1
+        if self._give_up():
+            raise GivenUp("the rehearsal was given up")
+        if self._waits > _MOST_WAITS:
+            raise XenlocalError("cannot rehearse: it does not come to an end; please report this")
+        super().wait(until)
+
+
+class _InForce(Configuration):
+    """What is declared, without files."""
+
+    def __init__(self, desired: Desired) -> None:
+        super().__init__(_Papers(Memory()), _Papers(Memory()), "")
+        self.desired = desired
+
+    def load(self, keep: bool = True) -> tuple[Problem, ...]:
+        return ()
+
+
+class _Papers:
+    """Our own files, and the configuration directory, on no disk."""
+
+    path = ""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load_memory(self) -> Memory:
+        return self._memory
+
+    def save_memory(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load_good(self) -> tuple[ConfigFile, ...] | None:
+        return None
+
+    def save_good(self, files: Sequence[ConfigFile]) -> None: ...
+
+    def read(self) -> tuple[ConfigFile, ...]:
+        return ()
+
+
+class _Notebook:
+    """A History on no disk."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        self.entries += [replace(entry, number=len(self.entries) + n) for n, entry in enumerate(entries, 1)]
+
+    def read(self, query: Query) -> tuple[Entry, ...]:
+        return ()
+
+
+class _Taught(Recorder):
+    """Knows what was learned on the real host."""
+
+    lessons: Mapping[str, Learned] = {}
+
+    def learned(self) -> Mapping[str, Learned]:
+        return self.lessons
+
+
+class _Nobody:
+    """A Notifier whom nobody hears."""
+
+    def ready(self) -> None: ...
+    def status(self, sentence: str) -> None: ...
+    def reloading(self) -> None: ...
+    def watchdog(self) -> None: ...
+    def stopping(self) -> None: ...
+    def watchdog_interval(self) -> float | None:
+        return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What only seems to happen must not be in the journal: the threads of the rehearsal say nothing meanwhile."""
+    thread = threading.current_thread()
+    name, thread.name = thread.name, _THREADS
+
+    def is_real(record: logging.LogRecord) -> bool:
+        return record.threadName != _THREADS
+
+    log.addFilter(is_real)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_real)
+        thread.name = name
+
+
+def data(rehearsal: Rehearsal) -> dict[str, Any]:
+    """As JSON, schema 1; times in seconds since the phase began."""
+    return {
+        "schema": SCHEMA,
+        "ok": rehearsal.well,
+        "what": rehearsal.what,
+        "phases": [_phase_data(phase) for phase in rehearsal.phases],
+        "domains": [_fate_data(fate) for fate in rehearsal.fates],
+        "findings": [_finding_data(finding) for finding in rehearsal.findings],
+    }
+
+
+def _phase_data(phase: Phase) -> dict[str, Any]:
+    return {
+        "name": phase.name,
+        "seconds": round(phase.seconds, 3),
+        "timeline": [asdict(moment) for moment in phase.moments],
+        "path": [asdict(link) for link in phase.path],
+        "forced": list(phase.forced),
+    }
+
+
+def _fate_data(fate: Fate) -> dict[str, Any]:
+    return asdict(fate)
+
+
+def _finding_data(finding: Finding) -> dict[str, Any]:
+    return {"target": str(finding.target), "kind": finding.kind, "text": finding.text}

@@ -1,0 +1,296 @@
+"""A real host, as it was seen, as a simulated one that behaves as was learned of its guests: where a rehearsal plays.
+
+What was learned is what our own looks saw, so a part of each length is the look itself; it is taken off, since the
+rehearsal looks too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from xenlocal.engine.ports import Guest
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.memory import Record
+from xenlocal.model.observed import (
+    OUR_ALIAS,
+    Hardware,
+    LiveDomain,
+    LiveState,
+    Network,
+    Observed,
+    PathFacts,
+    Storage,
+    Table,
+    Unavailable,
+    Vbd,
+)
+from xenlocal.model.probes import NO_PROBE, DefaultProbe, Probe, TcpProbe, XenstoreProbe
+from xenlocal.planner.learned import USUAL_READY, USUAL_START, USUAL_STOP, Learned
+from xenlocal.planner.rehearsal import DOM0_LEAST, Scene
+from xenlocal.simulator import xlcfg
+from xenlocal.simulator.host import SimulatedDom0
+from xenlocal.simulator.paths import MAJOR
+from xenlocal.simulator.state import (
+    Behaviour,
+    Disk,
+    Domain,
+    Durations,
+    Group,
+    Happening,
+    Host,
+    Link,
+    Path,
+    Route,
+    Volume,
+)
+
+T = TypeVar("T")
+_STATES = {
+    LiveState.RUNNING: "running",
+    LiveState.PAUSED: "paused",
+    LiveState.SHUTDOWN: "shutdown",
+    LiveState.CRASHED: "crashed",
+    LiveState.DYING: "dying",
+}
+_REASONS = {LiveState.SHUTDOWN: "poweroff", LiveState.CRASHED: "crash"}
+_SEEN_AFTER = 0.25  # seconds from the end of `xl create` to the look that sees the birth
+_HALF_A_PAUSE = 0.5  # seconds: by so much a readiness is seen late, on average
+_HALF_A_TCP_PAUSE = 0.25
+_SHORTEST = 0.1
+_BOOTED = 3.0  # seconds until a guest can be asked to stop, at the latest when it is ready
+_LONG_AGO = 3600.0
+
+
+def seed(scene: Scene) -> Host:
+    """Raises XenlocalError where a table of the scene is unknown: what nobody knows cannot be rehearsed."""
+    observed = scene.observed
+    storage = _known(observed.storage, Table.STORAGE)
+    live = _known(observed.domains, Table.DOMAINS)
+    devices = _Devices(storage)
+    state = Host(now=scene.now, epoch=scene.wall - scene.now, patterns=[], cpus=1024)
+    _network(state, _known(observed.network, Table.NETWORK))
+    vbds, monitors = _known(observed.xenstore, Table.XENSTORE).vbds, _known(observed.monitors, Table.MONITORS)
+    _storage(state, storage, vbds)
+    state.paths = {path: _path(facts, devices) for path, facts in _known(observed.paths, Table.PATHS).items()}
+    for domid, each in sorted(live.items()):
+        domain = _domain(scene, each, monitors)
+        domain.disks = [_disk(vbd, devices) for vbd in vbds if vbd.domid == domid]
+        state.domains.append(domain)
+        if each.state is LiveState.DYING:  # it is about to go
+            state.seq += 1
+            state.agenda.append(Happening(state.now + 1.0, state.seq, "gone", domid))
+    state.next_domid = max(live, default=0) + 1
+    _hardware(state, _known(observed.hardware, Table.HARDWARE))
+    names = {*scene.desired.domains, *(each.name for each in live.values())}
+    state.behaviours = {name: _behaviour(scene, name, state.durations) for name in sorted(names)}
+    return state
+
+
+def _known(value: T | Unavailable, table: Table) -> T:
+    if isinstance(value, Unavailable):
+        raise XenlocalError(f"cannot rehearse: {table} unknown: {value.why}")
+    return value
+
+
+class _Devices:
+    """Numbers of block devices, as the simulator has them: there every LV has the same major."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._lvs = {volume.device for volume in storage.volumes.values() if volume.device is not None}
+
+    def number(self, device: tuple[int, int]) -> str:
+        return f"{MAJOR if device in self._lvs else device[0]}:{device[1]}"
+
+
+def _network(state: Host, network: Network) -> None:
+    for index, link in enumerate(network.links.values(), 1):
+        state.links.append(
+            Link(
+                link.name,
+                index,
+                "loopback" if link.name == "lo" else link.kind,
+                link.mtu,
+                link.up,
+                link.master,
+                link.alias,
+                addresses=list(link.addresses),
+                stp=bool(link.stp),
+                vlan_filtering=bool(link.vlan_filtering),
+                lower=link.lower or "",
+                leased=list(link.leased),
+            )
+        )
+    state.next_link = len(state.links) + 1
+    state.routes = list(_routes(sorted(network.default_links), network.gateways))
+
+
+def _routes(links: list[str], gateways: Iterable[str]) -> Iterator[Route]:
+    """Which gateway belongs to which link is not in the table, but for one that is local to its link."""
+    bare = list(links)
+    for gateway in gateways:
+        address, _, scope = gateway.partition("%")
+        link = scope or (bare or links or [""])[0]
+        if link in bare:
+            bare.remove(link)
+        yield Route(link, address)
+    yield from (Route(link) for link in bare)
+
+
+def _storage(state: Host, storage: Storage, vbds: tuple[Vbd, ...]) -> None:
+    backends = {vbd.device for vbd in vbds}
+    minors = [volume.device[1] for volume in storage.volumes.values() if volume.device is not None]
+    state.next_minor = max(minors, default=-1) + 1
+    held = dict.fromkeys(storage.groups, 0)
+    for (vg, lv), volume in storage.volumes.items():
+        held[vg] += volume.size.bytes
+        minor = volume.device[1] if volume.device is not None else state.next_minor
+        state.next_minor += volume.device is None
+        seeded = Volume(vg, lv, volume.size.bytes, minor, volume.active, sorted(volume.tags))
+        seeded.opened = volume.opened and volume.device not in backends
+        state.volumes.append(seeded)
+    state.groups = [
+        Group(name, group.free.bytes + held[name], group.extent.bytes) for name, group in storage.groups.items()
+    ]
+
+
+def _path(facts: PathFacts, devices: _Devices) -> Path:
+    device = devices.number(facts.device) if facts.device is not None else ""
+    return Path(str(facts.kind), facts.size.bytes, facts.real, device)
+
+
+def _disk(vbd: Vbd, devices: _Devices) -> Disk:
+    try:
+        devid = xlcfg.devid(vbd.vdev)
+    except xlcfg.BadConfig:
+        devid = int(vbd.vdev) if vbd.vdev.isdecimal() else 0
+    disk = Disk(vbd.vdev, vbd.params, vbd.writable, devid)
+    if vbd.device is not None and vbd.device[0] == 7:
+        disk.loop = vbd.device[1]
+    elif vbd.device is not None:
+        disk.device = devices.number(vbd.device)
+    return disk
+
+
+def _domain(scene: Scene, live: LiveDomain, monitors: frozenset[str]) -> Domain:
+    record = scene.memory.records.get(live.uuid)
+    ours = live.name in monitors
+    config = _config(live, record)
+    kib = live.memory.bytes >> 10
+    maxvcpus = config.get("maxvcpus", live.vcpus)
+    return Domain(
+        live.domid,
+        live.name,
+        live.uuid,
+        str(config.get("type", "pv")),
+        _STATES[live.state],
+        memory_kib=kib,
+        maxmem_kib=max(kib, int(config.get("maxmem", 0)) << 10),
+        vcpus=live.vcpus,
+        maxvcpus=max(live.vcpus, int(maxvcpus)),
+        config=config,
+        born=scene.now - _LONG_AGO if record is None or record.born is None else record.born,
+        ended=scene.now if live.is_down else None,
+        reason=_REASONS.get(live.state, ""),
+        boot_seconds=0.0,
+        monitor=(ours or record is None) and not live.is_down,
+        elsewhere=not ours,
+        extra=_written(scene, live, record),
+    )
+
+
+def _written(scene: Scene, live: LiveDomain, record: Record | None) -> dict[str, str]:
+    """By one that was late with its key of xenstore: it stays late in its present life."""
+    domain = next((each for each in scene.desired.domains.values() if each.uuid == live.uuid), None)
+    if domain is None or not isinstance(domain.probe, XenstoreProbe) or not _is_late(record):
+        return {}
+    return {domain.probe.key: "0"}
+
+
+def _config(live: LiveDomain, record: Record | None) -> dict[str, Any]:
+    """What it runs with. Of a domU that is not ours, all that matters is that its monitor clears it away."""
+    if record is None:
+        return {"name": live.name, "uuid": live.uuid}
+    text = "".join(f"{key} = {value}\n" for key, value in record.running.items())
+    kept = {"on_poweroff": "preserve", "on_crash": "preserve", "on_reboot": "restart"}
+    return {**kept, **xlcfg.parse(text, live.name), "name": live.name, "uuid": live.uuid}
+
+
+def _hardware(state: Host, hardware: Hardware) -> None:
+    held = sum(-(-domain.memory_kib // 1024) + state.domain_overhead_mib for domain in state.domains)
+    state.memory_mib = hardware.total.in_mib
+    own = state.memory_mib - hardware.free.in_mib - held
+    state.xen_overhead_mib = min(state.xen_overhead_mib, max(own, 0))
+    state.dom0_memory_mib = own - state.xen_overhead_mib
+    state.dom0_vcpus, state.scheduler = hardware.dom0_vcpus, hardware.scheduler
+    state.virt_caps = " ".join(sorted(hardware.capabilities))
+    state.xl_conf = f'autoballoon="{"on" if hardware.autoballoon else "off"}"\n'
+
+
+def _behaviour(scene: Scene, name: str, durations: Durations) -> Behaviour:
+    known, domain = scene.learned.get(name, Learned()), scene.desired.domains.get(name)
+    live = next((each for each in scene.observed.by_uuid().values() if each.name == name), None)
+    probe: Probe = domain.probe if domain is not None else NO_PROBE
+    deaf = live is not None and not scene.able.get(live.domid, True)
+    ready = ready_after(known, probe)
+    asking = durations.xl_change + durations.acknowledge + durations.xl_list + durations.xl_destroy
+    stop = max((USUAL_STOP if known.stop is None else known.stop) - asking, 0.0)
+    return Behaviour(
+        create_seconds=max((USUAL_START if known.start is None else known.start) - durations.other, _SHORTEST),
+        boot_seconds=ready if isinstance(probe, DefaultProbe) else min(ready, _BOOTED),
+        stop_seconds=None if known.hung else stop,
+        deaf=deaf,
+        no_pv=deaf,
+        write={probe.key: ready} if isinstance(probe, XenstoreProbe) else {},
+    )
+
+
+def ready_after(known: Learned, probe: Probe) -> float:
+    """Seconds from the end of `xl create`."""
+    seen_late = _HALF_A_TCP_PAUSE if isinstance(probe, TcpProbe) else _HALF_A_PAUSE
+    return max((USUAL_READY if known.ready is None else known.ready) + _SEEN_AFTER - seen_late, _SHORTEST)
+
+
+class SeededProber:
+    """Satisfies `engine.ports.Prober`: whatever the probe would ask, the guest is ready after the time that was
+    learned; one that was late stays so in its present life. Nothing real is asked, neither network nor program."""
+
+    def __init__(self, dom0: SimulatedDom0, scene: Scene) -> None:
+        self._dom0, self._learned = dom0, scene.learned
+        self._late = {record.domid: record.unready for record in scene.memory.records.values() if _is_late(record)}
+
+    def why_not(self, probe: Probe, guest: Guest) -> str:
+        if guest.domid in self._late:
+            return self._late[guest.domid] or f"{probe} is not reached"
+        with self._dom0.hold() as state:
+            domain = state.domain(str(guest.domid))
+            after = ready_after(self._learned.get(guest.name, Learned()), probe)
+            is_ready = domain is not None and domain.state == "running" and state.now >= domain.born + after
+        return "" if is_ready else f"{probe} is not reached yet"
+
+
+def _is_late(record: Record | None) -> bool:
+    return record is not None and record.domid is not None and record.gave_up_waiting and not record.ready
+
+
+def reboot(state: Host, hardware: Observed) -> None:
+    """The dom0 reboots, in no time: no domU is left, /run is empty, and of the bridges and routes only those come back
+    that somebody else makes. LVs are active again as they are now."""
+    state.domains, state.agenda, state.timers, state.texts = [], [], [], {}
+    gone = {link.name for link in state.links if link.kind == "bridge" and link.alias == OUR_ALIAS}
+    state.links = [link for link in state.links if link.name not in gone and not _is_guests(link)]
+    for link in state.links:
+        link.master = None if link.master in gone else link.master
+    state.routes = [route for route in state.routes if route.link not in gone]
+    give_way(state, hardware)
+
+
+def _is_guests(link: Link) -> bool:
+    return link.kind == "vif" or link.name.startswith(("vif", "tap"))
+
+
+def give_way(state: Host, observed: Observed) -> None:
+    """Under autoballoon the dom0 gives its memory to whoever is started, which the simulator does not do by itself."""
+    hardware = observed.hardware
+    if not isinstance(hardware, Unavailable) and hardware.autoballoon:
+        state.dom0_memory_mib = min(state.dom0_memory_mib, DOM0_LEAST.in_mib)
