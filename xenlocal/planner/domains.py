@@ -20,7 +20,7 @@ from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
-from xenlocal.planner.order import critical_first, start_order, successors
+from xenlocal.planner.order import critical_first, nearest, start_order, successors
 from xenlocal.planner.running import plan_readiness, plan_settings
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
@@ -59,7 +59,9 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
     cases = _cases(draft, desired, observed, memory, now)
     predecessors = {name: case.domain.predecessors for name, case in cases.items()}
     order = start_order(predecessors)
-    _plan_stops(draft, cases, order, successors(predecessors), observed)
+    here = {name for name, case in cases.items() if is_up(case.live)}
+    followers = successors({name: nearest(before, here, predecessors) for name, before in predecessors.items()})
+    _plan_stops(draft, cases, order, followers, observed)
     budget = Budget(desired.host.dom0_reserve)
     for case in cases.values():
         back = (case.record.off_since or 0.0) + REBOOT_GRACE
