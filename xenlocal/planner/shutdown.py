@@ -39,7 +39,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     begun = memory.shutting_down if memory.shutting_down is not None else now
     _await_births(draft, records, live, observed, begun, now)
     going = {_key(each): each for _, each in sorted(live.items()) if each.state is not LiveState.DYING}
-    names = {each.name: key for key, each in going.items() if each.uuid in records}
+    names = {records[each.uuid].name: key for key, each in going.items() if each.uuid in records}
     remembered = {record.name: record.predecessors for record in records.values()}
     before: Mapping[str, tuple[str, ...]] = {
         key: tuple(names[name] for name in nearest(_predecessors(records.get(each.uuid)), names, remembered))

@@ -89,6 +89,12 @@ def test_the_order_holds_across_one_that_is_off() -> None:
     assert len(actions(made, StopDomain)) == 2
 
 
+def test_one_renamed_in_the_files_while_it_runs_keeps_its_place() -> None:
+    lives, records = chain("nas", "web")
+    store, web = replace(records[0], name="store"), replace(records[1], predecessors=("store",))
+    assert edges(down(*lives, kept=memory(store, web)), "stop domain/nas")[1] == ("stop domain/web",)
+
+
 def test_one_already_asked_is_not_asked_again() -> None:
     made = down(live(1, "web"), kept=memory(ready("web", 1, stop_asked=NOW - 5)))
     assert action(made, "stop domain/web").asked == NOW - 5
