@@ -20,7 +20,7 @@ from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
-from xenlocal.planner.order import critical_first, start_order, successors, with_predecessors
+from xenlocal.planner.order import critical_first, nearest, start_order, successors, with_predecessors
 from xenlocal.planner.running import plan_readiness, plan_settings
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
@@ -138,7 +138,9 @@ def _plan_stops(
     reserve: Size,
 ) -> None:
     """In reverse order: a domU is asked when everything that follows it and is to end too has ended."""
-    followers = successors({name: case.domain.predecessors for name, case in cases.items()})
+    predecessors = {name: case.domain.predecessors for name, case in cases.items()}
+    here = {name for name, case in cases.items() if is_up(case.live)}
+    followers = successors({name: nearest(before, here, predecessors) for name, before in predecessors.items()})
     for name in reversed(order):
         case = cases[name]
         live, domain, want = case.live, case.domain, case.wish.want

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import TopologicalSorter
 
 
@@ -41,6 +41,21 @@ def _reaches(predecessors: Mapping[str, tuple[str, ...]], start: str, goal: str)
             seen.add(name)
             waiting += predecessors[name]
     return goal in seen
+
+
+def nearest(names: Iterable[str], here: Collection[str], predecessors: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Of these predecessors those that are `here`. One that is not leaves its place to its own: those who come after
+    it come after them all the same."""
+    found: dict[str, None] = {}
+    waiting, seen = [*names], set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        if name in here:
+            found[name] = None
+        elif name not in seen:
+            waiting += predecessors.get(name, ())
+        seen.add(name)
+    return tuple(found)
 
 
 def successors(predecessors: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

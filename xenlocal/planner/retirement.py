@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 
 from xenlocal.model.actions import RetireVolume
-from xenlocal.model.desired import Backing, Desired, Domain, ImageFile, LogicalVolume, State
+from xenlocal.model.desired import Backing, BlockDevice, Desired, Domain, ImageFile, LogicalVolume, State
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Volume, XenStore
 from xenlocal.planner.draft import Draft
@@ -50,6 +50,21 @@ def _is_used(backing: Backing, desired: Desired, observed: Observed) -> bool:
     return any(which.same_as(identity(disk.backing, observed)) for _, disk in live_disks(desired))
 
 
+def _why_unknown(draft: Draft, desired: Desired, present: Volume, observed: Observed) -> str | None:
+    """Why it cannot be told whether a domain that is not to vanish has it: a device goes by any path, through any
+    link, and only a look at the path tells which one it is."""
+    others = [disk.backing for _, disk in live_disks(desired) if not isinstance(disk.backing, LogicalVolume)]
+    if not others:
+        return None
+    paths = draft.table(Table.PATHS, observed.paths)
+    if paths is None:
+        return "which devices the other domUs use could not be found out"
+    gone = sorted({each.path for each in others if isinstance(each, BlockDevice) and each.path not in paths})
+    if gone and not present.active:  # links to it go with its device
+        return f"it is not active, so it may be what {gone[0]} is; type: lvchange -ay {present.vg}/{present.lv}"
+    return None
+
+
 def _plan_lv(
     draft: Draft, desired: Desired, domain: Domain, lv: LogicalVolume, observed: Observed, wall: float
 ) -> None:
@@ -59,6 +74,10 @@ def _plan_lv(
         return
     present = storage.volumes.get((lv.vg, lv.lv))
     if present is None or draft.steps_of(lv.target) or _is_used(lv, desired, observed):
+        return
+    unknown = _why_unknown(draft, desired, present, observed)
+    if unknown is not None:
+        draft.refuse(lv.target, f"not retired: {unknown}")
         return
     if not present.ours or KEPT_TAG in present.tags:
         why = f"it does not carry the tag {OUR_TAG}" if not present.ours else "it was restored from the trash by hand"

@@ -15,7 +15,7 @@ from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft
-from xenlocal.planner.order import start_order, successors, without_circles
+from xenlocal.planner.order import nearest, start_order, successors, without_circles
 from xenlocal.planner.wishes import is_up
 
 DEFAULT_STOP = 300.0  # seconds, for a foreign domU
@@ -46,9 +46,10 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     begun = memory.shutting_down if memory.shutting_down is not None else now
     _await_births(draft, records, live, observed, begun, now)
     going = {_key(each): each for _, each in sorted(live.items()) if each.state is not LiveState.DYING}
-    names = {each.name: key for key, each in going.items() if each.uuid in records}
+    names = {records[each.uuid].name: key for key, each in going.items() if each.uuid in records}
+    remembered = {record.name: record.predecessors for record in records.values()}
     before: Mapping[str, tuple[str, ...]] = {
-        key: tuple(names[name] for name in _predecessors(records.get(each.uuid)) if name in names)
+        key: tuple(names[name] for name in nearest(_predecessors(records.get(each.uuid)), names, remembered))
         for key, each in going.items()
     }
     before = without_circles(before)
@@ -72,7 +73,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             if record is None:
                 continue  # foreign and ended: nothing to ask, and not ours to clear away
             reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap")
-            steps[key] = draft.step(reap, "has ended; only its shell is left")
+            steps[key] = draft.step(reap, "has ended; only its shell is left", after=later)
             continue
         if record is not None and record.hand is Hand.DESTROY and record.hand_domid == each.domid:
             given_up = DestroyDomain(each.name, each.uuid, each.domid, verb="destroy")

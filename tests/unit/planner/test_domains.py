@@ -197,6 +197,15 @@ def test_stops_are_reversed() -> None:
     assert edges(made, "stop domain/db") == ((), ())
 
 
+def test_stops_are_reversed_across_one_that_is_off() -> None:
+    off = {"state": State.STOPPED}
+    want = desired(dom("nas", **off), dom("db", after=("nas",), **off), dom("web", needs=("db",), **off))
+    for middle in ([], [live(2, "db", "shutdown")], [live(2, "db", "dying")]):
+        kept = memory(ready("nas", 1), ready("db", 2), ready("web", 3))
+        made = learned_plan(want, observed(live(1, "nas"), *middle, live(3, "web")), kept)
+        assert "stop domain/web" in edges(made, "stop domain/nas")[1]
+
+
 def test_restarting_a_chain_by_hand_stops_backwards_and_starts_forwards() -> None:
     want = desired(dom("db"), dom("web", needs=("db",)))
     made = plan(

@@ -76,6 +76,25 @@ def test_followers_end_before_those_they_stand_on_are_asked() -> None:
     assert all(not step.needs for step in made.steps)  # a guest that hangs never keeps another from being asked
 
 
+def test_the_order_holds_across_one_that_is_off() -> None:
+    lives, records = chain("nas", "db", "cache", "web")
+    off = [replace(record, domid=None, ready=False) for record in records[1:3]]
+    made = down(lives[0], lives[3], kept=memory(records[0], *off, records[3]))
+    assert edges(made, "stop domain/nas")[1] == ("stop domain/web",)
+    made = down(lives[0], live(2, "db", "shutdown"), lives[3], kept=memory(*records[:2], off[1], records[3]))
+    assert edges(made, "stop domain/nas")[1] == ("reap domain/db",)
+    assert edges(made, "reap domain/db")[1] == ("stop domain/web",)
+    circle = replace(off[0], predecessors=("cache", "db", "web"))  # remembered of sections that have vanished
+    made = down(lives[0], lives[3], kept=memory(records[0], circle, off[1], records[3]))
+    assert len(actions(made, StopDomain)) == 2
+
+
+def test_one_renamed_in_the_files_while_it_runs_keeps_its_place() -> None:
+    lives, records = chain("nas", "web")
+    store, web = replace(records[0], name="store"), replace(records[1], predecessors=("store",))
+    assert edges(down(*lives, kept=memory(store, web)), "stop domain/nas")[1] == ("stop domain/web",)
+
+
 def test_one_already_asked_is_not_asked_again() -> None:
     made = down(live(1, "web"), kept=memory(ready("web", 1, stop_asked=NOW - 5)))
     assert action(made, "stop domain/web").asked == NOW - 5

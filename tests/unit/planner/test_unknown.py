@@ -68,7 +68,7 @@ def test_nothing_dangerous_follows_from_unknown(missing: tuple[str, ...]) -> Non
     for name in NEEDS.keys() - expected:
         assert "could not be found out" in refused(made, f"domain/{name}")
     assert DestroyDomain not in kinds
-    if {"domains", "storage"} & set(missing):
+    if {"domains", "storage", "paths"} & set(missing):
         assert RetireVolume not in kinds
     if "domains" in missing:
         assert StopDomain not in kinds

@@ -27,10 +27,11 @@ from tests.unit.planner.build import (
     storage,
     vbd,
     volume,
+    with_tables,
 )
 from xenlocal.model.desired import Disk, LogicalVolume, State
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_TAG, Volume
+from xenlocal.model.observed import KEPT_TAG, NOT_ASKED, OUR_TAG, Table, Unavailable, Volume
 from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
 
@@ -188,6 +189,28 @@ def test_an_lv_that_another_section_names_is_not_retired() -> None:
     )
     by_device = dom("new", device("/dev/mapper/vg0-root"), state=State.STOPPED)
     assert not plan(desired(absent, by_device), seen).steps
+
+
+BY_ID = "/dev/disk/by-id/dm-name-vg0-root"
+
+
+def test_an_lv_that_another_domu_has_by_the_path_of_its_device_is_not_retired() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT), dom("db", device(BY_ID), state=State.STOPPED))
+    seen = observed(storage=storage(volume("root", device=(253, 3))), paths={BY_ID: block_facts(BY_ID, "", (253, 3))})
+    assert not plan(want, seen).steps
+    first = plan(want, with_tables(seen, paths=NOT_ASKED))
+    assert not first.steps and Table.PATHS in first.wanted
+    unknown = plan(want, with_tables(seen, paths=Unavailable("stat failed")))
+    assert not unknown.steps and "which devices the other domUs use could not be found out" in refused(unknown, ROOT)
+    other = with_tables(seen, paths={BY_ID: block_facts(BY_ID, "", (253, 4))})
+    assert ids(plan(want, other)) == (f"retire {ROOT}",)
+
+
+def test_an_lv_that_is_not_active_may_be_the_device_whose_path_is_missing() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT), dom("db", device(BY_ID), state=State.STOPPED))
+    made = plan(want, observed(storage=storage(volume("root", active=False))))
+    assert not made.steps and f"may be what {BY_ID} is; type: lvchange -ay vg0/root" in refused(made, ROOT)
+    assert ids(plan(want, observed(storage=storage(volume("root"))))) == (f"retire {ROOT}",)
 
 
 def test_kept_by_hand_is_not_retired_again_and_the_mark_goes_with_the_next_use() -> None:
