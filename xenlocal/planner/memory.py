@@ -108,6 +108,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             ready=False,
             gave_up_waiting=False,
             unready="",
+            untried=False,
             lost=None,
             off=None,
             off_since=None,
@@ -154,6 +155,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         gave_up_waiting=False,
         dying_since=None,
         unready="",
+        untried=False,
         lost=None,
         stop_asked=None,
         reply=None,
@@ -299,13 +301,18 @@ def became_ready(memory: Memory, uuid: str, now: float) -> Memory:
     """Its probe says that it does its job. One that recovers by itself has caused no restart, so it counts as none."""
     record = memory.records[uuid]
     crashes = tuple(when for when in record.crashes if when != record.lost)
-    ready = replace(record, ready=True, gave_up_waiting=False, unready="", lost=None, probed=now, crashes=crashes)
-    return memory.with_record(ready)
+    ready = replace(record, ready=True, gave_up_waiting=False, unready="", untried=False, lost=None, probed=now)
+    return memory.with_record(replace(ready, crashes=crashes))
+
+
+def not_ready(memory: Memory, uuid: str, why: str, tried: bool) -> Memory:
+    """One more try of its probe that did not show that it is ready."""
+    return memory.change(uuid, unready=why, untried=not tried)
 
 
 def lost_readiness(memory: Memory, uuid: str, why: str, now: float, counts: bool) -> Memory:
     """It was ready, and its probe says that it is not any more: those who need it wait again."""
-    record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now)
+    record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now, untried=False)
     return memory.with_record(_counted(record, now) if counts else record)
 
 

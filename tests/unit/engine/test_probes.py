@@ -75,7 +75,7 @@ def test_a_command_that_is_missing_is_named_before_its_time_is_over() -> None:
     said: list[str] = []
     daemon.at(20, lambda: said.append(machine.record("db").unready))
     daemon.run(30)
-    assert said == [f"command {TOOL} is not run: {TOOL} does not exist"]
+    assert said == [f"could not be tried: command {TOOL} is not run: {TOOL} does not exist"]
 
 
 def test_many_commands_that_hang_hold_nobody_else_up() -> None:
