@@ -153,6 +153,19 @@ def test_a_line_of_an_earlier_life_proves_nothing() -> None:
     assert seen == {12: True, 23: False, 35: True}
 
 
+def test_what_was_said_since_a_birth_that_no_look_saw_counts() -> None:
+    """Old and new domid in one look: where the log stood at the birth is not known, and its end is too late."""
+    machine = Machine(probed("db", "console = login:"))
+    machine.behave("db", say={"db login:": 0.5}, later=[Later(20.0, "reboot")])
+    durations = machine.dom0.state.durations
+    durations.xl_list, durations.reboot_pause, durations.teardown = 3.0, 0.1, 0.1
+    durations.xl_create = durations.xl_create_paused = 0.2
+    Daemon(machine).run(120)
+    assert machine.order("born").count("db") == 2
+    assert any("without an end that was seen" in event.message for event in machine.history.events("db"))
+    assert machine.record("db").ready
+
+
 def test_a_console_that_is_not_logged_says_what_to_type() -> None:
     machine = Machine(probed("db", "console = login:"))
     machine.dom0.state.console_log = False
