@@ -83,7 +83,7 @@ def _decided_anew(record: Record) -> Record:
     """A new decision in the files: what a guest or a word by hand decided before no longer counts."""
     if record.off is not Off.REBOOTING:
         record = replace(record, off=None, off_since=None)
-    return replace(record, hand=None, hand_domid=None, crashes=(), retry_at=None, failures=0, failure="")
+    return replace(record, hand=None, hand_domid=None, away=None, crashes=(), retry_at=None, failures=0, failure="")
 
 
 def new_record(domain: Domain) -> Record:
@@ -199,6 +199,7 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
         hand=hand,
         hand_domid=record.domid if hand in (Hand.RESTART, Hand.DESTROY) else None,
         reply=None if hand is Hand.START else record.reply,  # a request withdrawn: the next one begins anew
+        away=None if hand in (Hand.START, Hand.RESTART) else record.away,  # what it comes `after` is waited for anew
         # its monitor is about to create it anew: a second create would race with it
         off=None if hand is Hand.START and record.off is not Off.REBOOTING else record.off,
         crashes=(),
