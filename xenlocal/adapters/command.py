@@ -113,7 +113,7 @@ class Commands:
                         "cannot run xl: the tools of the running hypervisor are gone (exit 127). After an upgrade "
                         f"of Xen only a reboot of the dom0 brings them back: {_printable(said).strip()}"
                     )
-                raise CommandFailed(argv, status, _printable(said))
+                raise CommandFailed(argv, status, _printable(said), _text(stdout, self._output_limit))
             if stdout.seek(0, os.SEEK_END) > self._output_limit:
                 raise CommandFailed(argv, status, f"it printed more than {self._output_limit} bytes")
             return _text(stdout, self._output_limit)

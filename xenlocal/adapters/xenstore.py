@@ -23,6 +23,7 @@ _WATCH = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
 _LINE = re.compile(r'(/[A-Za-z0-9/@_-]+)(?: = "(.*)"|:)')
 _BACKEND = re.compile(r"/local/domain/0/backend/(?:vbd|vbd3|tap|qdisk|virtio_disk)/(\d+)/(\d+)(?:/([a-z-]+))?")
 _READ = 20.0  # seconds; with xenstored dead it hangs for ever
+_MISSING = "couldn't read path "
 _DEVICE = re.compile(r"([0-9a-f]{1,4}):([0-9a-f]{1,6})")
 _PREFIX = re.compile(r"(?:phy|file|aio|raw|tap|tap2|qcow2?|vhd|qed):")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|([0-7]{3})|(.))")
@@ -47,12 +48,28 @@ class XenstoreReader:
         left = list(nodes)
         while left:
             paths = [f"/local/domain/{domid}/{path}" for domid, path in left]
-            printed = self._runner.run(("xenstore-read", *paths), timeout=_READ, ok=frozenset({0, 1})).split("\n")[:-1]
+            printed = self._read(paths)
             found |= zip(left, printed, strict=False)
             if len(printed) < len(left):
                 found[left[len(printed)]] = None
             left = left[len(printed) + 1 :]
         return found
+
+    def _read(self, paths: Sequence[str]) -> Sequence[str]:
+        """The values up to the first path that is not there. Of a connection that fails the tool says exit 1 too, and
+        so that path has to be named: what could not be read is not missing."""
+        argv = ("xenstore-read", *paths)
+        try:
+            printed = self._runner.run(argv, timeout=_READ).split("\n")[:-1]
+        except CommandFailed as error:
+            printed = error.stdout.split("\n")[:-1]
+            missing = len(printed) < len(paths) and error.stderr.strip().endswith(_MISSING + paths[len(printed)])
+            if error.status != 1 or not missing:
+                raise
+            return printed
+        if len(printed) != len(paths):
+            raise CommandFailed(argv, 0, f"it printed {len(printed)} lines for {len(paths)} paths")
+        return printed
 
     def pending(self, domids: Sequence[int]) -> Mapping[int, bool]:
         """Whether a request to stop still stands in control/shutdown: a guest acknowledges by emptying it

@@ -22,6 +22,8 @@ def note_ends(tools: Tools, before: Memory) -> None:
         if old is None or old.domid is None or old.off is not None:
             continue
         if record.domid != old.domid or record.off is not None:
-            begin_life(tools, uuid, record.name)
+            if record.off is not None or record.domid is None:
+                begin_life(tools, uuid, record.name)
+            # else the next life was seen at once, and may have said all it ever says: the former mark stays
             note = f"xenlocal: domid {old.domid} has ended ({record.off or 'rebooted'})"
             tools.work.submit(partial(tools.consoles.keep, record.name, note))

@@ -7,7 +7,7 @@ from functools import partial
 from xenlocal.engine.lookout import INTERVAL
 from xenlocal.engine.ports import Guest
 from xenlocal.engine.tasks import Outcome, Tools
-from xenlocal.engine.tries import Tries, tries_of
+from xenlocal.engine.tries import Answer, Tries, tries_of
 from xenlocal.model.actions import AwaitReady
 from xenlocal.model.memory import Off, Record
 from xenlocal.model.observed import Unavailable
@@ -39,12 +39,12 @@ class Readiness:
         if record.domid is None or record.born is None:
             return self._not_there(now)
         tries = self._tries_of(record, record.domid, record.born)
-        why = tries.poll()
-        if why == "":
+        answer = tries.poll()
+        if answer is not None and answer.ready:
             self._tools.keeper.update(partial(transitions.became_ready, uuid=self._action.uuid, now=now))
             return Outcome.DONE, f"ready {now - record.born:.0f} s after its birth"
-        if why is not None:
-            self._remember(why)
+        if answer is not None:
+            self._remember(answer)
         deadline = record.born + self._action.timeout.seconds
         if now < deadline and not self._action.late:
             self.next = deadline if tries.next is None else min(tries.next, deadline)
@@ -64,10 +64,11 @@ class Readiness:
             self._domid, self._answered = domid, False
         return self._tries
 
-    def _remember(self, why: str) -> None:
+    def _remember(self, answer: Answer) -> None:
         self._answered = True
-        if self._tools.keeper.memory.records[self._action.uuid].unready != why:
-            self._tools.keeper.update(lambda memory: memory.change(self._action.uuid, unready=why))
+        self._tools.keeper.update(
+            partial(transitions.not_ready, uuid=self._action.uuid, why=answer.why, tried=answer.tried)
+        )
 
     def _late(self) -> tuple[Outcome, str]:
         uuid = self._action.uuid

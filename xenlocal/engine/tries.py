@@ -1,12 +1,13 @@
 """The tries of one domU's probe, one at a time. Waiting for the next one costs no thread.
 
-Each try has one answer: "" when the domU is ready, else why not. What a guest writes to xenstore is read by the
-lookout, for all that wait at once; every other try runs on the pool, so that a slow one holds nobody else up.
+What a guest writes to xenstore is read by the lookout, for all that wait at once; every other try runs on the pool, so
+that a slow one holds nobody else up.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Protocol
 
 from xenlocal.engine.lookout import INTERVAL
@@ -22,6 +23,23 @@ _LONGEST_PAUSE = 5.0  # for commands, whose pause grows: what they ask may be de
 _FULL = 0.5  # seconds until a command asks again for a slot
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Of one try. `why` the domU is not ready, "" when it is. Not `tried`: it could not be asked, which says nothing of
+    it (DESIGN rule 7)."""
+
+    why: str = ""
+    tried: bool = True
+
+    @property
+    def ready(self) -> bool:
+        return self.tried and not self.why
+
+
+def _not_tried(why: str) -> Answer:
+    return Answer(f"could not be tried: {why}", tried=False)
+
+
 class Tries(Protocol):
     next: float | None
     """When to poll again although nothing happened."""
@@ -30,7 +48,7 @@ class Tries(Protocol):
     def under_way(self) -> bool:
         """Whether a try has begun whose answer is still to come."""
 
-    def poll(self) -> str | None:
+    def poll(self) -> Answer | None:
         """The answer of a try that has ended, once; None when there is none. Begins a try that is due."""
 
 
@@ -49,29 +67,29 @@ class _Looks:
         self.next: float | None = born + probe.after.seconds if isinstance(probe, DefaultProbe) else None
         self._answered = float("-inf")
 
-    def poll(self) -> str | None:
+    def poll(self) -> Answer | None:
         lookout = self._tools.lookout
         lookout.call(within=INTERVAL, node=self._node)
         if self.next is not None and self._tools.work.now() >= self.next:
-            return ""
+            return Answer()
         if self._node not in lookout.nodes or lookout.since == self._answered:
             return None
         self._answered = lookout.since
         value = lookout.nodes[self._node]
         if isinstance(value, Unavailable):
-            return f"xenstore cannot be read: {value.why}"
+            return _not_tried(f"xenstore cannot be read: {value.why}")
         if isinstance(self._probe, DefaultProbe):
-            return "" if value == "1" else "it does not show yet that it can be asked to stop"
+            return Answer("" if value == "1" else "it does not show yet that it can be asked to stop")
         if value is None:
-            return f"{self._probe} is not written yet"
-        return f"{self._probe} is '{value}'" if value in _NO else ""
+            return Answer(f"{self._probe} is not written yet")
+        return Answer(f"{self._probe} is '{value}'" if value in _NO else "")
 
 
 class _Attempts:
     def __init__(self, probe: Probe, guest: Guest, tools: Tools) -> None:
         self._probe, self._guest, self._tools = probe, guest, tools
         self._future: Future[None] | None = None
-        self._answer = ""
+        self._answer = Answer()
         self._pause = _TCP_PAUSE if isinstance(probe, TcpProbe) else _PAUSE
         self.next: float | None = tools.work.now()
 
@@ -79,7 +97,7 @@ class _Attempts:
     def under_way(self) -> bool:
         return self._future is not None
 
-    def poll(self) -> str | None:
+    def poll(self) -> Answer | None:
         now = self._tools.work.now()
         if self._future is not None:
             if not self._future.done():
@@ -109,6 +127,6 @@ class _Attempts:
 
     def _try(self) -> None:
         try:
-            self._answer = self._tools.prober.why_not(self._probe, self._guest)
-        except Exception as error:  # whatever goes wrong, it is no proof of readiness
-            self._answer = told(error)
+            self._answer = Answer(self._tools.prober.why_not(self._probe, self._guest))
+        except Exception as error:  # whatever goes wrong, it proves neither that it is ready nor that it is not
+            self._answer = _not_tried(told(error))

@@ -28,10 +28,11 @@ class NoDom0(XenlocalError):
 
 
 class CommandFailed(XenlocalError):
-    """A tool said no. `status` is its exit code, negative for a signal, None when it ran into its deadline."""
+    """A tool said no. `status` is its exit code, negative for a signal, None when it ran into its deadline. `stdout`:
+    what it had printed before."""
 
-    def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
-        self.argv, self.status, self.stderr = tuple(argv), status, stderr
+    def __init__(self, argv: Sequence[str], status: int | None, stderr: str, stdout: str = "") -> None:
+        self.argv, self.status, self.stderr, self.stdout = tuple(argv), status, stderr, stdout
         how = "timed out" if status is None else f"exit {status}"
         words = self.argv[self.argv.index("--") + 1 :] if "--" in self.argv else self.argv  # what is only wrapped
         super().__init__(f"cannot run '{' '.join(words)[:200]}' ({how}): {_shortened(stderr) or 'no message'}")

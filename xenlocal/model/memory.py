@@ -69,8 +69,9 @@ class Record:
     probed: float | None = None  # when its probe last said that the present domid is ready
     lost: float | None = None  # since when the present domid, which was ready, is not any more
     unready: str = ""  # why the latest try of its probe failed, of the present domid; "" once it is ready
+    untried: bool = False  # ... because it could not be tried at all, which says nothing of the domU
     console: str = ""  # how far its console's log went when the present life began, or the last one ended
-    away: float | None = None  # since when it is known not to be live; None while it is
+    away: float | None = None  # since when it is known not to be live, or is wanted anew; None while it is live
     off: Off | None = None
     off_since: float | None = None
     dying_since: float | None = None  # the present domid is being torn down

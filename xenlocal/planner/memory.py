@@ -83,7 +83,7 @@ def _decided_anew(record: Record) -> Record:
     """A new decision in the files: what a guest or a word by hand decided before no longer counts."""
     if record.off is not Off.REBOOTING:
         record = replace(record, off=None, off_since=None)
-    return replace(record, hand=None, hand_domid=None, crashes=(), retry_at=None, failures=0, failure="")
+    return replace(record, hand=None, hand_domid=None, away=None, crashes=(), retry_at=None, failures=0, failure="")
 
 
 def new_record(domain: Domain) -> Record:
@@ -108,6 +108,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             ready=False,
             gave_up_waiting=False,
             unready="",
+            untried=False,
             lost=None,
             off=None,
             off_since=None,
@@ -154,6 +155,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         gave_up_waiting=False,
         dying_since=None,
         unready="",
+        untried=False,
         lost=None,
         stop_asked=None,
         reply=None,
@@ -197,6 +199,7 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
         hand=hand,
         hand_domid=record.domid if hand in (Hand.RESTART, Hand.DESTROY) else None,
         reply=None if hand is Hand.START else record.reply,  # a request withdrawn: the next one begins anew
+        away=None if hand in (Hand.START, Hand.RESTART) else record.away,  # what it comes `after` is waited for anew
         # its monitor is about to create it anew: a second create would race with it
         off=None if hand is Hand.START and record.off is not Off.REBOOTING else record.off,
         crashes=(),
@@ -299,13 +302,18 @@ def became_ready(memory: Memory, uuid: str, now: float) -> Memory:
     """Its probe says that it does its job. One that recovers by itself has caused no restart, so it counts as none."""
     record = memory.records[uuid]
     crashes = tuple(when for when in record.crashes if when != record.lost)
-    ready = replace(record, ready=True, gave_up_waiting=False, unready="", lost=None, probed=now, crashes=crashes)
-    return memory.with_record(ready)
+    ready = replace(record, ready=True, gave_up_waiting=False, unready="", untried=False, lost=None, probed=now)
+    return memory.with_record(replace(ready, crashes=crashes))
+
+
+def not_ready(memory: Memory, uuid: str, why: str, tried: bool) -> Memory:
+    """One more try of its probe that did not show that it is ready."""
+    return memory.change(uuid, unready=why, untried=not tried)
 
 
 def lost_readiness(memory: Memory, uuid: str, why: str, now: float, counts: bool) -> Memory:
     """It was ready, and its probe says that it is not any more: those who need it wait again."""
-    record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now)
+    record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now, untried=False)
     return memory.with_record(_counted(record, now) if counts else record)
 
 

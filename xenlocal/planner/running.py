@@ -21,6 +21,8 @@ def plan_readiness(draft: Draft, domain: Domain, record: Record, resync: float, 
         if asked and (record.probed is None or record.probed + resync / 2 <= now):
             restarts = domain.on_unready is OnUnready.RESTART
             draft.step(CheckReady(domain.name, domain.uuid, domain.probe, restarts), "is it still ready?")
+        if asked and record.untried:
+            draft.notice(domain.target, f"was ready; whether it still is {record.unready}")
     elif not record.gave_up_waiting:
         draft.step(
             AwaitReady(domain.name, domain.uuid, domain.probe, domain.start_timeout),

@@ -133,6 +133,8 @@ def _not_ready_any_more(domain: Domain, record: Record, now: float) -> Wish | No
         hint = f"`xenlocal restart {domain.name}` restarts it"
         text = f"{lost}; it is left running, since it has ended so or crashed {count} times within an hour; {hint}"
         return Wish(Want.LEAVE, text, notice=True)
+    if record.untried:
+        return Wish(Want.LEAVE, f"{lost}; it is left running while its probe {record.unready}", notice=True)
     if now < record.lost + UNREADY_GRACE + crash_delay(count):
         return Wish(Want.LEAVE, f"{lost}; restarted after a pause (on_unready = restart)", notice=True)
     return Wish(Want.RESTART, f"{lost} (on_unready = restart)")

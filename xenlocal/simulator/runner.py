@@ -90,7 +90,7 @@ class SimRunner:
             raise
         self._ran(argv, started, answer.status)
         if answer.status not in ok:
-            raise CommandFailed(tuple(argv), answer.status, answer.stderr)
+            raise CommandFailed(tuple(argv), answer.status, answer.stderr, answer.stdout)
         return answer.stdout
 
     def _ran(self, argv: Sequence[str], started: float, status: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -241,10 +241,35 @@ def test_a_guest_cannot_make_up_lines() -> None:
     assert found.vbds == ()
 
 
+def missing(paths: Sequence[str], number: int, printed: str) -> CommandFailed:
+    said = f"xenstore-read: couldn't read path {paths[number]}\n"
+    return CommandFailed(("xenstore-read", *paths), 1, said, printed)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CommandFailed((), 1, "xenstore-read: xs_open: Connection refused\n"),
+        CommandFailed((), 1, ""),
+        CommandFailed((), 1, "xenstore-read: couldn't read path /local/domain/5/data/b\n"),  # and a is not printed
+        CommandFailed((), 2, "xenstore-read: couldn't read path /local/domain/3/data/a\n"),
+        CommandFailed((), -15, ""),
+        "1\n",
+        "1\n2\n3\n",
+    ],
+)
+def test_a_node_that_could_not_be_read_is_not_taken_for_missing(answer: str | Exception) -> None:
+    nodes = [(3, "data/a"), (5, "data/b")]
+    paths = [f"/local/domain/{domid}/{path}" for domid, path in nodes]
+    with pytest.raises(CommandFailed):
+        xenstore.XenstoreReader(ScriptedRunner((("xenstore-read", *paths), answer))).nodes(nodes)
+
+
 def test_nodes_are_read_at_once_and_again_behind_each_that_is_not_there() -> None:
     nodes = [(3, "data/a"), (5, "data/b"), (9, "data/c"), (9, "data/d")]
     paths = [f"/local/domain/{domid}/{path}" for domid, path in nodes]
-    runner = ScriptedRunner((("xenstore-read", *paths), "1\n"), (("xenstore-read", *paths[2:]), "\na\\nb\n"))
+    first = missing(paths, 1, "1\n")
+    runner = ScriptedRunner((("xenstore-read", *paths), first), (("xenstore-read", *paths[2:]), "\na\\nb\n"))
     found = xenstore.XenstoreReader(runner).nodes(nodes)
     assert found == {nodes[0]: "1", nodes[1]: None, nodes[2]: "", nodes[3]: "a\\nb"}
     assert xenstore.XenstoreReader(ScriptedRunner()).nodes([]) == {}
@@ -259,7 +284,7 @@ def test_signs_of_guests_that_stop() -> None:
         "/sys/bus/xen-backend/devices/vif-5-0/statistics/wr_sect": "1\n",
         "/sys/bus/xen-backend/devices/vbd-77-51712/statistics/wr_sect": "1\n",
     }
-    runner = ScriptedRunner((("xenstore-read", *paths), "poweroff\n\n"))
+    runner = ScriptedRunner((("xenstore-read", *paths), missing(paths, 2, "poweroff\n\n")))
     assert HostReader(runner, TextFiles(texts)).signs((3, 5, 9)) == {
         3: Signs(True, 88),
         5: Signs(False, None),

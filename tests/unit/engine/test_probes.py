@@ -75,7 +75,7 @@ def test_a_command_that_is_missing_is_named_before_its_time_is_over() -> None:
     said: list[str] = []
     daemon.at(20, lambda: said.append(machine.record("db").unready))
     daemon.run(30)
-    assert said == [f"command {TOOL} is not run: {TOOL} does not exist"]
+    assert said == [f"could not be tried: command {TOOL} is not run: {TOOL} does not exist"]
 
 
 def test_many_commands_that_hang_hold_nobody_else_up() -> None:
@@ -151,6 +151,19 @@ def test_a_line_of_an_earlier_life_proves_nothing() -> None:
         daemon.at(second, lambda second=second: seen.update({second: machine.record("db").ready}))  # type: ignore[misc]
     daemon.run(40)
     assert seen == {12: True, 23: False, 35: True}
+
+
+def test_what_was_said_since_a_birth_that_no_look_saw_counts() -> None:
+    """Old and new domid in one look: where the log stood at the birth is not known, and its end is too late."""
+    machine = Machine(probed("db", "console = login:"))
+    machine.behave("db", say={"db login:": 0.5}, later=[Later(20.0, "reboot")])
+    durations = machine.dom0.state.durations
+    durations.xl_list, durations.reboot_pause, durations.teardown = 3.0, 0.1, 0.1
+    durations.xl_create = durations.xl_create_paused = 0.2
+    Daemon(machine).run(120)
+    assert machine.order("born").count("db") == 2
+    assert any("without an end that was seen" in event.message for event in machine.history.events("db"))
+    assert machine.record("db").ready
 
 
 def test_a_console_that_is_not_logged_says_what_to_type() -> None:

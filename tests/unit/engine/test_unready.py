@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
+from tests.unit.engine.rig import Daemon, Faults, Machine, conf, fail, listens
 from xenlocal.simulator.runner import Fault
+from xenlocal.simulator.state import Program
 
 HOST = "[host]\nresync = 1m"
 PORT = "192.0.2.50:80"
@@ -168,3 +169,80 @@ def test_one_that_is_started_by_hand_only_is_not_restarted_unless_it_was() -> No
     daemon.at(100, lambda: deaf(machine))
     daemon.run(300)
     assert births(machine) == 2
+
+
+TOOL = "/usr/local/sbin/db-ready"
+COMMAND, PING, STORE = f"command = {TOOL}", "ping = 192.0.2.50", "xenstore = data/up"
+
+
+def trusted(machine: Machine) -> None:
+    machine.dom0.state.programs[TOOL] = Program(status=0)
+
+
+def ready_by(probe: str) -> tuple[Machine, Daemon]:
+    machine = Machine(HOST, conf("db", "on_unready = restart", "[[ready]]", probe))
+    machine.behave("db", answer={"192.0.2.50": 0.0}, write={"data/up": 0.0})
+    trusted(machine)
+    return machine, Daemon(machine)
+
+
+@pytest.mark.parametrize(
+    ("probe", "faults", "said"),
+    [
+        (COMMAND, None, f"command {TOOL} is not run: {TOOL} does not exist"),
+        (PING, fail("ping", fault=Fault(missing=True)), "cannot find the program ping"),
+        (PING, fail("ping", fault=Fault(status=2)), "cannot run 'ping"),
+        (STORE, fail("xenstore-read"), "xenstore cannot be read: "),
+        (STORE, fail("xenstore-read", fault=Fault(status=None)), "xenstore cannot be read: "),
+        (STORE, fail("xenstore-read", fault=Fault(missing=True)), "xenstore cannot be read: "),
+    ],
+)
+def test_one_that_could_not_be_asked_stays_ready_and_is_not_restarted(
+    probe: str, faults: Faults | None, said: str
+) -> None:
+    machine, daemon = ready_by(probe)
+    shown: list[dict[str, Any]] = []
+
+    def strike() -> None:
+        daemon.runner.faults = faults
+        machine.dom0.state.programs.clear()
+
+    def mend() -> None:
+        daemon.runner.faults = None
+        trusted(machine)
+
+    daemon.at(100, strike)
+    daemon.at(590, lambda: shown.append(row(daemon)))
+    daemon.at(600, mend)
+    daemon.at(790, lambda: shown.append(row(daemon)))
+    daemon.run(800)
+    assert births(machine) == 1 and machine.record("db").crashes == ()
+    assert [each["ready"] for each in shown] == [True, True]
+    (notice,) = shown[0]["notices"]
+    assert notice.startswith(f"was ready; whether it still is could not be tried: {said}")
+    assert shown[1]["notices"] == []
+
+
+def test_a_try_that_fails_in_us_is_no_answer_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, daemon = ready_by(PING)
+
+    def broken(*_: object) -> str:
+        raise RuntimeError("can't start new thread")
+
+    daemon.at(100, lambda: monkeypatch.setattr(daemon.tools.prober, "why_not", broken))
+    daemon.run(400)
+    assert births(machine) == 1 and machine.record("db").ready
+    assert "can't start new thread" in machine.record("db").unready
+
+
+def test_one_that_was_lost_and_cannot_be_asked_since_is_not_restarted_before_it_answers() -> None:
+    machine, daemon = ready_by(COMMAND)
+    daemon.at(100, lambda: machine.dom0.state.programs.update({TOOL: Program(status=1)}))
+    daemon.at(150, lambda: machine.dom0.state.programs.clear())
+    lives: list[int] = []
+    daemon.at(600, lambda: lives.append(births(machine)))
+    daemon.at(601, lambda: machine.dom0.state.programs.update({TOOL: Program(status=1)}))
+    lost: list[float | None] = []
+    daemon.at(140, lambda: lost.append(machine.record("db").lost))
+    daemon.run(800)
+    assert lost != [None] and lives == [1] and births(machine) == 2

@@ -28,12 +28,15 @@ from tests.unit.planner.build import (
     rec,
     refused,
     storage,
+    uid,
     volume,
 )
+from xenlocal.model.memory import Hand, Off
 from xenlocal.model.names import bridge, device
 from xenlocal.model.names import volume as volume_target
 from xenlocal.model.observed import Unavailable
 from xenlocal.model.units import Size
+from xenlocal.planner import memory as transitions
 
 DISK = "/dev/disk/by-id/bay1"
 THINGS = [bridge("br0"), volume_target("vg9", "data"), device(DISK)]
@@ -104,6 +107,21 @@ def test_after_waits_for_start_timeout_and_goes_on_without() -> None:
     assert ids(made)[0] == "start domain/web"
     (reason,) = [step.reason for step in made.steps if step.id == "start domain/web"]
     assert reason.endswith(f"; device/{DISK}, which it comes after, does not exist yet, and is waited for no longer")
+
+
+@pytest.mark.parametrize("hand", [Hand.START, Hand.RESTART])
+def test_after_waits_from_the_word_by_hand_on_though_it_was_off_for_hours(hand: Hand) -> None:
+    want = desired(dom("web", after_things=(device(DISK),)))
+    off = memory(rec("web", away=NOW - 10_000, hand=Hand.STOP, off=Off.STOPPED, off_since=NOW - 10_000))
+    made = learned_plan(want, observed(), transitions.by_hand(off, uid("web"), hand))
+    assert refused(made, "domain/web").startswith(f"waits for device/{DISK}")
+    assert transitions.by_hand(off, uid("web"), Hand.STOP).records[uid("web")].away == NOW - 10_000
+
+
+def test_after_waits_from_the_edit_on_that_wants_it() -> None:
+    want = desired(dom("web", after_things=(device(DISK),)))
+    made = learned_plan(want, observed(), memory(rec("web", away=NOW - 10_000, declared="stopped")))
+    assert refused(made, "domain/web").startswith(f"waits for device/{DISK}")
 
 
 def test_after_something_that_is_there_waits_for_nothing() -> None:
