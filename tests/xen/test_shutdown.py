@@ -59,7 +59,7 @@ def moment(lines: list[tuple[float, str]], pattern: str) -> float:
 def test_twelve_guests(fresh_dom0: Machine, deb: Path, figures: dict[str, str]) -> None:
     """One is deaf (paused: nothing of it runs), one loses the first request, one writes for a minute; nine are fine."""
     m = fresh_dom0
-    guests = {name: domain(name, keys=KEYS.get(name, ""), options=OPTIONS.get(name), memory="64M") for name in ALL}
+    guests = {name: domain(name, keys=KEYS.get(name, ""), options=OPTIONS.get(name)) for name in ALL}
     start(m, deb, "", guests)
     m.run(f"xl pause {domids(m)['deaf']}")
     seconds = m.reboot(900)
@@ -89,7 +89,7 @@ def test_twelve_guests(fresh_dom0: Machine, deb: Path, figures: dict[str, str]) 
 
 def three(stop: str) -> dict[str, str]:
     keys = "stop_timeout = 2m"
-    return {name: domain(name, keys=keys, options={"stop": stop}, memory="64M") for name in ("one", "two", "three")}
+    return {name: domain(name, keys=keys, options={"stop": stop}) for name in ("one", "two", "three")}
 
 
 def shut_down(m: Machine) -> Future[Result]:
