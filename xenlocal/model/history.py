@@ -54,8 +54,9 @@ class What(StrEnum):
     """What can happen to a domU, or to the host as a whole."""
 
     BORN = "born"
-    READY = "ready"  # `seconds` after its birth
+    READY = "ready"  # `seconds` after its birth, or `message` "again"
     LATE = "late"  # not ready in start_timeout; `seconds` after its birth
+    UNREADY = "unready"  # was ready, and is not any more; `message`: why
     ASKED = "asked"  # to shut down
     OFF = "off"  # `cause`: model.memory.Off, "" where it was not learned; `seconds` since what `message` says
     BY_HAND = "by hand"  # `cause`: model.memory.Hand

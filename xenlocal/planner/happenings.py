@@ -36,8 +36,13 @@ def _changes(old: Record, new: Record, stamp: Stamp) -> Iterator[Event]:
     if new.stop_asked is not None and new.stop_asked != old.stop_asked:
         yield _event(new, What.ASKED, stamp)
     if new.ready and not (old.ready and not reborn):
-        yield _event(new, What.READY, stamp, seconds=_since(new.born, stamp))
-    if new.gave_up_waiting and not old.gave_up_waiting:
+        if old.lost is not None and not reborn:
+            yield _event(new, What.READY, stamp, message="again")  # how long that took is no matter of its birth
+        else:
+            yield _event(new, What.READY, stamp, seconds=_since(new.born, stamp))
+    if new.lost is not None and (old.lost is None or reborn):
+        yield _event(new, What.UNREADY, stamp, message=new.unready)
+    elif new.gave_up_waiting and not old.gave_up_waiting:
         yield _event(new, What.LATE, stamp, seconds=_since(new.born, stamp))
     if new.off is not None and new.off is not old.off:
         asked = old.stop_asked if old.stop_asked is not None else new.stop_asked

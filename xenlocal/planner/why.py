@@ -135,6 +135,9 @@ def _running(case: _Case, view: View) -> str:
         doing = f"asked to shut down {view.since(record.stop_asked)}, destroyed at {until} unless it has ended"
     elif record.ready:
         doing = "ready"
+    elif record.lost is not None:
+        because = f": {record.unready}" if record.unready else ""
+        doing = f"but it is not ready any more {view.since(record.lost)}{because}"
     elif record.gave_up_waiting and domain is not None:
         doing = f"but it was not ready within start_timeout = {domain.start_timeout}"
     else:

@@ -34,7 +34,9 @@ def told(event: Event) -> str:
         case What.BORN:
             return f"born as domid {event.domid}" + (f" {event.message}" if event.message else "")
         case What.READY:
-            return f"ready {took} after its birth" if took else "ready"
+            return f"ready {took} after its birth" if took else f"ready {event.message}".strip()
+        case What.UNREADY:
+            return "not ready any more" + (f": {event.message}" if event.message else "")
         case What.LATE:
             return f"not ready {took} after its birth; no longer waited for"
         case What.ASKED:

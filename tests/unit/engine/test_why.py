@@ -127,6 +127,12 @@ def full() -> Host:
     return host
 
 
+def no_longer_ready() -> Host:
+    host = Host("[[ready]]", "tcp = 192.0.2.50:80", others=("[host]\nresync = 1m",))
+    host.machine.behave("web", listen={"192.0.2.50:80": 1.0})
+    return host.at(40, host.machine.dom0.state.behaviour("web").listen.clear).until(150)
+
+
 CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     "powered itself off": (
         lambda: Host().ends(30, "poweroff"),
@@ -195,6 +201,10 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     "not ready in time": (
         lambda: Host("start_timeout = 20s", "[[ready]]", "tcp = 192.0.2.50:80"),
         "running since 22:30 (domid 1), but it was not ready within start_timeout = 20s",
+    ),
+    "not ready any more": (
+        no_longer_ready,
+        "running since 22:30 (domid 1), but it is not ready any more since 22:31: tcp 192.0.2.50:80 refuses",
     ),
     "section vanished, running": (orphan, "its section is gone from the files: left as it is"),
     "section vanished, destroyed": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.planner.build import NOW, desired, dom, live, memory, observed, plan, ready, rec, uid
-from xenlocal.model.history import Stamp
+from xenlocal.model.history import Stamp, What
 from xenlocal.model.memory import Hand, Memory, Off
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.happenings import edges, happenings
@@ -79,6 +79,16 @@ def test_readiness_and_its_lack_are_told_of_each_life() -> None:
     for field, name in (("ready", "ready"), ("gave_up_waiting", "late")):
         (event,) = happenings(born, born.change(uid("web"), **{field: True}), AT)
         assert (event.what, event.seconds) == (name, 7)
+
+
+def test_one_that_was_ready_and_lost_it_was_not_late_and_its_recovery_is_no_time_from_birth_to_readiness() -> None:
+    before = memory(ready("web", 3))
+    after = transitions.lost_readiness(before, uid("web"), "tcp x:1 refuses", NOW, counts=False)
+    (event,) = happenings(before, after, AT)
+    assert (event.what, event.message, event.domid) == (What.UNREADY, "tcp x:1 refuses", 3)
+    recovered = transitions.became_ready(after, uid("web"), NOW)
+    (event,) = happenings(after, recovered, AT)
+    assert (event.what, event.message, event.seconds) == (What.READY, "again", None)
 
 
 def test_an_orphan_that_is_gone_is_told_from_what_is_left() -> None:

@@ -46,6 +46,12 @@ def test_lengths_have_two_units_at_most(seconds: float, text: str) -> None:
             Event(Stamp(0, 0), "domain/web", What.LATE, seconds=300.0),
             "not ready 5 min after its birth; no longer waited for",
         ),
+        (Event(Stamp(0, 0), "domain/web", What.READY, seconds=20.0), "ready 20 s after its birth"),
+        (Event(Stamp(0, 0), "domain/web", What.READY, message="again"), "ready again"),
+        (
+            Event(Stamp(0, 0), "domain/web", What.UNREADY, message="tcp x:1 refuses"),
+            "not ready any more: tcp x:1 refuses",
+        ),
         (Event(Stamp(0, 0), "domain/web", What.OFF, "crash"), "off: the guest crashed"),
         (Event(Stamp(0, 0), "domain/web", What.BY_HAND, "restart"), "`xenlocal restart` by hand"),
         (Event(Stamp(0, 0), "host/this", What.ENDED, "boot", "x failed"), "boot of the guests ended: x failed"),
