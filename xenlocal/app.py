@@ -227,7 +227,8 @@ class App:
         """Become `xl console`. False when the domU is not running."""
         if self._places.simulate is not None:
             raise XenlocalError("cannot attach: a simulated domU has no console")
-        live = [each for each in self._host(live=False).reader.domains().values() if each.name == name]
+        known_as = self._known_as(name)
+        live = [each for each in self._host(live=False).reader.domains().values() if each.name == known_as]
         if not live:
             return False
         os.execvp("xl", ["xl", "console", str(live[0].domid)])
@@ -236,7 +237,7 @@ class App:
         """Show the last part of a guest's console; `follow`: and what comes, for ever. False where there is none."""
         if "/" in name:
             raise XenlocalError(f"'{name}' is not the name of a domU")
-        consoles = self._host(live=False).consoles
+        consoles, name = self._host(live=False).consoles, self._known_as(name)
         text, place = consoles.read(name)
         if not text and not place:
             return False
@@ -246,6 +247,11 @@ class App:
             text, place = consoles.read_on(name, place)
             show(text)
         return True
+
+    def _known_as(self, name: str) -> str:
+        """What xl and the logs of consoles call the domU: it may have been renamed in the files since its birth."""
+        records = self._records.load_memory().records.values()
+        return next((record.known_as for record in records if record.name == name), name)
 
     def run_daemon(self, daemonize: bool) -> int:
         from xenlocal import hosts

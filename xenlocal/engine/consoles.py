@@ -22,6 +22,6 @@ def note_ends(tools: Tools, before: Memory) -> None:
         if old is None or old.domid is None or old.off is not None:
             continue
         if record.domid != old.domid or record.off is not None:
-            begin_life(tools, uuid, record.name)
+            begin_life(tools, uuid, record.known_as)
             note = f"xenlocal: domid {old.domid} has ended ({record.off or 'rebooted'})"
-            tools.work.submit(partial(tools.consoles.keep, record.name, note))
+            tools.work.submit(partial(tools.consoles.keep, old.known_as, note))

@@ -175,7 +175,7 @@ def _can_come_back(draft: Draft, case: _Case, observed: Observed) -> bool:
     """A restart stops only what can start again afterwards; one that has begun goes on."""
     if case.record.asked is not None:
         return True
-    hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(Size(0)))
+    hurdle = hurdle_to_start(draft, case.domain, case.record, case.live, observed, Budget(Size(0)))
     if hurdle is not None:
         by_hand = case.record.hand is Hand.RESTART
         withdraw = f"; `xenlocal start {case.domain.name}` withdraws the restart" if by_hand else ""
@@ -199,7 +199,7 @@ def _plan_start(
         why = failed or case.wish.meanwhile or f"{case.wish.reason}; it is started after a pause"
         draft.refuse(domain.target, why, case.wish.not_before)
         return
-    hurdle = hurdle_to_start(draft, domain, case.live, observed, budget)
+    hurdle = hurdle_to_start(draft, domain, record, case.live, observed, budget)
     needs, after, missing = _prerequisites(draft, case, cases, observed)
     waits, without = hurdle_of_after(draft, domain, record, observed, now) if case.live is None else (None, "")
     if hurdle is None and missing is not None:

@@ -41,6 +41,14 @@ def unexplained(memory: Memory, observed: Observed) -> tuple[str, ...]:
     )
 
 
+def names_of_monitor(record: Record, observed: Observed) -> tuple[str, ...]:
+    """By which the monitor of a domU that is not live may go: first that of its latest life, unless that is another's
+    name by now; then that of a start just begun."""
+    live = {} if isinstance(observed.domains, Unavailable) else observed.domains
+    taken = any(each.name == record.monitor and each.uuid != record.uuid for each in live.values())
+    return (record.name,) if taken or record.monitor in ("", record.name) else (record.monitor, record.name)
+
+
 def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[str, Off], now: float) -> Memory:
     """The memory after a look. `words`: for each `unexplained` UUID what its monitor told."""
     declared = {domain.uuid: domain for domain in desired.domains.values()}
@@ -103,6 +111,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             record = replace(record, running=MappingProxyType({}), staged=None)  # not started by us: unknown
         record = replace(
             record,
+            xl_name=live.name,
+            monitor=record.monitor if came_back and record.monitor else live.name,
             domid=live.domid,
             born=now,
             ready=False,
@@ -118,6 +128,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             running=record.staged if record.staged is not None else record.running,
             staged=None,
         )
+    if not record.xl_name:  # what dies has no name any more
+        record = replace(record, xl_name=live.name, monitor=record.monitor or live.name)
     if live.state is LiveState.DYING and record.dying_since is None:
         return replace(record, dying_since=now)
     if live.is_down and record.off is None:
@@ -210,6 +222,7 @@ def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
     """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Nothing is left
     of its former self, whose end was counted when it was seen: that it is gone is no second end."""
     memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, stop_asked=None, reply=None)
+    memory = memory.change(uuid, xl_name="", monitor="")  # the new one has the declared name
     return _runs_with(memory, uuid, settings)
 
 

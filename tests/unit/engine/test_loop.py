@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
-from xenlocal.model.memory import Hand
+from xenlocal.model.memory import Hand, Off
 from xenlocal.simulator.state import Path, Volume
 
 
@@ -159,6 +159,27 @@ def test_what_an_administrator_does_with_xl_is_seen_and_not_fought() -> None:
     assert not machine.running
     rows = daemon.loop.status()
     assert rows is not None and "destroyed by somebody with xl" in rows["domains"][0]["notices"][0]
+
+
+def test_one_renamed_while_it_runs_and_destroyed_by_hand_is_recognised_as_such() -> None:
+    uuid = "uuid = 6f1c9d3e-0f4b-4c8e-9a55-0d1f2e3a4b5c"
+    machine = Machine(conf("web", uuid))
+    daemon = Daemon(machine)
+    daemon.edit(20, conf("www", uuid))
+    daemon.at(40, lambda: machine.dom0.execute(["xl", "destroy", str(machine.domid("web"))]))
+    daemon.run(200)
+    assert machine.record("www").off is Off.VANISHED and not machine.running
+
+
+def test_one_renamed_while_it_runs_is_not_started_beside_its_own_reboot() -> None:
+    uuid = "uuid = 6f1c9d3e-0f4b-4c8e-9a55-0d1f2e3a4b5c"
+    machine = Machine(conf("web", uuid))
+    daemon = Daemon(machine)
+    daemon.edit(20, conf("www", uuid))
+    daemon.at(40, lambda: machine.dom0.schedule(0.0, "end", machine.domid("web"), "reboot"))
+    daemon.run(200)
+    assert list(machine.running.values()) == ["running"]
+    assert (machine.record("www").domid, machine.record("www").ready) == (2, True)
 
 
 def test_the_first_word_of_a_request_is_its_last_when_the_files_are_broken_from_the_start() -> None:

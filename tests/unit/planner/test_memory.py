@@ -68,6 +68,23 @@ def test_crashes_older_than_the_window_are_forgotten() -> None:
     assert record.crashes == (NOW - 10, NOW)
 
 
+def test_the_name_of_its_latest_life_outlives_a_rename_in_the_files() -> None:
+    old = replace(rec("web"), name="old", xl_name="")
+    born = after(old, replace(live(5, "web"), name="old"))
+    assert (born.name, born.xl_name, born.known_as) == ("web", "old", "old")
+    assert after(born, live(6, "web")).xl_name == "web"  # its own reboot took up the staged name
+    assert after(born, live(6, "web")).monitor == "old"
+    dying = after(born, replace(live(5, "web", "dying"), name=""))
+    gone = after(dying)
+    assert dying.known_as == gone.known_as == "old"
+    assert transitions.names_of_monitor(gone, observed()) == ("old", "web")
+    assert transitions.names_of_monitor(gone, observed(live(7, "old"))) == ("web",)
+    again = transitions.starting(memory(gone), uid("web"), {}).records[uid("web")]
+    assert again.known_as == "web"
+    of_older_version = ready("web", 5, xl_name="", monitor="")
+    assert after(of_older_version, live(5, "web")).xl_name == "web"
+
+
 @pytest.mark.parametrize("words", [Off.REBOOTING, Off.VANISHED, Off.LOST])
 def test_one_that_is_gone_is_explained_by_its_monitors_last_words(words: Off) -> None:
     before = ready("web", 5)
