@@ -5,6 +5,8 @@ from typing import Any
 
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
+from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.errors import ConfigError
 from xenlocal.model.memory import Hand, Off
 from xenlocal.simulator.state import Path, Volume
 
@@ -228,3 +230,20 @@ def test_a_running_guest_sees_its_grown_image_file() -> None:
     assert disk.capacity == 2 << 30
     Daemon(machine).run(30)
     assert len([text for text in machine.changes() if text.startswith("losetup --set-capacity")]) == 1
+
+
+def test_a_file_that_cannot_be_read_hides_no_problem_of_another_and_nothing_is_accepted() -> None:
+    machine = Machine(conf("web"))
+    unreadable, good = Problem("b.conf", 0, "", "", "is a symbolic link"), machine.disk.read
+    daemon = Daemon(machine).run(10)
+    before = daemon.configuration.desired
+
+    def read() -> tuple[ConfigFile, ...]:
+        raise ConfigError([unreadable], good())
+
+    daemon.configuration._source.read = read  # type: ignore[method-assign]
+    machine.write(conf("web", "memroy = 1G"), conf("new"))
+    assert [problem.file for problem in daemon.configuration.load()] == ["a.conf", "b.conf"]
+    machine.write(conf("web"), conf("new"))
+    assert daemon.configuration.load() == (unreadable,)
+    assert daemon.configuration.desired is before
