@@ -80,6 +80,7 @@ class Record:
     hand_domid: int | None = None  # RESTART, DESTROY: the domid that is meant
     stop_asked: float | None = None  # when we asked the present domid to shut down
     reply: Reply | None = None  # ... and how it takes that; None: not asked, or that was withdrawn
+    destroying: int | None = None  # the domid that we set out to destroy, whatever came of it
     crashes: tuple[float, ...] = ()  # ends that were not meant to be: crashes, and lives that were very short
     failures: int = 0  # starts in a row that failed
     failure: str = ""  # of the last one

@@ -71,9 +71,13 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
         )
     for uuid in sorted(records.keys() - declared.keys()):
         records[uuid] = replace(records[uuid], declared="")
+    forced = set(memory.forced)
     if not isinstance(observed.domains, Unavailable):
         live = observed.by_uuid()
         for uuid, record in records.items():
+            ends = uuid not in live or live[uuid].state is LiveState.DYING
+            if ends and _was_destroyed(record) and record.off is None and memory.shutting_down is not None:
+                forced.add(record.known_as)
             if uuid in live:
                 records[uuid] = replace(_alive(record, live[uuid], now), away=None)
             else:
@@ -84,7 +88,7 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
         for uuid, record in records.items()
         if record.declared or record.domid is not None  # nothing is left to say of the others
     }
-    return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))))
+    return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))), forced=tuple(sorted(forced)))
 
 
 def _decided_anew(record: Record) -> Record:
@@ -155,9 +159,10 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
     if off is None or off in (Off.REBOOTING, Off.LOST):
         told = words if words not in (None, Off.LOST) else (off or Off.LOST)  # what was told once holds
         asked = record.stop_asked is not None and told is not Off.REBOOTING
-        if off is None and told is Off.LOST and not asked:
+        if off is None and told is Off.LOST and not asked and not _was_destroyed(record):
             record = _counted(record, now)
-        off, since = Off.STOPPED if asked else told, since if off is not None else now
+        told = Off.DESTROYED if _was_destroyed(record) else Off.STOPPED if asked else told
+        off, since = told, since if off is not None else now
     return replace(
         record,
         domid=None,
@@ -320,6 +325,16 @@ def lost_readiness(memory: Memory, uuid: str, why: str, now: float, counts: bool
     """It was ready, and its probe says that it is not any more: those who need it wait again."""
     record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now)
     return memory.with_record(_counted(record, now) if counts else record)
+
+
+def destroying(memory: Memory, uuid: str, domid: int | None) -> Memory:
+    """It is about to be destroyed: should we not live to see the end of that, it was forced all the same. None: it has
+    ended by itself in the last moment."""
+    return memory.change(uuid, destroying=domid) if uuid in memory.records else memory
+
+
+def _was_destroyed(record: Record) -> bool:
+    return record.domid is not None and record.destroying == record.domid
 
 
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:

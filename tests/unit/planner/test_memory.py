@@ -261,3 +261,18 @@ def test_learning_twice_from_the_same_look_changes_nothing() -> None:
     seen = observed(live(1, "a"), live(2, "b", "shutdown"))
     once = learn(Memory(), want, seen, {}, NOW)
     assert learn(once, want, seen, {}, NOW + 5) == once
+
+
+@pytest.mark.parametrize("lives", [(), (live(5, "web", "dying"),)])
+def test_one_that_was_being_destroyed_when_the_daemon_was_killed_was_forced(lives: tuple[LiveDomain, ...]) -> None:
+    before = memory(ready("web", 5, stop_asked=NOW - 300), shutting_down=NOW - 300)
+    kept = learn(transitions.destroying(before, uid("web"), 5), WEB, observed(*lives), {}, NOW)
+    assert kept.forced == ("web",)
+    gone = learn(kept, WEB, observed(), {uid("web"): Off.VANISHED}, NOW)
+    assert gone.forced == ("web",) and gone.records[uid("web")].off is Off.DESTROYED
+    still = learn(transitions.destroying(before, uid("web"), 5), WEB, observed(live(5, "web")), {}, NOW)
+    assert not still.forced and still.records[uid("web")].off is None
+    assert not learn(transitions.destroying(before, uid("web"), 4), WEB, observed(), {}, NOW).forced
+    by_itself = transitions.destroying(transitions.destroying(before, uid("web"), 5), uid("web"), None)
+    assert learn(by_itself, WEB, observed(), {}, NOW).records[uid("web")].off is Off.STOPPED
+    assert transitions.destroying(before, "other", 9) == before
