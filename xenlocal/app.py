@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
 from xenlocal.engine.tasks import Tools
 from xenlocal.model.actions import CheckReady
-from xenlocal.model.desired import Problem
+from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
 from xenlocal.model.history import Query
 from xenlocal.model.memory import Memory
@@ -97,11 +98,22 @@ class App:
         """
         directory = ConfigDir(self._places.config_dir)
         outside = [path for path in files if not directory.holds(os.path.abspath(path))]
+        sources: list[Callable[[], Sequence[ConfigFile]]] = [partial(read_files, outside)] if outside else []
+        sources += [directory.read] if len(outside) < len(files) or not files else []
+        texts: list[ConfigFile] = []
+        unreadable: list[Problem] = []
+        for source in sources:
+            try:
+                texts += source()
+            except ConfigError as error:
+                texts += error.readable
+                unreadable += error.problems
         try:
-            texts = directory.read() if len(outside) < len(files) or not files else ()
-            config.read((*texts, *(read_files(outside) if outside else ())), self._any_host_id())
+            if unreadable:
+                raise ConfigError(unreadable, texts)
+            config.read(texts, self._any_host_id())
         except ConfigError as error:
-            return error.problems
+            return config.every_problem(error, self._any_host_id())
         return ()
 
     def _any_host_id(self) -> str:
@@ -119,7 +131,11 @@ class App:
 
     def plan(self) -> tuple[Plan, dict[str, Sequence[str]]]:
         """What `apply` would do now, and each step as shell lines. Raises ConfigError when the files are not valid."""
-        desired = config.read(ConfigDir(self._places.config_dir).read(), self._records.host_id())
+        host_id = self._records.host_id()
+        try:
+            desired = config.read(ConfigDir(self._places.config_dir).read(), host_id)
+        except ConfigError as error:
+            raise ConfigError(config.every_problem(error, host_id)) from error
         host = self._host(live=False)
         tools = _tools(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
         _, plan = survey(desired, goal_of(tools.keeper.memory, []), tools)
@@ -241,7 +257,8 @@ class App:
         """Become `xl console`. False when the domU is not running."""
         if self._places.simulate is not None:
             raise XenlocalError("cannot attach: a simulated domU has no console")
-        live = [each for each in self._host(live=False).reader.domains().values() if each.name == name]
+        known_as = self._known_as(name)
+        live = [each for each in self._host(live=False).reader.domains().values() if each.name == known_as]
         if not live:
             return False
         os.execvp("xl", ["xl", "console", str(live[0].domid)])
@@ -250,7 +267,7 @@ class App:
         """Show the last part of a guest's console; `follow`: and what comes, for ever. False where there is none."""
         if "/" in name:
             raise XenlocalError(f"'{name}' is not the name of a domU")
-        consoles = self._host(live=False).consoles
+        consoles, name = self._host(live=False).consoles, self._known_as(name)
         text, place = consoles.read(name)
         if not text and not place:
             return False
@@ -260,6 +277,11 @@ class App:
             text, place = consoles.read_on(name, place)
             show(text)
         return True
+
+    def _known_as(self, name: str) -> str:
+        """What xl and the logs of consoles call the domU: it may have been renamed in the files since its birth."""
+        records = self._records.load_memory().records.values()
+        return next((record.known_as for record in records if record.name == name), name)
 
     def run_daemon(self, daemonize: bool) -> int:
         from xenlocal import hosts

@@ -38,8 +38,8 @@ class ConfigFiles:
     def read(self) -> tuple[ConfigFile, ...]:
         """Every `*.conf`, sorted by name; hidden files, backups and editors' leftovers are not configuration.
 
-        Raises ConfigError with every offender at once. An empty directory is an empty configuration; one that is
-        missing, or that others can write to, is a problem.
+        Raises ConfigError with every offender at once, and with the files that could be read. An empty directory is
+        an empty configuration; one that is missing, or that others can write to, is a problem.
         """
         for _ in range(_TRIES):
             try:
@@ -95,7 +95,7 @@ def _read_all(places: Sequence[tuple[str, str]], directory: int | None) -> tuple
         else:
             files.append(ConfigFile(shown, text))
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, files)
     return tuple(files)
 
 

@@ -14,7 +14,7 @@ from xenlocal.config import build, crosschecks, cycles, schema
 from xenlocal.config.crosschecks import Drafts
 from xenlocal.config.problems import Place, Problems, clip, nearest
 from xenlocal.config.sections import Section, scan
-from xenlocal.model.desired import ConfigFile, Desired, Host
+from xenlocal.model.desired import ConfigFile, Desired, Host, Problem
 from xenlocal.model.errors import ConfigError
 
 
@@ -25,25 +25,40 @@ def read(files: Sequence[ConfigFile], host_id: str) -> Desired:
     are. No file at all is a valid wish for nothing.
     """
     problems = Problems()
-    declared = _Declared(problems)
-    for file in sorted(files, key=lambda each: each.name):
-        result = scan(file, problems)
-        declared.complete = declared.complete and result.complete
-        for section in result.sections:
-            declared.add(section)
-    desired = declared.build(host_id)
+    desired = _read(files, host_id, problems, complete=True)
     found = problems.sorted()
     if found:
         raise ConfigError(found)
     return desired
 
 
+def every_problem(error: ConfigError, host_id: str) -> tuple[Problem, ...]:
+    """The error's own and those of the files it could read, in the same order as of `read`. What the unreadable ones
+    declare nobody knows, so that a name that is nowhere else is no problem."""
+    if not error.readable:
+        return error.problems
+    problems = Problems()
+    _read(error.readable, host_id, problems, complete=False)
+    return tuple(sorted({*error.problems, *problems.sorted()}))
+
+
+def _read(files: Sequence[ConfigFile], host_id: str, problems: Problems, complete: bool) -> Desired:
+    declared = _Declared(problems, complete)
+    for file in sorted(files, key=lambda each: each.name):
+        result = scan(file, problems)
+        declared.complete = declared.complete and result.complete
+        for section in result.sections:
+            declared.add(section)
+    return declared.build(host_id)
+
+
 class _Declared:
     """The sections of all files by kind and name."""
 
-    def __init__(self, problems: Problems) -> None:
-        self.problems = problems
-        self.complete = True
+    def __init__(self, problems: Problems, complete: bool) -> None:
+        self.problems, self.complete = problems, complete
+        # what stands for [defaults] where none is: it may be in a file that could not be read
+        self.silent = Section("", Place("", 0), damaged=not complete)
         self.sections: dict[tuple[str, str], Section] = {}
         self.repeated: list[tuple[str, str, Section]] = []
         self.perhaps: set[str] = set()
@@ -63,9 +78,8 @@ class _Declared:
 
     def build(self, host_id: str) -> Desired:
         problems = self.problems
-        empty = Section("", Place("", 0))
         host = build.build_host(self.sections["host", ""], problems) if ("host", "") in self.sections else Host()
-        defaults = build.build_defaults(self.sections.get(("defaults", ""), empty), problems)
+        defaults = build.build_defaults(self.sections.get(("defaults", ""), self.silent), problems)
         builders: dict[str, Callable[[Section, str], Any]] = {
             "host": lambda section, name: build.build_host(section, problems),
             "defaults": lambda section, name: build.build_defaults(section, problems),

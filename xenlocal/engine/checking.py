@@ -20,7 +20,7 @@ class Check:
         self._action, self._tools = action, tools
         record = tools.keeper.memory.records[action.uuid]
         self._domid, self._failed, self._untried = record.domid, 0, 0
-        guest = Guest(action.name, record.domid or 0, record.console)
+        guest = Guest(record.known_as, record.domid or 0, record.console)
         self._tries = tries_of(action.probe, guest, record.born or 0.0, tools)
 
     @property

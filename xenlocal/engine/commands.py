@@ -22,6 +22,8 @@ class Command:
             # before, not after: a daemon killed meanwhile must know what the domU runs with
             tools.keeper.update(partial(transitions.starting, uuid=action.uuid, settings=action.settings))
             begin_life(tools, action.uuid, action.name)
+        elif isinstance(action, DestroyDomain) and action.verb == "destroy":
+            tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=action.domid))
         self._future = tools.work.submit(lambda: tools.actuator.perform(step.action))
 
     def poll(self) -> tuple[Outcome, str] | None:

@@ -55,7 +55,7 @@ class Configuration:
                 self._accept(files, config.read(files, self._host_id), keep)
             problems: tuple[Problem, ...] = ()
         except ConfigError as error:
-            problems = error.problems
+            problems = config.every_problem(error, self._host_id)
         is_new = problems != self.problems
         if is_new:
             for problem in problems:

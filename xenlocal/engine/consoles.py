@@ -23,7 +23,7 @@ def note_ends(tools: Tools, before: Memory) -> None:
             continue
         if record.domid != old.domid or record.off is not None:
             if record.off is not None or record.domid is None:
-                begin_life(tools, uuid, record.name)
+                begin_life(tools, uuid, record.known_as)
             # else the next life was seen at once, and may have said all it ever says: the former mark stays
             note = f"xenlocal: domid {old.domid} has ended ({record.off or 'rebooted'})"
-            tools.work.submit(partial(tools.consoles.keep, record.name, note))
+            tools.work.submit(partial(tools.consoles.keep, old.known_as, note))

@@ -16,7 +16,7 @@ from xenlocal.model.memory import Memory, Off
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import Observed, Table, Unavailable
 from xenlocal.planner.hurdles import save_image
-from xenlocal.planner.memory import unexplained
+from xenlocal.planner.memory import names_of_monitor, unexplained
 
 _LONGEST = 90.0  # seconds of one look; half of the time after which systemd takes the daemon for dead
 
@@ -103,6 +103,7 @@ def causes(reader: Reader, memory: Memory, observed: Observed) -> dict[str, Off]
     """Why domUs are gone that we did not stop: their monitors' last words. No command when none is."""
     found = {}
     for uuid in unexplained(memory, observed):
-        words = known_or_why(partial(reader.last_words, memory.records[uuid].name))
+        name, *_ = names_of_monitor(memory.records[uuid], observed)
+        words = known_or_why(partial(reader.last_words, name))
         found[uuid] = Off.LOST if isinstance(words, Unavailable) else _CAUSES[words]
     return found

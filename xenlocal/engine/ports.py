@@ -144,7 +144,7 @@ class ConfigSource(Protocol):
         """The directory."""
 
     def read(self) -> tuple[ConfigFile, ...]:
-        """Every file, safely. Raises ConfigError naming each that cannot be trusted or read."""
+        """Every file, safely. Raises ConfigError naming each that cannot be trusted or read, with the others."""
 
 
 class Notifier(Protocol):

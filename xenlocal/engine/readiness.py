@@ -58,9 +58,7 @@ class Readiness:
     def _tries_of(self, record: Record, domid: int, born: float) -> Tries:
         """Of this life: what answered before the guest's own reboot proves nothing after it."""
         if self._tries is None or self._domid != domid:
-            self._tries = tries_of(
-                self._action.probe, Guest(self._action.name, domid, record.console), born, self._tools
-            )
+            self._tries = tries_of(self._action.probe, Guest(record.known_as, domid, record.console), born, self._tools)
             self._domid, self._answered = domid, False
         return self._tries
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 from xenlocal.engine.lookout import INTERVAL
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
@@ -89,6 +90,8 @@ class Stop:
         if rung in (Rung.LOOK, Rung.DESTROY) and not action.destroy:
             return self._late()
         if rung is Rung.DESTROY:
+            # before, not after: that it was forced must not be lost with a daemon killed meanwhile
+            self._tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=action.domid))
             self._run(self._destroy, self._destroyed)
             return None
         if rung is Rung.ASK and self._gentle is None:
@@ -190,4 +193,6 @@ class Stop:
         if self._forced:
             action, now = self._action, self._tools.work.now()
             self._tools.keeper.update(lambda memory: transitions.destroyed(memory, action.uuid, action.name, now))
+        else:
+            self._tools.keeper.update(partial(transitions.destroying, uuid=self._action.uuid, domid=None))
         return self._ended()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xenlocal.model.desired import Problem
+from xenlocal.model.desired import ConfigFile, Problem
 
 
 class XenlocalError(Exception):
@@ -12,10 +12,11 @@ class XenlocalError(Exception):
 
 
 class ConfigError(XenlocalError):
-    """The administrator must edit a file."""
+    """The administrator must edit a file. `readable`: the files beside those with these problems, which nobody has
+    looked into yet: they may have more."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[Problem], readable: Sequence[ConfigFile] = ()) -> None:
+        self.problems, self.readable = tuple(problems), tuple(readable)
         super().__init__("; ".join(str(problem) for problem in problems))
 
 

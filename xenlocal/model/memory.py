@@ -62,6 +62,8 @@ class Record:
     uuid: str
     name: str
     declared: str = ""  # `state` in the files at the last look; "" while no section names it
+    xl_name: str = ""  # what xl calls its latest life, and goes on to when the files rename it
+    monitor: str = ""  # ... and what it was called when its monitor came, which stays across its own reboots
     domid: int | None = None  # live at the last look
     born: float | None = None  # of the present domid
     ready: bool = False  # of the present domid
@@ -79,6 +81,7 @@ class Record:
     hand_domid: int | None = None  # RESTART, DESTROY: the domid that is meant
     stop_asked: float | None = None  # when we asked the present domid to shut down
     reply: Reply | None = None  # ... and how it takes that; None: not asked, or that was withdrawn
+    destroying: int | None = None  # the domid that we set out to destroy, whatever came of it
     crashes: tuple[float, ...] = ()  # ends that were not meant to be: crashes, and lives that were very short
     failures: int = 0  # starts in a row that failed
     failure: str = ""  # of the last one
@@ -90,6 +93,11 @@ class Record:
     hung_timeout: float | None = None
     stop_max: float | None = None
     hvm: bool = False
+
+    @property
+    def known_as(self) -> str:
+        """What xl and its console's log call the latest life."""
+        return self.xl_name or self.name
 
     @property
     def asked(self) -> float | None:

@@ -177,7 +177,7 @@ def _can_come_back(draft: Draft, case: _Case, cases: Mapping[str, _Case], observ
     """A restart stops only what can start again afterwards; one that has begun goes on."""
     if case.record.asked is not None:
         return True
-    hurdle = hurdle_to_start(draft, case.domain, case.live, observed, Budget(reserve))
+    hurdle = hurdle_to_start(draft, case.domain, case.record, case.live, observed, Budget(reserve))
     if hurdle is None:
         away = [other for name in case.domain.needs if (other := cases.get(name)) is not None and _stays_away(other)]
         hurdle = _needs(draft, away[0], {}) if away else None
@@ -213,7 +213,7 @@ def _plan_start(
         why = failed or case.wish.meanwhile or f"{case.wish.reason}; it is started after a pause"
         draft.refuse(domain.target, why, case.wish.not_before)
         return
-    hurdle = hurdle_to_start(draft, domain, case.live, observed, budget)
+    hurdle = hurdle_to_start(draft, domain, record, case.live, observed, budget)
     needs, after, missing = _prerequisites(draft, case, cases, observed)
     waits, without = hurdle_of_after(draft, domain, record, observed, now) if case.live is None else (None, "")
     if hurdle is None and missing is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from xenlocal.model.desired import Backing, Disk, Domain, ImageFile, LogicalVolume
+from xenlocal.model.memory import Record
 from xenlocal.model.names import bridge
 from xenlocal.model.observed import (
     LiveDomain,
@@ -21,6 +22,7 @@ from xenlocal.model.observed import (
 from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
+from xenlocal.planner.memory import names_of_monitor
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
 SAVE_DIR = "/var/lib/xen/save"
@@ -49,7 +51,7 @@ class Budget:
 
 
 def hurdle_to_start(
-    draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget
+    draft: Draft, domain: Domain, record: Record, live: LiveDomain | None, observed: Observed, budget: Budget
 ) -> str | None:
     """The first reason not to start, or None. `live`: its present self, which the same plan stops first."""
     if domain.unsupported:
@@ -65,7 +67,7 @@ def hurdle_to_start(
             return f"its former self (domid {other.domid}) is still dying"
     if isinstance(observed.monitors, Unavailable):
         return _unknown(draft, Table.MONITORS)
-    if live is None and domain.name in observed.monitors:
+    if live is None and observed.monitors & {domain.name, *names_of_monitor(record, observed)}:
         return "an xl process is at work on it: its own reboot, or a start begun before xenlocal was restarted"
     return (
         hurdle_of_needs(draft, domain, observed)

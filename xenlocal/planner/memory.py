@@ -41,6 +41,14 @@ def unexplained(memory: Memory, observed: Observed) -> tuple[str, ...]:
     )
 
 
+def names_of_monitor(record: Record, observed: Observed) -> tuple[str, ...]:
+    """By which the monitor of a domU that is not live may go: first that of its latest life, unless that is another's
+    name by now; then that of a start just begun."""
+    live = {} if isinstance(observed.domains, Unavailable) else observed.domains
+    taken = any(each.name == record.monitor and each.uuid != record.uuid for each in live.values())
+    return (record.name,) if taken or record.monitor in ("", record.name) else (record.monitor, record.name)
+
+
 def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[str, Off], now: float) -> Memory:
     """The memory after a look. `words`: for each `unexplained` UUID what its monitor told."""
     declared = {domain.uuid: domain for domain in desired.domains.values()}
@@ -63,9 +71,13 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
         )
     for uuid in sorted(records.keys() - declared.keys()):
         records[uuid] = replace(records[uuid], declared="")
+    forced = set(memory.forced)
     if not isinstance(observed.domains, Unavailable):
         live = observed.by_uuid()
         for uuid, record in records.items():
+            ends = uuid not in live or live[uuid].state is LiveState.DYING
+            if ends and _was_destroyed(record) and record.off is None and memory.shutting_down is not None:
+                forced.add(record.known_as)
             if uuid in live:
                 records[uuid] = replace(_alive(record, live[uuid], now), away=None)
             else:
@@ -76,7 +88,7 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
         for uuid, record in records.items()
         if record.declared or record.domid is not None  # nothing is left to say of the others
     }
-    return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))))
+    return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))), forced=tuple(sorted(forced)))
 
 
 def _decided_anew(record: Record) -> Record:
@@ -103,6 +115,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             record = replace(record, running=MappingProxyType({}), staged=None)  # not started by us: unknown
         record = replace(
             record,
+            xl_name=live.name,
+            monitor=record.monitor if came_back and record.monitor else live.name,
             domid=live.domid,
             born=now,
             ready=False,
@@ -119,6 +133,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             running=record.staged if record.staged is not None else record.running,
             staged=None,
         )
+    if not record.xl_name:  # what dies has no name any more
+        record = replace(record, xl_name=live.name, monitor=record.monitor or live.name)
     if live.state is LiveState.DYING and record.dying_since is None:
         return replace(record, dying_since=now)
     if live.is_down and record.off is None:
@@ -144,9 +160,10 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
     if off is None or off in (Off.REBOOTING, Off.LOST):
         told = words if words not in (None, Off.LOST) else (off or Off.LOST)  # what was told once holds
         asked = record.stop_asked is not None and told is not Off.REBOOTING
-        if off is None and told is Off.LOST and not asked:
+        if off is None and told is Off.LOST and not asked and not _was_destroyed(record):
             record = _counted(record, now)
-        off, since = Off.STOPPED if asked else told, since if off is not None else now
+        told = Off.DESTROYED if _was_destroyed(record) else Off.STOPPED if asked else told
+        off, since = told, since if off is not None else now
     return replace(
         record,
         domid=None,
@@ -213,6 +230,7 @@ def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
     """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Nothing is left
     of its former self, whose end was counted when it was seen: that it is gone is no second end."""
     memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, stop_asked=None, reply=None)
+    memory = memory.change(uuid, xl_name="", monitor="")  # the new one has the declared name
     return _runs_with(memory, uuid, settings)
 
 
@@ -315,6 +333,16 @@ def lost_readiness(memory: Memory, uuid: str, why: str, now: float, counts: bool
     """It was ready, and its probe says that it is not any more: those who need it wait again."""
     record = replace(memory.records[uuid], ready=False, gave_up_waiting=True, unready=why, lost=now, untried=False)
     return memory.with_record(_counted(record, now) if counts else record)
+
+
+def destroying(memory: Memory, uuid: str, domid: int | None) -> Memory:
+    """It is about to be destroyed: should we not live to see the end of that, it was forced all the same. None: it has
+    ended by itself in the last moment."""
+    return memory.change(uuid, destroying=domid) if uuid in memory.records else memory
+
+
+def _was_destroyed(record: Record) -> bool:
+    return record.domid is not None and record.destroying == record.domid
 
 
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:

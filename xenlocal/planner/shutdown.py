@@ -15,6 +15,7 @@ from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft
+from xenlocal.planner.memory import names_of_monitor
 from xenlocal.planner.order import nearest, start_order, successors, without_circles
 from xenlocal.planner.wishes import is_up
 
@@ -193,12 +194,13 @@ def _await_births(
     monitors = draft.table(Table.MONITORS, observed.monitors)
     here = {each.uuid for each in live.values() if each.state is not LiveState.DYING}
     for uuid, record in sorted(records.items()):
-        if uuid in here or monitors is None or record.name not in monitors:
+        at_work = [] if monitors is None else [name for name in names_of_monitor(record, observed) if name in monitors]
+        if uuid in here or not at_work:
             continue
         target, what = domain_target(record.name), "an xl process is at work on it: its own reboot, or a start"
         if now < max(begun, record.off_since or 0.0, record.dying_since or 0.0) + _BIRTH_WAIT:
             text = f"{what} begun before; waited for up to {_BIRTH_WAIT:.0f} s, so that it can be shut down too"
             draft.refuse(target, text, now + _BIRTH_LOOK)
         else:
-            look = f"`ps ax | grep domains/{record.name}.cfg` shows it"
+            look = f"`ps ax | grep domains/{at_work[0]}.cfg` shows it"
             draft.notice(target, f"{what} that hangs; not waited for any longer; {look}")

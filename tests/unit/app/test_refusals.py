@@ -190,3 +190,30 @@ def test_a_setting_that_is_pending_is_shown_once(host: list[str], capsys: pytest
     assert main([*host, "status", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["domains"]
     assert row["pending"] == ["cmdline"]
+
+
+BESIDE = "[domain web]\nmemroy = 1G\nbridge = br9\nneeds = db\n[[nic eth0]]\nbridge = br7\n"
+
+
+@pytest.mark.parametrize("verb", ["check", "reload", "plan"])
+def test_what_is_wrong_with_a_file_does_not_hide_what_is_wrong_in_another(
+    host: list[str], verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declare(host, BESIDE)
+    directory = Path(host[0].partition("=")[2])
+    (directory / "0.conf").symlink_to("/nowhere")
+    (directory / "b.conf").symlink_to("/nowhere")
+    assert main([*host, verb, "--json"]) == 4
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    told = [(Path(problem["file"]).name, problem["line"], problem["message"]) for problem in problems]
+    assert [(name, line) for name, line, _ in told] == [("0.conf", 0), ("a.conf", 2), ("a.conf", 3), ("b.conf", 0)]
+    assert "memroy" in told[1][2]  # and nothing of db, br7 or a kernel, which a file nobody can read may declare
+
+
+def test_check_of_a_file_elsewhere_tells_what_is_wrong_with_all(
+    host: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declare(host, BESIDE)
+    assert main([*host, "check", "--json", str(tmp_path / "gone"), str(tmp_path / "etc" / "a.conf")]) == 4
+    told = [problem["line"] for problem in json.loads(capsys.readouterr().out)["problems"]]
+    assert sorted(told) == [0, 2, 3]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.unit.engine.rig import Daemon, Faults, Machine, conf, fail
+from tests.unit.engine.rig import Daemon, Faults, Killed, Machine, conf, fail
 from xenlocal.engine.inbox import Request
+from xenlocal.model.memory import Off
 from xenlocal.simulator.runner import Fault
 
 HOST = "[host]\nshutdown_deadline = 2m"
@@ -165,3 +166,28 @@ def test_a_word_that_comes_while_the_host_shuts_down_is_answered_at_once() -> No
     daemon.run(100)
     assert start.code == 1 and answered[0] < 21
     assert 50 <= machine.moments("gone")["hung"] - daemon.began < 53 and job.code == 5
+
+
+def test_a_daemon_killed_while_it_destroys_a_guest_does_not_hide_that() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"))
+    machine.behave("hung", stop_seconds=None)
+    daemon = Daemon(machine)
+    request = Request("shutdown")
+
+    def killed() -> None:
+        raise Killed
+
+    def faults(argv: Sequence[str], _n: int) -> None:
+        if "destroy" in argv:
+            daemon.at(daemon.work.now() - daemon.began, killed)
+            daemon.work.wake()
+
+    daemon.runner.faults = faults
+    daemon.at(0, lambda: daemon.inbox.ask(request))
+    assert daemon.run_until_killed(1000)
+    for domain in machine.dom0.state.domains:  # `xl destroy` goes on
+        machine.dom0.execute(["xl", "destroy", str(domain.domid)])
+    machine.dom0.advance(machine.dom0.now + 5)
+    job, _ = shutdown(machine)
+    assert machine.record("hung").off is Off.DESTROYED and not machine.running
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")

@@ -5,7 +5,9 @@ from typing import Any
 
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
-from xenlocal.model.memory import Hand
+from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.errors import ConfigError
+from xenlocal.model.memory import Hand, Off
 from xenlocal.simulator.state import Path, Volume
 
 
@@ -161,6 +163,27 @@ def test_what_an_administrator_does_with_xl_is_seen_and_not_fought() -> None:
     assert rows is not None and "destroyed by somebody with xl" in rows["domains"][0]["notices"][0]
 
 
+def test_one_renamed_while_it_runs_and_destroyed_by_hand_is_recognised_as_such() -> None:
+    uuid = "uuid = 6f1c9d3e-0f4b-4c8e-9a55-0d1f2e3a4b5c"
+    machine = Machine(conf("web", uuid))
+    daemon = Daemon(machine)
+    daemon.edit(20, conf("www", uuid))
+    daemon.at(40, lambda: machine.dom0.execute(["xl", "destroy", str(machine.domid("web"))]))
+    daemon.run(200)
+    assert machine.record("www").off is Off.VANISHED and not machine.running
+
+
+def test_one_renamed_while_it_runs_is_not_started_beside_its_own_reboot() -> None:
+    uuid = "uuid = 6f1c9d3e-0f4b-4c8e-9a55-0d1f2e3a4b5c"
+    machine = Machine(conf("web", uuid))
+    daemon = Daemon(machine)
+    daemon.edit(20, conf("www", uuid))
+    daemon.at(40, lambda: machine.dom0.schedule(0.0, "end", machine.domid("web"), "reboot"))
+    daemon.run(200)
+    assert list(machine.running.values()) == ["running"]
+    assert (machine.record("www").domid, machine.record("www").ready) == (2, True)
+
+
 def test_the_first_word_of_a_request_is_its_last_when_the_files_are_broken_from_the_start() -> None:
     machine = Machine("[domain")
     daemon = Daemon(machine)
@@ -215,3 +238,20 @@ def test_a_request_that_is_refused_changes_nothing_where_there_is_no_daemon() ->
     machine.write(conf("web"), conf("new"))
     assert Daemon(machine).serve("start", "nope").code == 3
     assert set(machine.running) == {"web"}
+
+
+def test_a_file_that_cannot_be_read_hides_no_problem_of_another_and_nothing_is_accepted() -> None:
+    machine = Machine(conf("web"))
+    unreadable, good = Problem("b.conf", 0, "", "", "is a symbolic link"), machine.disk.read
+    daemon = Daemon(machine).run(10)
+    before = daemon.configuration.desired
+
+    def read() -> tuple[ConfigFile, ...]:
+        raise ConfigError([unreadable], good())
+
+    daemon.configuration._source.read = read  # type: ignore[method-assign]
+    machine.write(conf("web", "memroy = 1G"), conf("new"))
+    assert [problem.file for problem in daemon.configuration.load()] == ["a.conf", "b.conf"]
+    machine.write(conf("web"), conf("new"))
+    assert daemon.configuration.load() == (unreadable,)
+    assert daemon.configuration.desired is before

@@ -170,6 +170,8 @@ def rec(name: str, **values: Any) -> Record:
 
 def ready(name: str, domid: int, **values: Any) -> Record:
     """Of a domU that runs and does its job."""
+    values.setdefault("xl_name", name)
+    values.setdefault("monitor", name)
     return rec(name, domid=domid, born=NOW - 1000, ready=True, **values)
 
 

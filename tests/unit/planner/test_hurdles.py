@@ -25,10 +25,12 @@ from tests.unit.planner.build import (
     storage,
     vbd,
     volume,
+    with_tables,
 )
 from xenlocal.model.desired import Disk
 from xenlocal.model.memory import Hand, Off
 from xenlocal.model.observed import Observed
+from xenlocal.model.plan import Goal
 from xenlocal.model.units import Size
 
 ROOT = volume("root", device=(253, 1), opened=True)
@@ -185,3 +187,12 @@ def test_start_slots(autoballoon: bool, vcpus: int, declared: int | None, slots:
 def test_no_second_start_beside_an_xl_create_that_is_at_work() -> None:
     assert "an xl process is at work" in str(why(None, observed(monitors=frozenset({"web"}))))
     assert not why(None, observed(monitors=frozenset({"db"})))
+
+
+def test_a_monitor_that_knows_it_by_the_name_before_a_rename_may_create_it_anew() -> None:
+    kept = rec("web", off=Off.LOST, off_since=NOW - 100, monitor="old")
+    want, seen = desired(dom("web")), observed(monitors=frozenset({"old"}))
+    assert "an xl process is at work on it" in refused(plan(want, seen, memory(kept)), "domain/web")
+    assert plan(want, with_tables(seen, domains={7: live(7, "old")}), memory(kept)).steps
+    down = plan(want, seen, memory(kept, shutting_down=NOW), Goal.SHUTDOWN)
+    assert "an xl process is at work on it" in refused(down, "domain/web")

@@ -68,6 +68,23 @@ def test_crashes_older_than_the_window_are_forgotten() -> None:
     assert record.crashes == (NOW - 10, NOW)
 
 
+def test_the_name_of_its_latest_life_outlives_a_rename_in_the_files() -> None:
+    old = replace(rec("web"), name="old", xl_name="")
+    born = after(old, replace(live(5, "web"), name="old"))
+    assert (born.name, born.xl_name, born.known_as) == ("web", "old", "old")
+    assert after(born, live(6, "web")).xl_name == "web"  # its own reboot took up the staged name
+    assert after(born, live(6, "web")).monitor == "old"
+    dying = after(born, replace(live(5, "web", "dying"), name=""))
+    gone = after(dying)
+    assert dying.known_as == gone.known_as == "old"
+    assert transitions.names_of_monitor(gone, observed()) == ("old", "web")
+    assert transitions.names_of_monitor(gone, observed(live(7, "old"))) == ("web",)
+    again = transitions.starting(memory(gone), uid("web"), {}).records[uid("web")]
+    assert again.known_as == "web"
+    of_older_version = ready("web", 5, xl_name="", monitor="")
+    assert after(of_older_version, live(5, "web")).xl_name == "web"
+
+
 @pytest.mark.parametrize("words", [Off.REBOOTING, Off.VANISHED, Off.LOST])
 def test_one_that_is_gone_is_explained_by_its_monitors_last_words(words: Off) -> None:
     before = ready("web", 5)
@@ -244,3 +261,18 @@ def test_learning_twice_from_the_same_look_changes_nothing() -> None:
     seen = observed(live(1, "a"), live(2, "b", "shutdown"))
     once = learn(Memory(), want, seen, {}, NOW)
     assert learn(once, want, seen, {}, NOW + 5) == once
+
+
+@pytest.mark.parametrize("lives", [(), (live(5, "web", "dying"),)])
+def test_one_that_was_being_destroyed_when_the_daemon_was_killed_was_forced(lives: tuple[LiveDomain, ...]) -> None:
+    before = memory(ready("web", 5, stop_asked=NOW - 300), shutting_down=NOW - 300)
+    kept = learn(transitions.destroying(before, uid("web"), 5), WEB, observed(*lives), {}, NOW)
+    assert kept.forced == ("web",)
+    gone = learn(kept, WEB, observed(), {uid("web"): Off.VANISHED}, NOW)
+    assert gone.forced == ("web",) and gone.records[uid("web")].off is Off.DESTROYED
+    still = learn(transitions.destroying(before, uid("web"), 5), WEB, observed(live(5, "web")), {}, NOW)
+    assert not still.forced and still.records[uid("web")].off is None
+    assert not learn(transitions.destroying(before, uid("web"), 4), WEB, observed(), {}, NOW).forced
+    by_itself = transitions.destroying(transitions.destroying(before, uid("web"), 5), uid("web"), None)
+    assert learn(by_itself, WEB, observed(), {}, NOW).records[uid("web")].off is Off.STOPPED
+    assert transitions.destroying(before, "other", 9) == before
