@@ -253,6 +253,20 @@ class App:
         scene = rehearsal.look_around(desired, memory, host.reader, lessons, clock)
         return rehearsal.data(rehearsal.rehearse(scene, what, name))
 
+    def graph(self) -> dict[str, Any]:
+        """What each domU waits for, as the files say. Needs no host. Raises ConfigError when they are not valid."""
+        desired = config.read(ConfigDir(self._places.config_dir).read(), self._any_host_id())
+        rows = [
+            {
+                "name": name,
+                "state": str(domain.state),
+                "needs": [*domain.needs, *map(str, domain.needs_things)],
+                "after": [*domain.after, *map(str, domain.after_things)],
+            }
+            for name, domain in desired.domains.items()
+        ]
+        return {"schema": 1, "domains": rows}
+
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
         if self._places.simulate is not None:

@@ -82,6 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
     play.add_argument("--reboot", action="store_true", help="of the host: who comes back, who not, why (the default)")
     play.add_argument("--start", metavar="NAME", help="of this domU")
     play.add_argument("--stop", metavar="NAME", help="of this domU")
+    verb("graph", _graph, "the order of the domUs: who waits for whom; needs no host").add_argument(
+        "--dot", action="store_true", help="as input for dot(1) of graphviz"
+    )
     run = verb("run", _run, "the daemon (started by xenlocal.service)")
     run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
     verb("boot", _ask, "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")
@@ -353,6 +356,11 @@ def _rehearse(app: App, arguments: argparse.Namespace) -> int:
         return _unknown([name], arguments.json)
     _print(data, arguments.json, views.rehearsal)
     return OK if data["ok"] else PARTLY
+
+
+def _graph(app: App, arguments: argparse.Namespace) -> int:
+    _print(app.graph(), arguments.json, views.dot if arguments.dot else views.graph)
+    return OK
 
 
 def _run(app: App, arguments: argparse.Namespace) -> int:

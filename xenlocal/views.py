@@ -197,6 +197,52 @@ def _second(seconds: float) -> str:
     return f"{seconds:.1f} s".rjust(8)
 
 
+def graph(data: Mapping[str, Any]) -> str:
+    """Each below what it waits for; one that waits for several shows what follows it only once."""
+    rows = {row["name"]: row for row in data["domains"]}
+    followers: dict[str, list[tuple[str, str]]] = {}
+    for name, row in rows.items():
+        for other in dict.fromkeys((*row["needs"], *row["after"])):
+            followers.setdefault(other, []).append((name, "needs" if other in row["needs"] else "after"))
+    shown: set[str] = set()
+
+    def below(name: str, indent: str) -> list[str]:
+        lines = []
+        for follower, how in followers.get(name, []):
+            again = follower in shown and follower in followers
+            lines.append(f"{indent}{_titled(rows[follower])} ({how} {name})" + (" ..." if again else ""))
+            if not again:
+                shown.add(follower)
+                lines += below(follower, f"{indent}  ")
+        return lines
+
+    lines = []
+    things = sorted(followers.keys() - rows.keys())
+    for name in (*things, *(name for name, row in rows.items() if not row["needs"] and not row["after"])):
+        lines += [_titled(rows[name]) if name in rows else name, *below(name, "  ")]
+    return printable("\n".join(lines)) or "no domU is declared"
+
+
+def _titled(row: Mapping[str, Any]) -> str:
+    return str(row["name"]) if row["state"] == "running" else f"{row['name']}, {row['state']}"
+
+
+def dot(data: Mapping[str, Any]) -> str:
+    """An arrow leads from what is waited for to who waits; a dashed one where it is only `after`."""
+    lines = ["digraph xenlocal {", "  rankdir=LR;"]
+    for row in data["domains"]:
+        name = _dot_name(row["name"])
+        lines.append(f"  {name};")
+        lines += [f"  {_dot_name(other)} -> {name};" for other in row["needs"]]
+        lines += [f"  {_dot_name(other)} -> {name} [style=dashed];" for other in row["after"]]
+    return "\n".join([*lines, "}"])
+
+
+def _dot_name(name: str) -> str:
+    escaped = printable(name.replace("\n", " ")).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _usual(seconds: float | None) -> str:
     return "-" if seconds is None else length(seconds)
 
