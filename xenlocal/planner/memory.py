@@ -300,11 +300,12 @@ def _reply(reply: Reply, asked: float, signs: Signs, since: float) -> Reply:
 
 def _provoked(reply: Reply, asked: float, since: float) -> bool:
     """Whether what a guest has written up to `since` is but its answer to being asked again or told to sync, such as a
-    line in its log: it was quiet before. That must not buy it time."""
+    line in its log: it was quiet before. That must not buy it time. Where looks are so rare that the write may as well
+    have been before or long after, the guest has the benefit of the doubt."""
     provoked = max(
         (when for when in (reply.requested, reply.nudged) if when is not None and when > asked), default=None
     )
-    if provoked is None or since > provoked + REACTION:
+    if provoked is None or since > provoked + REACTION or reply.seen is None or reply.seen < provoked - REACTION / 2:
         return False
     return reply.wrote is None or reply.wrote <= provoked - REACTION
 

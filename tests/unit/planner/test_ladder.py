@@ -216,6 +216,13 @@ def test_what_a_guest_writes_because_it_was_asked_again_or_told_to_sync_is_no_pr
     assert reply is not None and reply.wrote == ASKED + 2  # not by our doing: it has not heard us
 
 
+def test_where_looks_are_rare_a_write_between_two_of_them_counts() -> None:
+    kept = saw_signs(asked(memory(ready("web", 3)), uid("web"), 3, ASKED), {3: Signs(False, 8)}, ASKED + 1)
+    kept = asked(kept, uid("web"), 3, ASKED + 10)
+    reply = saw_signs(kept, {3: Signs(False, 80)}, ASKED + 14).records[uid("web")].reply
+    assert reply is not None and reply.wrote == ASKED + 14
+
+
 def test_counters_that_cannot_be_read_for_a_while_begin_anew() -> None:
     kept = asked(memory(ready("web", 3)), uid("web"), 3, ASKED)
     for at, sectors in enumerate([5, 5, None, 7, 7], 1):
