@@ -106,5 +106,5 @@ class Lookout:
             stopping = [domid for domid in stopping if domid in domains and is_up(domains[domid])]
         if stopping:
             seen.signs = self._reader.signs(stopping)
-        seen.causes = causes(self._reader, memory, Observed(domains=domains))
+        seen.causes = causes(self._reader, memory, Observed(domains=domains), self._work.now())
         seen.domains = domains

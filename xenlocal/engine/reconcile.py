@@ -52,7 +52,7 @@ def survey(desired: Desired, goal: Goal, tools: Tools, until: float | None = Non
     for _ in range(_ROUNDS):
         observed = look(tools.reader, work, desired, observed, Asking(wanted, until, tools.pending))
         if Table.DOMAINS in wanted:
-            seen, found = observed, causes(tools.reader, keeper.memory, observed)
+            seen, found = observed, causes(tools.reader, keeper.memory, observed, work.now())
             before = keeper.memory
             keeper.update(partial(_learn, desired, seen, found, work.now()))
             note_ends(tools, before)

@@ -24,8 +24,9 @@ FIRST_RETRY = 10.0  # seconds; doubles with each failure in a row
 LAST_RETRY = 300.0
 
 
-def unexplained(memory: Memory, observed: Observed) -> tuple[str, ...]:
-    """UUIDs of domUs that are gone without our doing: their monitor's last words are worth reading."""
+def unexplained(memory: Memory, observed: Observed, now: float) -> tuple[str, ...]:
+    """UUIDs of domUs that are gone without our doing: their monitor's last words are worth reading. Not for ever: a
+    monitor that has said nothing for so long is gone too, and each look would read its log in vain."""
     if isinstance(observed.domains, Unavailable):
         return ()
     live = observed.by_uuid()
@@ -34,7 +35,7 @@ def unexplained(memory: Memory, observed: Observed) -> tuple[str, ...]:
         for uuid, record in sorted(memory.records.items())
         if uuid not in live
         and (
-            record.off in (Off.REBOOTING, Off.LOST)
+            (record.off in (Off.REBOOTING, Off.LOST) and now - (record.off_since or now) <= REBOOT_GRACE)
             # one we asked to stop as well: it may be rebooting instead
             or (record.domid is not None and record.off is None)
         )

@@ -88,7 +88,7 @@ def test_the_name_of_its_latest_life_outlives_a_rename_in_the_files() -> None:
 @pytest.mark.parametrize("words", [Off.REBOOTING, Off.VANISHED, Off.LOST])
 def test_one_that_is_gone_is_explained_by_its_monitors_last_words(words: Off) -> None:
     before = ready("web", 5)
-    assert transitions.unexplained(memory(before), observed()) == (uid("web"),)
+    assert transitions.unexplained(memory(before), observed(), NOW) == (uid("web"),)
     record = after(before, words=words)
     assert (record.off, record.off_since, record.domid, record.ready) == (words, NOW, None, False)
 
@@ -96,14 +96,15 @@ def test_one_that_is_gone_is_explained_by_its_monitors_last_words(words: Off) ->
 def test_without_last_words_it_is_lost_and_later_words_still_count() -> None:
     lost = after(ready("web", 5))
     assert lost.off is Off.LOST
-    assert transitions.unexplained(memory(lost), observed()) == (uid("web"),)
+    assert transitions.unexplained(memory(lost), observed(), NOW) == (uid("web"),)
+    assert transitions.unexplained(memory(lost), observed(), NOW + 61) == (), "its monitor is gone too by then"
     told = after(lost, words=Off.REBOOTING, now=NOW + 1)
     assert (told.off, told.off_since) == (Off.REBOOTING, NOW)
 
 
 def test_one_we_asked_to_stop_is_stopped_unless_it_is_rebooting() -> None:
     asked = ready("web", 5, stop_asked=NOW - 1)
-    assert transitions.unexplained(memory(asked), observed()) == (uid("web"),)
+    assert transitions.unexplained(memory(asked), observed(), NOW) == (uid("web"),)
     assert after(asked).off is Off.STOPPED
     assert after(asked, words=Off.VANISHED).off is Off.STOPPED
     record = after(asked, words=Off.REBOOTING)
@@ -111,9 +112,9 @@ def test_one_we_asked_to_stop_is_stopped_unless_it_is_rebooting() -> None:
 
 
 def test_one_that_never_was_here_or_is_here_needs_no_explanation() -> None:
-    assert transitions.unexplained(memory(rec("web")), observed()) == ()
-    assert transitions.unexplained(memory(ready("web", 5)), observed(live(5, "web"))) == ()
-    assert transitions.unexplained(memory(ready("web", 5)), observed(domains=Unavailable("no"))) == ()
+    assert transitions.unexplained(memory(rec("web")), observed(), NOW) == ()
+    assert transitions.unexplained(memory(ready("web", 5)), observed(live(5, "web")), NOW) == ()
+    assert transitions.unexplained(memory(ready("web", 5)), observed(domains=Unavailable("no")), NOW) == ()
 
 
 def test_unknown_domains_teach_nothing_about_them() -> None:
