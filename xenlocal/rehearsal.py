@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -60,10 +60,6 @@ _MOST_WAITS = 1_000_000  # of one phase: some hours of a host of hundreds of dom
 SCHEMA = 1
 
 
-class GivenUp(XenlocalError):
-    """Somebody needs the time for something else."""
-
-
 def look_around(
     desired: Desired, memory: Memory, reader: Reader, learned: Mapping[str, Learned], clock: tuple[float, float]
 ) -> Scene:
@@ -84,13 +80,8 @@ def look_around(
     return Scene(desired, observed, memory, learned, now, wall, able)
 
 
-def rehearse(
-    scene: Scene, what: str = "reboot", name: str = "", give_up: Callable[[], bool] = lambda: False
-) -> Rehearsal:
-    """`what`: reboot, or start or stop of the declared domU `name`. `give_up` is asked now and then.
-
-    Raises XenlocalError where it cannot be rehearsed, GivenUp where `give_up` says so.
-    """
+def rehearse(scene: Scene, what: str = "reboot", name: str = "") -> Rehearsal:
+    """`what`: reboot, or start or stop of the declared domU `name`. Raises XenlocalError where that cannot be told."""
     if scene.memory.shutting_down is not None:
         raise XenlocalError("cannot rehearse: the host is shutting down")
     if what != "reboot" and name not in scene.desired.domains:
@@ -98,16 +89,16 @@ def rehearse(
     dom0 = SimulatedDom0(seed(scene))
     with _quiet():
         try:
-            return _reboot(scene, dom0, give_up) if what == "reboot" else _by_hand(scene, dom0, what, name, give_up)
+            return _reboot(scene, dom0) if what == "reboot" else _by_hand(scene, dom0, what, name)
         except Idle as error:
             raise XenlocalError(f"cannot rehearse: {error}; please report this") from error
 
 
-def _reboot(scene: Scene, dom0: SimulatedDom0, give_up: Callable[[], bool]) -> Rehearsal:
-    down = _Process(dom0, scene, scene.memory, give_up)
+def _reboot(scene: Scene, dom0: SimulatedDom0) -> Rehearsal:
+    down = _Process(dom0, scene, scene.memory)
     stopped = down.serve("shutdown")
     reboot(dom0.state, scene.observed)
-    up = _Process(dom0, scene, Memory(), give_up)
+    up = _Process(dom0, scene, Memory())
     started = up.serve("boot", patience=_late_things(scene))
     cycle = up.loop.snapshot
     assert cycle is not None  # a request has ended, so there was one
@@ -133,9 +124,9 @@ def _late_things(scene: Scene) -> float:
     )
 
 
-def _by_hand(scene: Scene, dom0: SimulatedDom0, what: str, name: str, give_up: Callable[[], bool]) -> Rehearsal:
+def _by_hand(scene: Scene, dom0: SimulatedDom0, what: str, name: str) -> Rehearsal:
     give_way(dom0.state, scene.observed)
-    process = _Process(dom0, scene, scene.memory, give_up)
+    process = _Process(dom0, scene, scene.memory)
     phase = process.serve(what, name)
     cycle = process.loop.snapshot
     observed = cycle.observed if cycle is not None else scene.observed
@@ -147,8 +138,8 @@ def _by_hand(scene: Scene, dom0: SimulatedDom0, what: str, name: str, give_up: C
 class _Process:
     """One life of the daemon on the simulated host, which keeps everything it remembers to itself."""
 
-    def __init__(self, dom0: SimulatedDom0, scene: Scene, memory: Memory, give_up: Callable[[], bool]) -> None:
-        self._dom0, self._work = dom0, _Bounded(dom0, give_up)
+    def __init__(self, dom0: SimulatedDom0, scene: Scene, memory: Memory) -> None:
+        self._dom0, self._work = dom0, _Bounded(dom0)
         runner, files = SimRunner(dom0, self._work), SimFiles(dom0)
         reader, work = HostReader(runner, files), self._work
         actuator = HostActuator(
@@ -202,16 +193,14 @@ def _no_script(_action: Action) -> Sequence[str]:
 
 
 class _Bounded(VirtualWork):
-    """A mistake of ours must not keep a thread of the daemon busy for ever."""
+    """A mistake of ours must not keep the command line busy for ever."""
 
-    def __init__(self, dom0: SimulatedDom0, give_up: Callable[[], bool]) -> None:
+    def __init__(self, dom0: SimulatedDom0) -> None:
         super().__init__(dom0, _THREADS)
-        self._give_up, self._waits = give_up, 0
+        self._waits = 0
 
     def wait(self, until: float | None) -> None:
         self._waits += 1
-        if self._give_up():
-            raise GivenUp("the rehearsal was given up")
         if self._waits > _MOST_WAITS:
             raise XenlocalError("cannot rehearse: it does not come to an end; please report this")
         super().wait(until)

@@ -14,7 +14,7 @@ from xenlocal.model.memory import Memory
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import Hardware, Observed, Unavailable
-from xenlocal.model.plan import Notice, Plan
+from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.blame import Link
@@ -228,17 +228,3 @@ def _thin(scene: Scene, name: str) -> Iterator[Finding]:
     if missing:
         text = f"nothing was learned yet of {', '.join(missing)}: what is usual is taken for it"
         yield Finding(domain_target(name), "durations", text)
-
-
-_TOLD_IN_STATUS = ("monitor", "stop-feature", "hung", "memory")
-
-
-def notices(rehearsal: Rehearsal) -> tuple[Notice, ...]:
-    """What `status` is to say the day its cause appears: what is pending it says anyway."""
-    found = [
-        Notice(domain_target(fate.name), f"would not come back after a reboot of the host: {fate.reason}")
-        for fate in rehearsal.fates
-        if fate.meant and not fate.well
-    ]
-    found += [Notice(each.target, each.text) for each in rehearsal.findings if each.kind in _TOLD_IN_STATUS]
-    return tuple(sorted(found))
