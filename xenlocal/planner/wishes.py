@@ -102,7 +102,8 @@ def _after_its_end(domain: Domain, record: Record, now: float) -> Wish:
             _later(since + REBOOT_GRACE, record.retry_at),
             f"reboots by itself; it is started if it is not back {REBOOT_GRACE:.0f} s after it went",
         )
-    return Wish(Want.ON, f"state = {domain.state} in {domain.source}", record.retry_at)
+    why = "started by hand" if record.hand is Hand.START else f"state = {domain.state} in {domain.source}"
+    return Wish(Want.ON, why, record.retry_at)
 
 
 def _after_a_crash(domain: Domain, record: Record, since: float) -> Wish:

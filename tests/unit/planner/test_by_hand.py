@@ -206,3 +206,9 @@ def test_one_that_was_late_in_its_former_life_is_waited_for_in_the_next() -> Non
     late = rec("nas", gave_up_waiting=True)
     made = plan(want, observed(), memory(late, rec("db")))
     assert "await domain/nas" in edges(made, "start domain/db")[1]
+
+
+def test_a_start_by_hand_after_a_stop_of_ours_says_so() -> None:
+    want = desired(dom("web", state=State.MANUAL))
+    made = plan(want, observed(), memory(rec("web", declared="manual", hand=Hand.START, off=Off.STOPPED)))
+    assert made.steps[0].reason == "started by hand"
