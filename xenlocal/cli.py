@@ -1,4 +1,4 @@
-"""The command line: argparse, exit codes, printing. It decides nothing; `app` joins the parts."""
+"""The command line: exit codes and printing. It decides nothing; `app` joins the parts."""
 
 from __future__ import annotations
 
@@ -7,136 +7,17 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from xenlocal import __version__, views
+from xenlocal import views
 from xenlocal.app import App, Places
+from xenlocal.arguments import ALL_ENTRIES, ENTRIES, build_parser
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
-from xenlocal.model.units import Duration
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY, NO_DAEMON, BUSY = 0, 1, 2, 3, 4, 5, 6, 75
 _WATCH_EVERY = 2.0  # seconds
-_ENTRIES = 50  # of the history, unless more are asked for
-_ALL = 200_000  # more than are ever kept
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Every verb and option. The man page xenlocal(8) is tested against it."""
-    parser = argparse.ArgumentParser(
-        prog="xenlocal", description="Make this Xen dom0 match the files in /etc/xenlocal.", allow_abbrev=False
-    )
-    parser.add_argument("--version", action="version", version=f"xenlocal {__version__}")
-    _global_options(parser, top=True)
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-
-    def verb(name: str, run: Callable[[App, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
-        _global_options(added, top=False)
-        added.set_defaults(run=run)
-        return added
-
-    show = verb("status", _status, "show what is declared, what runs, and what needs attention")
-    show.add_argument("name", nargs="?", metavar="NAME", help="only this domU, with everything known of it")
-    show.add_argument("--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C")
-    check = verb("check", _check, "read the files and report every problem; needs no host")
-    check.add_argument("files", nargs="*", metavar="FILE", help="these files instead of the configuration directory")
-    plan = verb("plan", _plan, "show what `apply` would do, and why; changes nothing")
-    plan.add_argument("--sh", action="store_true", help="as the shell commands each step runs")
-    plan.add_argument(
-        "--detailed-exitcode", action="store_true", help="0 nothing to do, 2 steps, 5 only refusals, 1 unknown"
-    )
-    verb("apply", _ask, "make the host match the files now, and wait until it does")
-    verb("reload", _reload, "read the files again; fails, and changes nothing, unless they are valid")
-    for name, text in (
-        ("start", "start domUs now; holds until `stop` or the next boot"),
-        ("stop", "shut domUs down cleanly and keep them off until `start` or the next boot"),
-        ("restart", "shut domUs down cleanly and start them with what the files say now"),
-    ):
-        verb(name, _ask, text).add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
-    destroy = verb("destroy", _destroy, "cut domUs off without asking the guest, and keep them off")
-    destroy.add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
-    destroy.add_argument("--yes", action="store_true", help="do not ask")
-    skip = verb("skip", _ask, "while the host shuts down: wait for these guests no longer, cut them off")
-    skip.add_argument("names", nargs="+", metavar="NAME", help="a domU that is still running")
-    verb("console", _console, "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
-    logged = verb("log", _log, "show the last part of a domU's console, also after its end")
-    logged.add_argument("name", metavar="NAME")
-    logged.add_argument("--follow", action="store_true", help="go on showing what comes, until Ctrl-C")
-    _trash_verbs(verb("trash", _trash_list, "retired volumes: list, restore, purge"))
-    verb("why", _why, "why a domU is on or off: the cause, what is behind it, what to type").add_argument(
-        "name", metavar="NAME", help="a domU"
-    )
-    past = verb("history", _history, "what was done, why, how it went; which domUs came and went, and why")
-    past.add_argument("name", nargs="?", metavar="NAME", help="only of this domU, or of KIND/NAME such as volume/vg0/x")
-    which = past.add_mutually_exclusive_group()
-    which.add_argument("--since", type=_duration, metavar="DURATION", help="of the last 30m, 2h, 7d, ...")
-    which.add_argument("-n", type=_count, dest="count", metavar="N", help=f"the last N entries (default {_ENTRIES})")
-    times = verb("blame", _blame, "where the time of the last boot or shutdown went, and who had to be destroyed")
-    times.add_argument(
-        "goal", nargs="?", choices=("boot", "shutdown"), metavar="boot|shutdown", help="default: the last"
-    )
-    rehearsed = verb("rehearse", _rehearse, "what a reboot of this host, a start or a stop would do; changes nothing")
-    play = rehearsed.add_mutually_exclusive_group()
-    play.add_argument("--reboot", action="store_true", help="of the host: who comes back, who not, why (the default)")
-    play.add_argument("--start", metavar="NAME", help="of this domU")
-    play.add_argument("--stop", metavar="NAME", help="of this domU")
-    verb("graph", _graph, "the order of the domUs: who waits for whom; needs no host").add_argument(
-        "--dot", action="store_true", help="as input for dot(1) of graphviz"
-    )
-    run = verb("run", _run, "the daemon (started by xenlocal.service)")
-    run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
-    verb("boot", _ask, "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")
-    verb("shutdown", _ask, "run the shutdown goal: stop every guest of the host (used by xenlocal-guests.service)")
-    return parser
-
-
-def _duration(text: str) -> Duration:
-    try:
-        return Duration.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of entries; write 1 or more")
-    return min(int(text), _ALL)
-
-
-def _global_options(parser: argparse.ArgumentParser, top: bool) -> None:
-    """The same for every verb, before or after it. Only the top level sets defaults: neither hides the other."""
-    group = parser.add_argument_group("global options")
-
-    def default(value: object) -> Any:
-        return value if top else argparse.SUPPRESS
-
-    group.add_argument("--config-dir", metavar="DIR", default=default("/etc/xenlocal"), help="default /etc/xenlocal")
-    group.add_argument(
-        "--state-dir", metavar="DIR", default=default("/var/lib/xenlocal"), help="default /var/lib/xenlocal"
-    )
-    group.add_argument("--run-dir", metavar="DIR", default=default("/run/xenlocal"), help="default /run/xenlocal")
-    group.add_argument("--simulate", metavar="FILE", default=default(None), help="act on a simulated dom0 kept in FILE")
-    group.add_argument("--json", action="store_true", default=default(False), help="print JSON (schema 1) on stdout")
-
-
-def _trash_verbs(trash: argparse.ArgumentParser) -> None:
-    verbs = trash.add_subparsers(dest="trash_verb", metavar="ACTION")
-    listing = verbs.add_parser("list", help="what lies in the trash (the default)", allow_abbrev=False)
-    _global_options(listing, top=False)
-    for name, text in (
-        ("restore", "give volumes their former name back"),
-        ("purge", "remove volumes of the trash for good"),
-    ):
-        added = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
-        _global_options(added, top=False)
-        added.add_argument("names", nargs="+", metavar="VG/LV", help="as `xenlocal trash list` shows it")
-        added.set_defaults(run=_trash_change)
-        if name == "purge":
-            added.add_argument(
-                "--yes", action="store_true", help="do not ask, and do not wait for trash_keep to be over"
-            )
 
 
 def program() -> NoReturn:
@@ -152,10 +33,10 @@ def program() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     if arguments.verb is None:
-        arguments.run, arguments.name, arguments.watch = _status, None, False
+        arguments.act, arguments.name, arguments.watch = "status", None, False
     app = App(Places(arguments.config_dir, arguments.state_dir, arguments.run_dir, arguments.simulate))
     try:
-        return int(arguments.run(app, arguments))
+        return _ACTS[arguments.act](app, arguments)
     except ConfigError as error:
         return _invalid([asdict(problem) for problem in error.problems], arguments.json)
     except BrokenPipeError:
@@ -326,7 +207,7 @@ def _trash_change(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _history(app: App, arguments: argparse.Namespace) -> int:
-    limit = arguments.count or (_ENTRIES if arguments.since is None else _ALL)
+    limit = arguments.count or (ENTRIES if arguments.since is None else ALL_ENTRIES)
     _print(app.history(arguments.name, arguments.since, limit), arguments.json, views.history)
     return OK
 
@@ -365,3 +246,23 @@ def _graph(app: App, arguments: argparse.Namespace) -> int:
 
 def _run(app: App, arguments: argparse.Namespace) -> int:
     return app.run_daemon(arguments.daemonize)
+
+
+_ACTS: Mapping[str, Callable[[App, argparse.Namespace], int]] = {
+    **dict.fromkeys(("apply", "boot", "restart", "shutdown", "skip", "start", "stop"), _ask),
+    **dict.fromkeys(("trash purge", "trash restore"), _trash_change),
+    "blame": _blame,
+    "check": _check,
+    "console": _console,
+    "destroy": _destroy,
+    "graph": _graph,
+    "history": _history,
+    "log": _log,
+    "plan": _plan,
+    "rehearse": _rehearse,
+    "reload": _reload,
+    "run": _run,
+    "status": _status,
+    "trash": _trash_list,
+    "why": _why,
+}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from xenlocal import __version__, cli, config
+from xenlocal import __version__, arguments, cli, config
 from xenlocal.config import schema
 from xenlocal.model.desired import ConfigFile, Host
 from xenlocal.model.probes import XenstoreProbe
@@ -55,14 +55,14 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 def verbs() -> dict[str, argparse.ArgumentParser]:
     """`status`, `trash`, `trash purge`, ..."""
     found = {}
-    for name, parser in subparsers(cli.build_parser()).items():
+    for name, parser in subparsers(arguments.build_parser()).items():
         found[name] = parser
         found.update({f"{name} {inner}": each for inner, each in subparsers(parser).items()})
     return found
 
 
 VERBS = verbs()
-GLOBAL = options(cli.build_parser())
+GLOBAL = options(arguments.build_parser())
 WORDS = re.compile(r"[A-Z/]+(?:\.\.\.)?|\[[^\]]*\]")  # NAME..., [FILE...]: what is no verb in a heading
 
 
@@ -98,7 +98,7 @@ def test_every_verb_accepts_the_global_options() -> None:
 
 
 def test_defaults_of_the_directories_are_those_of_the_parser() -> None:
-    parser = cli.build_parser()
+    parser = arguments.build_parser()
     for option in ("config_dir", "state_dir", "run_dir"):
         text = re.search(rf"\*--{option.replace('_', '-')}\*[^\n]*\n\tDefault _([^_]+)_", PAGE_8)
         assert text and text[1] == parser.get_default(option)

@@ -19,7 +19,8 @@ PACKAGE = ROOT / "xenlocal"
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"__init__", "views", "app", "model"},
+    "cli": {"arguments", "views", "app", "model"},
+    "arguments": {"__init__", "model"},
     "views": {"model"},
     "app": {"__init__", "hosts", "rehearsal", "adapters", "engine", "planner", "config", "model"},
     "hosts": {"adapters", "simulator", "engine", "model"},
