@@ -24,6 +24,7 @@ from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.planner import memory as transitions
+from xenlocal.planner import replies
 
 log = logging.getLogger("xenlocal")
 
@@ -184,7 +185,7 @@ class Execution:
 
         def learn(memory: Memory) -> Memory:
             memory = transitions.learn(memory, self._desired, seen, lookout.causes, now)
-            return transitions.saw_signs(memory, lookout.signs, lookout.since)
+            return replies.saw_signs(memory, lookout.signs, lookout.since)
 
         keeper.update(learn)  # at once: each change is written to the disk
         if isinstance(lookout.domains, Unavailable):

@@ -14,6 +14,7 @@ from xenlocal.model.memory import Reply
 from xenlocal.model.observed import Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner import memory as transitions
+from xenlocal.planner import replies
 from xenlocal.planner.ladder import Case, Rung, decide
 
 log = logging.getLogger("xenlocal")
@@ -130,7 +131,7 @@ class Stop:
             self._tried = now
             if self._case.reply is None:
                 self._begun = now
-            self._tools.keeper.update(lambda memory: transitions.asked(memory, action.uuid, action.domid, now))
+            self._tools.keeper.update(lambda memory: replies.asked(memory, action.uuid, action.domid, now))
         self._tools.lookout.call(within=FIRST_LOOK, stopping=action.domid)
 
     def _nudge(self) -> None:
@@ -144,12 +145,12 @@ class Stop:
         action, now = self._action, self._tools.work.now()
         if error is not None:
             log.warning("%s: %s", action.target, told(error))
-        self._tools.keeper.update(lambda memory: transitions.nudged(memory, action.uuid, now))
+        self._tools.keeper.update(lambda memory: replies.nudged(memory, action.uuid, now))
 
     def _late(self) -> tuple[Outcome, str]:
         """A foreign one. It counts as asked also where no request came through: that was tried for as long."""
         action, begun = self._action, self._begun
-        self._tools.keeper.update(lambda memory: transitions.asked(memory, action.uuid, action.domid, begun))
+        self._tools.keeper.update(lambda memory: replies.asked(memory, action.uuid, action.domid, begun))
         return Outcome.LATE, f"did not stop within {action.timeout}; not ours, so it is left running"
 
     def _so_far(self) -> str:

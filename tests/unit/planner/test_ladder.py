@@ -15,7 +15,7 @@ from xenlocal.model.desired import Patience
 from xenlocal.model.memory import Reply
 from xenlocal.model.observed import Signs
 from xenlocal.planner.ladder import FRESH, LOOK_WAIT, QUIET, Case, Rung, decide, end_of_time
-from xenlocal.planner.memory import asked, nudged, saw_signs
+from xenlocal.planner.replies import asked, nudged, saw_signs
 
 ASKED = 1000.0
 PATIENCE = Patience(30, 12, 90)

@@ -43,6 +43,7 @@ from xenlocal.model.observed import (
 from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
 from xenlocal.planner import memory as transitions
+from xenlocal.planner import replies
 
 
 def apply_plan(made: Plan, seen: Observed, remembered: Memory, want: Desired, now: float) -> tuple[Observed, Memory]:
@@ -71,7 +72,7 @@ def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now
             return seen, remembered.change(action.uuid, ready=True, gave_up_waiting=False)
         case StopDomain():
             if action.uuid in remembered.records:
-                remembered = transitions.asked(remembered, action.uuid, action.domid, now)
+                remembered = replies.asked(remembered, action.uuid, action.domid, now)
             seen = _end(action.domid, seen)
             return seen, transitions.learn(remembered, want, seen, {}, now)
         case DestroyDomain():
