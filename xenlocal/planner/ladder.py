@@ -61,12 +61,11 @@ def decide(case: Case, now: float) -> tuple[Rung, float]:
         if rung is not Rung.WAIT:
             return rung, until
         end = until
-    again = _ask_at(case)
+    again, nudge = _ask_at(case), _nudge_at(case, end)
+    if now >= nudge:  # before asking again: `xl shutdown` of a guest that hangs may itself hang until its time is over
+        return Rung.NUDGE, end
     if now >= again:
         return Rung.ASK, end
-    nudge = _nudge_at(case, end)
-    if now >= nudge:
-        return Rung.NUDGE, end
     return Rung.WAIT, min(end, again, nudge)
 
 

@@ -77,6 +77,11 @@ def test_a_guest_that_hangs_is_nudged_early() -> None:
     assert what(7, seen(7, heard=True, nudged=None)) is Rung.WAIT
 
 
+def test_a_guest_that_hangs_is_nudged_before_it_is_asked_again() -> None:
+    assert what(11, seen(11, heard=False, nudged=None)) is Rung.NUDGE
+    assert what(11, seen(11, heard=False, nudged=ASKED + 11)) is Rung.ASK
+
+
 def test_nobody_is_given_up_by_what_was_seen_long_ago() -> None:
     tried = ASKED + 29
     assert what(30, seen(20), tried=tried) is Rung.LOOK
