@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.subject import StubbedApp
+from bench.subject import StubbedParts
 from xenlocal import config
 from xenlocal.adapters.confdir import ConfigDir
 from xenlocal.adapters.records import FileRecords
@@ -37,7 +37,7 @@ def main(directory: Path) -> int:
     read = time.process_time() - began  # the first time: the reader remembers what it has read
     records = FileRecords(str(directory / "run"), str(directory / "state"))
     desired, memory = config.read(files, records.host_id()), records.load_memory()
-    host = StubbedApp(directory).make_host()
+    host = StubbedParts(directory).host()
     observed = look(host.reader, host.work, desired, Observed(), Asking(frozenset(Table)))
     now, wall = host.work.now(), host.work.wall()
     plan = make_plan(desired, observed, Goal.CONVERGE, now, wall, memory)

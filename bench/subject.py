@@ -1,7 +1,7 @@
-"""xenlocal on the stubbed host, as a process: `python3 -m bench.subject DIRECTORY run | boot | apply`.
+"""xenlocal on the stubbed host, as a process: `python3 -m bench.subject DIRECTORY run | boot | apply | rehearse`.
 
-The composition is that of `xenlocal.app`; only where the tools are found differs. Without a daemon, `boot` and `apply`
-run the engine here, as the real command does. FORKS in the environment names a file for the number of forks.
+The composition is that of `xenlocal.parts`; only where the tools are found differs. Without a daemon, `boot` and
+`apply` run the engine here, as the real command does. FORKS in the environment names a file for the number of forks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from xenlocal import daemon
 from xenlocal.adapters import xenstore
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
@@ -20,22 +21,18 @@ from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.process import Lock
-from xenlocal.adapters.systemd import SystemdNotifier
 from xenlocal.adapters.work import ThreadWork
-from xenlocal.app import App, Places
+from xenlocal.app import App
 from xenlocal.hosts import Host
+from xenlocal.parts import Parts, Places
 
 
-class StubbedApp(App):
+class StubbedParts(Parts):
     def __init__(self, directory: Path) -> None:
-        places = Places(str(directory / "etc"), str(directory / "state"), str(directory / "run"))
-        super().__init__(places)
+        super().__init__(Places(str(directory / "etc"), str(directory / "state"), str(directory / "run")))
         self._directory = directory
 
-    def _host(self, live: bool) -> Host:
-        return self.make_host()
-
-    def make_host(self) -> Host:
+    def host(self, live: bool = True) -> Host:
         commands = Commands(search_path=str(self._directory / "bin"))
         return Host(
             HostReader(commands, Files()),
@@ -46,14 +43,19 @@ class StubbedApp(App):
             lambda on_event: xenstore.watch(commands, on_event),
         )
 
-    def run_daemon(self, daemonize: bool = False) -> int:
-        """Without the question whether this machine is a dom0."""
-        os.umask(0o077)
-        for name in ("state", "run"):
-            (self._directory / name).mkdir(mode=0o755, exist_ok=True)
-        with Lock(str(self._directory / "run")):
-            self._daemon(SystemdNotifier())
-        return 0
+    @property
+    def myself(self) -> tuple[str, ...]:
+        return ("env", f"PYTHONPATH={os.getcwd()}", sys.executable, "-m", "bench.subject", str(self._directory))
+
+
+def run_daemon(parts: Parts) -> int:
+    """Without the question whether this machine is a dom0."""
+    os.umask(0o077)
+    for name in (parts.places.state_dir, parts.places.run_dir):
+        Path(name).mkdir(mode=0o755, exist_ok=True)
+    with Lock(parts.places.run_dir):
+        daemon.serve(parts)
+    return 0
 
 
 def _count_forks(path: str) -> None:
@@ -71,9 +73,13 @@ def main(arguments: list[str]) -> int:
     directory, verb = Path(arguments[0]), arguments[1]
     if "FORKS" in os.environ:
         _count_forks(os.environ["FORKS"])
-    app = StubbedApp(directory)
+    parts = StubbedParts(directory)
     if verb == "run":
-        return app.run_daemon()
+        return run_daemon(parts)
+    app = App(parts)
+    if verb == "rehearse":
+        print(json.dumps(app.rehearse("reboot", "")))
+        return 0
     code, result = app.ask(verb, (), lambda _text: None)
     if code or result.get("message"):
         print(json.dumps(result.get("message", "")), file=sys.stderr)

@@ -7,47 +7,41 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xenlocal import config
-from xenlocal.adapters import control, process
+from xenlocal.adapters import control
 from xenlocal.adapters.confdir import ConfigDir, read_files
 from xenlocal.adapters.console import HOW_TO_LOG
 from xenlocal.adapters.process import Busy, Lock
-from xenlocal.adapters.records import FileRecords
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
 from xenlocal.engine import explain
 from xenlocal.engine.configuration import Configuration
-from xenlocal.engine.inbox import Inbox, Request
+from xenlocal.engine.inbox import Request
 from xenlocal.engine.jobs import goal_of
 from xenlocal.engine.keeper import Keeper
-from xenlocal.engine.lookout import Lookout
-from xenlocal.engine.loop import Loop
-from xenlocal.engine.ports import History, MemoryStore, Notifier
+from xenlocal.engine.ports import MemoryStore
 from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
-from xenlocal.engine.tasks import Tools
 from xenlocal.model.actions import CheckReady
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
+from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.model.history import Query
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import domain
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
+from xenlocal.parts import Parts, tools_for
 from xenlocal.planner.why import View
 
 if TYPE_CHECKING:
-    from xenlocal.adapters.history import SqliteHistory
-    from xenlocal.hosts import Host
+    pass
 
 log = logging.getLogger("xenlocal")
 NOT_FOUND, NO_DAEMON = 3, 6
@@ -55,16 +49,6 @@ _NOBODY_TO_TELL = "no daemon is running; what shuts the guests down without one 
 _PATIENCE = 60  # times _SETTLE that `boot` waits for a daemon that went away
 _FOLLOW_EVERY = 1.0  # seconds
 _SETTLE = 0.5  # seconds until a host-wide job asks again for a daemon that is being replaced
-
-
-@dataclass(frozen=True)
-class Places:
-    """The global options of the command line."""
-
-    config_dir: str
-    state_dir: str
-    run_dir: str
-    simulate: str | None = None
 
 
 class _ReadOnly:
@@ -85,11 +69,8 @@ class App:
     busy = Busy
     how_to_log = HOW_TO_LOG
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._run_dir = Path(places.run_dir)
-        self._socket = self._run_dir / "control.sock"
-        self._records = FileRecords(places.run_dir, places.state_dir)
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self._places, self._records = parts, parts.places, parts.records
 
     def check(self, files: Sequence[str]) -> tuple[Problem, ...]:
         """Every problem of these files, or of the configuration directory. Needs no host.
@@ -125,7 +106,7 @@ class App:
 
     def declared(self) -> frozenset[str]:
         """Names of the domUs of the configuration in force."""
-        configuration = self._configuration()
+        configuration = self._parts.configuration()
         configuration.load(keep=False)
         return frozenset(configuration.in_force.domains)
 
@@ -136,8 +117,8 @@ class App:
             desired = config.read(ConfigDir(self._places.config_dir).read(), host_id)
         except ConfigError as error:
             raise ConfigError(config.every_problem(error, host_id)) from error
-        host = self._host(live=False)
-        tools = _tools(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
+        host = self._parts.host(live=False)
+        tools = tools_for(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
         _, plan = survey(desired, goal_of(tools.keeper.memory, []), tools)
         # whether those that are ready still are is the daemon's to ask, and nothing that `apply` would change
         plan = replace(plan, steps=tuple(step for step in plan.steps if not isinstance(step.action, CheckReady)))
@@ -167,7 +148,7 @@ class App:
         except control.ConnectionLost as error:
             raise XenlocalError(str(error)) from error
         if answer is None:
-            return explain.why(name, self._look()[1], self._history())
+            return explain.why(name, self._look()[1], self._parts.history())
         code, data = answer
         if code not in (0, NOT_FOUND):
             raise XenlocalError(str(data["message"]))
@@ -175,10 +156,10 @@ class App:
 
     def _look(self) -> tuple[Configuration, View]:
         """A look of our own, which changes nothing."""
-        configuration = self._configuration()
+        configuration = self._parts.configuration()
         configuration.load(keep=False)
-        keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._host(live=False)
-        observed, plan = survey(configuration.in_force, Goal.CONVERGE, _tools(host, keeper))
+        keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._parts.host(live=False)
+        observed, plan = survey(configuration.in_force, Goal.CONVERGE, tools_for(host, keeper))
         now, wall = host.work.now(), host.work.wall()
         return configuration, View(configuration.in_force, observed, keeper.memory, plan, now, wall)
 
@@ -224,20 +205,20 @@ class App:
 
     def trash(self) -> list[dict[str, Any]]:
         """What lies in the trash of every volume group, oldest first."""
-        configuration = self._configuration()
+        configuration = self._parts.configuration()
         configuration.load(keep=False)
-        keep, host = configuration.in_force.host.trash_keep.seconds, self._host(live=False)
+        keep, host = configuration.in_force.host.trash_keep.seconds, self._parts.host(live=False)
         return trash(host.reader.storage(), keep, host.work.wall())
 
     def history(self, name: str | None, since: Duration | None, limit: int) -> dict[str, Any]:
         """What was done and what happened. `name`: of a domU, or KIND/NAME; `since`: so long ago."""
         targets = () if name is None else (name if "/" in name else str(domain(name)),)
-        began = None if since is None else self._host(live=False).work.wall() - since.seconds
-        return explain.history(self._history().read(Query(targets, began, limit=limit)))
+        began = None if since is None else self._parts.host(live=False).work.wall() - since.seconds
+        return explain.history(self._parts.history().read(Query(targets, began, limit=limit)))
 
     def blame(self, goal: str | None) -> dict[str, Any] | None:
         """The last boot or shutdown of the guests; None where none is remembered."""
-        return explain.blame(goal, self._history())
+        return explain.blame(goal, self._parts.history())
 
     def rehearse(self, what: str, name: str) -> dict[str, Any] | None:
         """What a reboot of the host (`what`), or the start or stop of `name` would do; changes nothing. None where the
@@ -247,8 +228,8 @@ class App:
         desired = config.read(ConfigDir(self._places.config_dir).read(), self._records.host_id())
         if name and name not in desired.domains:
             return None
-        host, memory = self._host(live=False), self._records.load_memory()
-        lessons = Recorder(self._history(), host.work, host.actuator.script, "").learned()
+        host, memory = self._parts.host(live=False), self._records.load_memory()
+        lessons = Recorder(self._parts.history(), host.work, host.actuator.script, "").learned()
         clock = (host.work.now(), host.work.wall())
         scene = rehearsal.look_around(desired, memory, host.reader, lessons, clock)
         return rehearsal.data(rehearsal.rehearse(scene, what, name))
@@ -272,7 +253,7 @@ class App:
         if self._places.simulate is not None:
             raise XenlocalError("cannot attach: a simulated domU has no console")
         known_as = self._known_as(name)
-        live = [each for each in self._host(live=False).reader.domains().values() if each.name == known_as]
+        live = [each for each in self._parts.host(live=False).reader.domains().values() if each.name == known_as]
         if not live:
             return False
         os.execvp("xl", ["xl", "console", str(live[0].domid)])
@@ -281,7 +262,7 @@ class App:
         """Show the last part of a guest's console; `follow`: and what comes, for ever. False where there is none."""
         if "/" in name:
             raise XenlocalError(f"'{name}' is not the name of a domU")
-        consoles, name = self._host(live=False).consoles, self._known_as(name)
+        consoles, name = self._parts.host(live=False).consoles, self._known_as(name)
         text, place = consoles.read(name)
         if not text and not place:
             return False
@@ -298,68 +279,18 @@ class App:
         return next((record.known_as for record in records if record.name == name), name)
 
     def run_daemon(self, daemonize: bool) -> int:
-        from xenlocal import hosts
+        from xenlocal import daemon  # here: no other verb needs it
 
-        os.umask(0o077)
-        for directory in (self._places.run_dir, self._places.state_dir):
-            Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
-        if self._places.simulate is None and not hosts.is_dom0():
-            raise NoDom0(
-                "this machine is no Xen dom0: /proc/xen/capabilities does not say control_d; boot into Xen first"
-            )
-        with Lock(self._places.run_dir) as lock:
-            if daemonize:
-                process.daemonize(lock, str(self._run_dir / "daemon.log"))
-            log_to(sys.stderr)
-            self._daemon(SystemdNotifier())
+        daemon.run(self._parts, daemonize)
         return 0
-
-    def _daemon(self, notifier: Notifier) -> None:
-        host, history = self._host(live=True), self._history()
-        loop, inbox = self._loop(host, notifier, history)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: inbox.stop())
-        signal.signal(signal.SIGHUP, lambda _number, _frame: inbox.look_again())
-
-        def handle(
-            verb: str,
-            names: tuple[str, ...],
-            progress: Callable[[str], None],
-            ended: Callable[[int, dict[str, Any]], None],
-        ) -> None:
-            if verb == "status":
-                data = loop.status()
-                ended(0, data) if data is not None else ended(
-                    1, {"message": "the first look at the host is not over yet"}
-                )
-                return
-            if verb == "reload":
-                ended(*loop.reload())
-                return
-            if verb == "why":
-                ended(*loop.why(names[0] if names else ""))
-                return
-            request = Request(verb, names, progress)
-            request.ended = lambda: ended(request.code, request.result)
-            inbox.ask(request)
-
-        server = control.ControlServer(self._socket, handle)
-        watches = [ConfigDir(self._places.config_dir).watch(inbox.look_again), host.watch(inbox.host_event)]
-        try:
-            loop.run()
-        finally:
-            server.close()
-            for watch in watches:
-                watch.stop()
-            history.close()
 
     def _do_it_here(
         self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]
     ) -> tuple[int, dict[str, Any]]:
         os.umask(0o077)
         log_to(sys.stderr, logging.ERROR)
-        host, history = self._host(live=False), self._history()
-        loop, inbox = self._loop(host, SystemdNotifier(), history)
+        host, history = self._parts.host(live=False), self._parts.history()
+        loop, inbox = self._parts.loop(host, SystemdNotifier(), history)
         request = Request(verb, names, progress)
         watch = host.watch(inbox.host_event)
         try:
@@ -369,34 +300,7 @@ class App:
             history.close()
         return request.code, request.result
 
-    def _loop(self, host: Host, notifier: Notifier, history: History) -> tuple[Loop, Inbox]:
-        inbox = Inbox(host.work.wake)
-        configuration = self._configuration()
-        recorder = Recorder(history, host.work, host.actuator.script, self._records.boot())
-        tools = _tools(host, Keeper(self._records, recorder.remembered))
-        return Loop(configuration, tools, inbox, notifier, recorder), inbox
-
-    def _history(self) -> SqliteHistory:
-        from xenlocal.adapters.history import SqliteHistory  # here: `plan` and `check` do without sqlite
-
-        return SqliteHistory(os.path.join(self._places.state_dir, "history.db"))
-
-    def _configuration(self) -> Configuration:
-        return Configuration(ConfigDir(self._places.config_dir), self._records, self._records.host_id())
-
     def _ask_daemon(
         self, verb: str, names: tuple[str, ...], progress: Callable[[str], None]
     ) -> tuple[int, dict[str, Any]] | None:
-        return control.ask(self._socket, verb, names, progress)
-
-    def _host(self, live: bool) -> Host:
-        from xenlocal import hosts  # here: who only asks the daemon does without the adapters of the host
-
-        if self._places.simulate is not None:
-            return hosts.simulated(self._places.simulate, self._places.run_dir, self._places.state_dir, live)
-        return hosts.real(self._places.run_dir, self._places.state_dir)
-
-
-def _tools(host: Host, keeper: Keeper) -> Tools:
-    lookout = Lookout(host.reader, host.work)
-    return Tools(host.reader, host.actuator, host.prober, host.consoles, host.work, keeper, lookout)
+        return control.ask(self._parts.socket, verb, names, progress)

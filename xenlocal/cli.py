@@ -12,9 +12,10 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 from xenlocal import views
-from xenlocal.app import App, Places
+from xenlocal.app import App
 from xenlocal.arguments import ALL_ENTRIES, ENTRIES, build_parser
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
+from xenlocal.parts import Parts, Places
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY, NO_DAEMON, BUSY = 0, 1, 2, 3, 4, 5, 6, 75
 _WATCH_EVERY = 2.0  # seconds
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     if arguments.verb is None:
         arguments.act, arguments.name, arguments.watch = "status", None, False
-    app = App(Places(arguments.config_dir, arguments.state_dir, arguments.run_dir, arguments.simulate))
+    app = App(Parts(Places(arguments.config_dir, arguments.state_dir, arguments.run_dir, arguments.simulate)))
     try:
         return _ACTS[arguments.act](app, arguments)
     except ConfigError as error:

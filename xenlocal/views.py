@@ -85,7 +85,8 @@ def status(data: Mapping[str, Any]) -> str:
     ]
     if rows:
         lines += ["", *table(["DOMAIN", "DESIRED", "OBSERVED", "DOMID", "READY", "SINCE"], rows)]
-    notes = [
+    notes = [f"host: {note}" for note in data["host"]["notices"]]
+    notes += [
         f"{kind}{row['name']}: {note}"
         for kind, part in (("domain/", "domains"), ("", "volumes"), ("bridge/", "bridges"))
         for row in data[part]

@@ -40,7 +40,9 @@ def start(m: Machine, deb: Path, host: str, guests: dict[str, str]) -> None:
     keep_the_journal(m)
     m.make_vg()
     install(m, deb)
-    write(m, net=NETWORK + host, **guests)
+    write(m, net=NETWORK, **guests)
+    if host:
+        write(m, xenlocal=host)
     assert reload(m).rc == 0
     wait_all_ready(m, *guests, timeout=900)
 

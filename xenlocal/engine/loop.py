@@ -14,6 +14,7 @@ from typing import Any
 from xenlocal.engine import explain, jobs
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.execute import Hooks
+from xenlocal.engine.foresight import Foresight
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.ports import Notifier
 from xenlocal.engine.reconcile import Cycle, reconcile
@@ -37,10 +38,16 @@ _GOALS = ("boot", "shutdown")  # verbs that the history remembers as a whole
 
 class Loop:
     def __init__(
-        self, configuration: Configuration, tools: Tools, inbox: Inbox, notifier: Notifier, recorder: Recorder
+        self,
+        configuration: Configuration,
+        tools: Tools,
+        inbox: Inbox,
+        notifier: Notifier,
+        recorder: Recorder,
+        foresight: Foresight | None = None,
     ) -> None:
         self._configuration, self._tools, self._inbox, self._notifier = configuration, tools, inbox, notifier
-        self._recorder = recorder
+        self._recorder, self._foresight = recorder, foresight
         self._jobs: list[Request] = []
         self._is_ready = False
         self._learned: Mapping[str, Learned] = {}
@@ -93,7 +100,8 @@ class Loop:
         cycle, work = self.snapshot, self._tools.work
         if cycle is None:
             return None
-        return status(cycle, self._tools.keeper.memory, self._configuration.verdict, work.now(), work.wall())
+        foreseen = () if self._foresight is None else self._foresight.notices
+        return status(cycle, self._tools.keeper.memory, self._configuration.verdict, work.now(), work.wall(), foreseen)
 
     def why(self, name: str) -> tuple[int, dict[str, Any]]:
         """From any thread."""
@@ -128,7 +136,15 @@ class Loop:
             if request.finished and request.verb in _GOALS:
                 self._recorder.goal(What.ENDED, request.verb, str(request.result["message"]))
         self._jobs = [request for request in self._jobs if not request.finished]
+        self._look_ahead(cycle)
         return self._next_look(cycle, now)
+
+    def _look_ahead(self, cycle: Cycle) -> None:
+        """Rehearse what is in force, when it has come to rest."""
+        memory = self._tools.keeper.memory
+        rests = memory.boot_done and memory.shutting_down is None and not (self._jobs or cycle.interrupted)
+        if self._foresight is not None and rests and not self.problems:
+            self._foresight.after(cycle)
 
     def _refuse_if_invalid(self, request: Request) -> None:
         """`apply` of files that are not valid has failed, whatever the cycle did with the configuration before; so

@@ -17,6 +17,7 @@ from xenlocal.model.desired import ConfigFile
 from xenlocal.model.history import Entry, Query
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
+from xenlocal.model.plan import Notice
 from xenlocal.model.probes import Probe
 
 Node = tuple[int, str]
@@ -30,6 +31,11 @@ class Guest:
     name: str
     domid: int
     console: str = ""  # the place in its console's log where this life begins
+
+
+class Rehearser(Protocol):
+    def rehearse(self) -> Sequence[Notice]:
+        """What a reboot of this host would bring to light. Takes some seconds. Raises XenlocalError."""
 
 
 class LastWords(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -11,17 +11,19 @@ from xenlocal.engine.configuration import Verdict
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.model.desired import Domain, LogicalVolume
 from xenlocal.model.memory import Memory, Record
-from xenlocal.model.names import Kind, Target, bridge, parse_trash_name
+from xenlocal.model.names import THIS_HOST, Kind, Target, bridge, parse_trash_name
 from xenlocal.model.observed import LiveDomain, Storage, Unavailable
-from xenlocal.model.plan import Goal
+from xenlocal.model.plan import Goal, Notice
 from xenlocal.planner import xlcfg
 
 SCHEMA = 1
 
 
-def status(cycle: Cycle, memory: Memory, verdict: Verdict, now: float, wall: float) -> dict[str, Any]:
-    """Everything `xenlocal status` shows, stable shape."""
-    notes = _notes(cycle)
+def status(
+    cycle: Cycle, memory: Memory, verdict: Verdict, now: float, wall: float, foreseen: Sequence[Notice] = ()
+) -> dict[str, Any]:
+    """Everything `xenlocal status` shows, stable shape. `foreseen`: what a rehearsal of the host's reboot found."""
+    notes = _notes(cycle, foreseen)
     clock = wall - now
     return {
         "schema": SCHEMA,
@@ -31,6 +33,7 @@ def status(cycle: Cycle, memory: Memory, verdict: Verdict, now: float, wall: flo
             "unavailable": [{"table": table, "why": why} for table, why in cycle.plan.unavailable],
             "pending_steps": [step.id for step in cycle.plan.steps if step.changes_host],
             "forced": list(memory.forced),
+            "notices": notes.get(THIS_HOST, []),
         },
         "domains": _domains(cycle, memory, notes, clock),
         "volumes": _volumes(cycle, notes),
@@ -76,11 +79,11 @@ def _host_state(memory: Memory) -> str:
     return "up" if memory.boot_done else "before boot"
 
 
-def _notes(cycle: Cycle) -> Mapping[Target, list[str]]:
+def _notes(cycle: Cycle, foreseen: Sequence[Notice]) -> Mapping[Target, list[str]]:
     notes: dict[Target, list[str]] = {}
     for refusal in cycle.plan.refusals:
         notes.setdefault(refusal.target, []).append(refusal.reason)
-    for notice in cycle.plan.notices:
+    for notice in (*cycle.plan.notices, *foreseen):
         notes.setdefault(notice.target, []).append(notice.text)
     for result in cycle.bad:
         text = f"{result.step.action.verb} {result.outcome}: {result.message}"

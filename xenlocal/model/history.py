@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from xenlocal.model.names import Kind, Target
+from xenlocal.model.names import THIS_HOST
 
-HOST = str(Target(Kind.HOST, "this"))
+HOST = str(THIS_HOST)
 
 
 @dataclass(frozen=True)

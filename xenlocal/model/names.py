@@ -26,6 +26,15 @@ class Target:
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """What `str` gave. Raises ValueError."""
+        kind, _, name = text.partition("/")
+        return cls(Kind(kind), name)
+
+
+THIS_HOST = Target(Kind.HOST, "this")
+
 
 def domain(name: str) -> Target:
     return Target(Kind.DOMAIN, name)

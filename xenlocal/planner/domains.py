@@ -74,6 +74,7 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, roots, observed, budget, now)
         elif case.live is not None and is_up(case.live) and case.wish.want in (Want.LEAVE, Want.RESTART):
+            draft.table(Table.PATHS, observed.paths)  # no step follows: a kernel that goes missing is to be noticed
             # RESTART: it was refused, so the domU runs on, and may be ready again
             plan_readiness(draft, case.domain, case.record, desired.host.resync.seconds, now)
             if memory.boot_done and case.wish.want is Want.LEAVE:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xenlocal.model.desired import Desired, Domain, State
 from xenlocal.model.history import Deed, Entry, What
 from xenlocal.model.memory import Memory
-from xenlocal.model.names import Kind, Target
+from xenlocal.model.names import THIS_HOST, Target
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import Hardware, Observed, Unavailable
 from xenlocal.model.plan import Plan
@@ -175,7 +175,7 @@ def _memory(scene: Scene) -> Iterator[Finding]:
             f"the domUs with state = running need {_rounded(need)} of memory together, and {_rounded(there)} are there"
             " for them: not all can run at once"
         )
-        yield Finding(Target(Kind.HOST, "this"), "memory", text)
+        yield Finding(THIS_HOST, "memory", text)
 
 
 def _for_domains(hardware: Hardware, held: int, reserve: Size) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from xenlocal.model.actions import DestroyDomain, StopDomain
 from xenlocal.model.desired import Desired, Patience
 from xenlocal.model.memory import Hand, Memory, Record
-from xenlocal.model.names import Kind, Target
+from xenlocal.model.names import THIS_HOST
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
 from xenlocal.model.units import Duration
@@ -35,7 +35,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     live = draft.table(Table.DOMAINS, observed.domains)
     if live is None:
         if isinstance(observed.domains, Unavailable) and observed.domains != NOT_ASKED:
-            draft.notice(Target(Kind.HOST, "this"), _BLIND)
+            draft.notice(THIS_HOST, _BLIND)
         return
     records = memory.records
     if memory.shutdown_over:
@@ -60,7 +60,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     share = _share_of_time(going, memory, order, followers, left, now)
     if share < 1:
         draft.notice(
-            Target(Kind.HOST, "this"),
+            THIS_HOST,
             "the stop timeouts along the longest chain exceed shutdown_deadline ="
             f" {desired.host.shutdown_deadline}: every guest gets {share:.0%} of its own",
         )

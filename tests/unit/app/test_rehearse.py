@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from xenlocal.adapters.command import Commands
+from xenlocal.adapters.rehearser import Rehearser
 from xenlocal.cli import main
+from xenlocal.parts import Parts, Places
 
 TEXT = (
     "[domain db]\nmemory = 1G\nkernel = /boot/vmlinuz\n[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\nneeds = db\n"
@@ -74,3 +77,12 @@ def test_what_cannot_be_rehearsed(host: list[str], capsys: pytest.CaptureFixture
     assert "cannot rehearse: the host is shutting down" in capsys.readouterr().err
     Path(host[0].partition("=")[2], "a.conf").write_text("[domain web\n")
     assert main([*host, "rehearse"]) == 4
+
+
+def test_what_the_daemon_does_by_itself(host: list[str]) -> None:
+    """In a process of its own, which acts on the same host."""
+    lose_the_kernel(host)
+    config, state, run, simulate = (option.partition("=")[2] for option in host)
+    found = Rehearser(Commands(), Parts(Places(config, state, run, simulate)).myself).rehearse()
+    would_not = [str(notice.target) for notice in found if "would not bring it back" in notice.text]
+    assert would_not == ["domain/db", "domain/web"]
