@@ -75,7 +75,7 @@ class Fate:
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind`: memory, monitor, stop-feature, hung, pending or durations."""
+    """`kind`: memory, autoballoon, monitor, stop-feature, hung, pending or durations."""
 
     target: Target
     kind: str
@@ -154,7 +154,7 @@ def fate_by_hand(verb: str, name: str, scene: Scene, end: tuple[Observed, Memory
 def findings(scene: Scene, names: frozenset[str]) -> tuple[Finding, ...]:
     """What the planner has no reason to refuse, and a reboot of the host, or of the guest, brings to light. `names`: of
     the domUs that are concerned."""
-    found = list(_memory(scene))
+    found = [*_memory(scene), *_autoballoon(scene)]
     for live in scene.observed.by_uuid().values():
         if live.name in names and is_up(live):
             found += _of_live(scene, live.name, live.domid, live.uuid)
@@ -176,6 +176,18 @@ def _memory(scene: Scene) -> Iterator[Finding]:
             " for them: not all can run at once"
         )
         yield Finding(THIS_HOST, "memory", text)
+
+
+def _autoballoon(scene: Scene) -> Iterator[Finding]:
+    hardware = scene.observed.hardware
+    if not isinstance(hardware, Unavailable) and hardware.autoballoon and scene.desired.domains:
+        text = (
+            "autoballoon is on, since Xen was booted without dom0_mem= or /etc/xen/xl.conf says so: the dom0 gives"
+            " memory away at every start, so domUs are started one at a time, and whether the next one fits is not"
+            ' known before. Give the dom0 its own: GRUB_CMDLINE_XEN_DEFAULT="dom0_mem=4G,max:4G" in'
+            " /etc/default/grub, `update-grub`, and a reboot"
+        )
+        yield Finding(THIS_HOST, "autoballoon", text)
 
 
 def _for_domains(hardware: Hardware, held: int, reserve: Size) -> int:

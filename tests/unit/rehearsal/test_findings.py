@@ -73,6 +73,13 @@ def test_a_saved_state() -> None:
     assert "a saved state of it lies in /var/lib/xen/save/web" in reason(rehearsed(machine))
 
 
+def test_a_dom0_that_gives_its_memory_away() -> None:
+    machine = one_host()
+    machine.dom0.state.xl_conf = 'autoballoon="on"\n'
+    (finding,) = [each for each in rehearsed(machine).findings if each.kind == "autoballoon"]
+    assert str(finding.target) == "host/this" and "dom0_mem=4G,max:4G" in finding.text
+
+
 @pytest.mark.parametrize("autoballoon", [False, True])
 def test_more_memory_than_the_host_has(autoballoon: bool) -> None:
     machine = with_a_past(Machine(conf("small"), conf("big")))
