@@ -11,7 +11,7 @@ from xenlocal.model.clock import iso
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import HOST, Deed, Entry, Query
 from xenlocal.planner.blame import blame as find_blame
-from xenlocal.planner.blame import last_begun
+from xenlocal.planner.course import last_begun
 from xenlocal.planner.why import View, concerned
 from xenlocal.planner.why import why as find_why
 from xenlocal.planner.words import told
