@@ -15,7 +15,7 @@ APT_RUN := python3 python3-configobj python3-daemon python3-pyinotify python3-sh
 APT_VENV := python3 python3-venv
 APT_DEB := build-essential debhelper dh-python fakeroot lintian pybuild-plugin-pyproject python3-all python3-setuptools scdoc
 APT_XEN := busybox-static cpio e2fsprogs fakeroot kmod mmdebstrap python3 qemu-system-x86 qemu-utils zstd
-APT_LINT := lvm2 shellcheck systemd
+APT_LINT := fonts-dejavu-core graphviz librsvg2-bin lvm2 shellcheck systemd
 
 # All tests that need neither a package nor a machine, and those that do, in the order of their cost.
 SLOW_TESTS := $(wildcard tests/package tests/systemd tests/xen)
@@ -63,6 +63,7 @@ check: lint  ## lint, types, layers, unit and property tests: what to run after 
 
 .PHONY: coverage
 coverage: venv  ## which lines of xenlocal the fast tests do not reach
+	$(call need,$(APT_LINT))
 	$(PY) -m coverage run -m pytest -q $(FAST_TESTS)
 	$(PY) -m coverage report
 

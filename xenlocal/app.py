@@ -11,12 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xenlocal import config
 from xenlocal.adapters import control
-from xenlocal.adapters.confdir import ConfigDir, read_files
+from xenlocal.adapters.confdir import ConfigDir
 from xenlocal.adapters.console import HOW_TO_LOG
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
@@ -30,13 +29,13 @@ from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
 from xenlocal.model.actions import CheckReady
-from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.model.history import Query
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import domain
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
+from xenlocal.offline import Offline
 from xenlocal.parts import Parts, tools_for
 from xenlocal.planner.why import View
 
@@ -71,38 +70,7 @@ class App:
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._places, self._records = parts, parts.places, parts.records
-
-    def check(self, files: Sequence[str]) -> tuple[Problem, ...]:
-        """Every problem of these files, or of the configuration directory. Needs no host.
-
-        A file of that directory is read together with its others, since it may name what they declare.
-        """
-        directory = ConfigDir(self._places.config_dir)
-        outside = [path for path in files if not directory.holds(os.path.abspath(path))]
-        sources: list[Callable[[], Sequence[ConfigFile]]] = [partial(read_files, outside)] if outside else []
-        sources += [directory.read] if len(outside) < len(files) or not files else []
-        texts: list[ConfigFile] = []
-        unreadable: list[Problem] = []
-        for source in sources:
-            try:
-                texts += source()
-            except ConfigError as error:
-                texts += error.readable
-                unreadable += error.problems
-        try:
-            if unreadable:
-                raise ConfigError(unreadable, texts)
-            config.read(texts, self._any_host_id())
-        except ConfigError as error:
-            return config.every_problem(error, self._any_host_id())
-        return ()
-
-    def _any_host_id(self) -> str:
-        """Nothing that `check` says depends on the UUIDs, and it is to run for anybody on any machine."""
-        try:
-            return self._records.host_id()
-        except XenlocalError:
-            return "0" * 32
+        self.offline = Offline(parts)
 
     def declared(self) -> frozenset[str]:
         """Names of the domUs of the configuration in force."""
@@ -167,7 +135,7 @@ class App:
         answer = self._ask_daemon("reload", (), lambda _text: None)
         if answer is not None:
             return answer
-        problems = self.check(())
+        problems = self.offline.check(())
         if problems:
             raise ConfigError(problems)
         return NO_DAEMON, {"message": "the files are valid, but no daemon runs; type: systemctl start xenlocal"}
@@ -220,6 +188,10 @@ class App:
         """The last boot or shutdown of the guests; None where none is remembered."""
         return explain.blame(goal, self._parts.history())
 
+    def plot(self, goal: str) -> dict[str, Any] | None:
+        """The last such one as `plot` draws it; None where none is remembered."""
+        return explain.plot(goal, self._parts.history())
+
     def rehearse(self, what: str, name: str) -> dict[str, Any] | None:
         """What a reboot of the host (`what`), or the start or stop of `name` would do; changes nothing. None where the
         files declare no such domU. Raises ConfigError when they are not valid, XenlocalError where nobody can tell."""
@@ -233,20 +205,6 @@ class App:
         clock = (host.work.now(), host.work.wall())
         scene = rehearsal.look_around(desired, memory, host.reader, lessons, clock)
         return rehearsal.data(rehearsal.rehearse(scene, what, name))
-
-    def graph(self) -> dict[str, Any]:
-        """What each domU waits for, as the files say. Needs no host. Raises ConfigError when they are not valid."""
-        desired = config.read(ConfigDir(self._places.config_dir).read(), self._any_host_id())
-        rows = [
-            {
-                "name": name,
-                "state": str(domain.state),
-                "needs": [*domain.needs, *map(str, domain.needs_things)],
-                "after": [*domain.after, *map(str, domain.after_things)],
-            }
-            for name, domain in desired.domains.items()
-        ]
-        return {"schema": 1, "domains": rows}
 
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""

@@ -67,14 +67,18 @@ def build_parser() -> argparse.ArgumentParser:
     times.add_argument(
         "goal", nargs="?", choices=("boot", "shutdown"), metavar="boot|shutdown", help="default: the last"
     )
+    verb("plot", "draw the last boot or shutdown as an SVG timeline").add_argument(
+        "goal", choices=("boot", "shutdown"), metavar="boot|shutdown", help="which of them"
+    )
     rehearsed = verb("rehearse", "what a reboot of this host, a start or a stop would do; changes nothing")
     play = rehearsed.add_mutually_exclusive_group()
     play.add_argument("--reboot", action="store_true", help="of the host: who comes back, who not, why (the default)")
     play.add_argument("--start", metavar="NAME", help="of this domU")
     play.add_argument("--stop", metavar="NAME", help="of this domU")
-    verb("graph", "the order of the domUs: who waits for whom; needs no host").add_argument(
-        "--dot", action="store_true", help="as input for dot(1) of graphviz"
-    )
+    graph = verb("graph", "the order of the domUs: who waits for whom; needs no host")
+    form = graph.add_mutually_exclusive_group()
+    for name, text in (("dot", "as input for dot(1) of graphviz"), ("svg", "as an SVG picture; needs graphviz")):
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, default="text", help=text)
     run = verb("run", "the daemon (started by xenlocal.service)")
     run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
     verb("boot", "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")

@@ -98,7 +98,7 @@ def _status(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _check(app: App, arguments: argparse.Namespace) -> int:
-    problems = [asdict(problem) for problem in app.check(arguments.files)]
+    problems = [asdict(problem) for problem in app.offline.check(arguments.files)]
     _print({"schema": 1, "ok": not problems, "problems": problems}, arguments.json, views.check)
     return INVALID if problems else OK
 
@@ -230,6 +230,16 @@ def _blame(app: App, arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _plot(app: App, arguments: argparse.Namespace) -> int:
+    from xenlocal.drawing.timeline import timeline  # here, as below: no other verb draws
+
+    data = app.plot(arguments.goal)
+    if data is None:
+        return _failed(NOT_FOUND, f"no {arguments.goal} of the guests is remembered", arguments.json)
+    _print(data, arguments.json, timeline)
+    return OK
+
+
 def _rehearse(app: App, arguments: argparse.Namespace) -> int:
     what = "start" if arguments.start is not None else "stop" if arguments.stop is not None else "reboot"
     name = arguments.start or arguments.stop or ""
@@ -241,7 +251,10 @@ def _rehearse(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _graph(app: App, arguments: argparse.Namespace) -> int:
-    _print(app.graph(), arguments.json, views.dot if arguments.dot else views.graph)
+    from xenlocal.drawing.graph import dot
+
+    ways = {"dot": dot, "svg": lambda data: app.offline.laid_out(dot(data)), "text": views.graph}
+    _print(app.offline.graph(), arguments.json, ways[arguments.form])
     return OK
 
 
@@ -260,6 +273,7 @@ _ACTS: Mapping[str, Callable[[App, argparse.Namespace], int]] = {
     "history": _history,
     "log": _log,
     "plan": _plan,
+    "plot": _plot,
     "rehearse": _rehearse,
     "reload": _reload,
     "run": _run,

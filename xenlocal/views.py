@@ -228,22 +228,6 @@ def _titled(row: Mapping[str, Any]) -> str:
     return str(row["name"]) if row["state"] == "running" else f"{row['name']}, {row['state']}"
 
 
-def dot(data: Mapping[str, Any]) -> str:
-    """An arrow leads from what is waited for to who waits; a dashed one where it is only `after`."""
-    lines = ["digraph xenlocal {", "  rankdir=LR;"]
-    for row in data["domains"]:
-        name = _dot_name(row["name"])
-        lines.append(f"  {name};")
-        lines += [f"  {_dot_name(other)} -> {name};" for other in row["needs"]]
-        lines += [f"  {_dot_name(other)} -> {name} [style=dashed];" for other in row["after"]]
-    return "\n".join([*lines, "}"])
-
-
-def _dot_name(name: str) -> str:
-    escaped = printable(name.replace("\n", " ")).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 def _usual(seconds: float | None) -> str:
     return "-" if seconds is None else length(seconds)
 

@@ -63,7 +63,7 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
 
 VERBS = verbs()
 GLOBAL = options(arguments.build_parser())
-WORDS = re.compile(r"[A-Z/]+(?:\.\.\.)?|\[[^\]]*\]")  # NAME..., [FILE...]: what is no verb in a heading
+WORDS = re.compile(r"[A-Z/]+(?:\.\.\.)?|\[[^\]]*\]|\w+\|\w+")  # NAME..., [FILE...], a|b: what is no verb in a heading
 
 
 def described() -> dict[str, str]:

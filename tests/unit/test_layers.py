@@ -19,10 +19,12 @@ PACKAGE = ROOT / "xenlocal"
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"arguments", "views", "app", "parts", "model"},
+    "cli": {"arguments", "views", "drawing", "app", "parts", "model"},
     "arguments": {"__init__", "model"},
     "views": {"model"},
-    "app": {"daemon", "rehearsal", "parts", "adapters", "engine", "planner", "config", "model"},
+    "drawing": {"model"},
+    "app": {"daemon", "rehearsal", "offline", "parts", "adapters", "engine", "planner", "config", "model"},
+    "offline": {"parts", "adapters", "config", "model"},
     "daemon": {"hosts", "parts", "adapters", "engine", "model"},
     "parts": {"hosts", "adapters", "engine", "model"},
     "hosts": {"adapters", "simulator", "engine", "model"},
@@ -39,7 +41,7 @@ ONLY = {
     ("adapters", "engine"): {"xenlocal.engine.ports"},
     ("simulator", "engine"): {"xenlocal.engine.ports"},
 }
-PURE = {"model", "config", "planner", "views"}
+PURE = {"model", "config", "planner", "views", "drawing"}
 
 # Libraries, and names of the standard library, that have one place: a module, or a whole package (with a final dot).
 PLACE_OF_IMPORT = {
@@ -235,6 +237,8 @@ def test_every_layer_is_known() -> None:
         ("cli", "from xenlocal.simulator import host", "cli imports simulator"),
         ("cli", "from xenlocal.planner import make_plan", "cli imports planner"),
         ("views", "import time", "is pure and imports time"),
+        ("drawing.svg", "from xenlocal.planner.plot import Plot", "drawing imports planner"),
+        ("offline", "from xenlocal import hosts", "offline imports hosts"),
         ("simulator.host", "from xenlocal.engine.loop import Loop", "of engine only xenlocal.engine.ports"),
     ],
 )

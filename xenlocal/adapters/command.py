@@ -37,7 +37,7 @@ _PACKAGES = {
     "xenstore-read": "xenstore-utils", "xenstore-write": "xenstore-utils",
     "lvm": "lvm2", "lvcreate": "lvm2", "lvextend": "lvm2", "lvchange": "lvm2", "lvrename": "lvm2",
     "lvremove": "lvm2", "blockdev": "util-linux", "ip": "iproute2", "ping": "iputils-ping", "systemd-run": "systemd",
-    "systemctl": "systemd", "setpriv": "util-linux", "setsid": "util-linux",
+    "systemctl": "systemd", "setpriv": "util-linux", "setsid": "util-linux", "dot": "graphviz",
 }  # fmt: skip
 
 log = logging.getLogger("xenlocal")

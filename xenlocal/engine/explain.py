@@ -1,4 +1,4 @@
-"""What `xenlocal history`, `why` and `blame` show, as data (JSON schema 1)."""
+"""What `xenlocal history`, `why`, `blame` and `plot` show, as data (JSON schema 1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from xenlocal.model.clock import iso
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import HOST, Deed, Entry, Query
 from xenlocal.planner.blame import blame as find_blame
-from xenlocal.planner.blame import last_begun
+from xenlocal.planner.course import last_begun
+from xenlocal.planner.plot import plot as find_plot
 from xenlocal.planner.why import View, concerned
 from xenlocal.planner.why import why as find_why
 from xenlocal.planner.words import told
@@ -62,6 +63,16 @@ def blame(goal: str | None, history: History) -> dict[str, Any] | None:
         "domains": [asdict(part) for part in found.parts],
         "forced": list(found.forced),
     }
+
+
+def plot(goal: str, history: History) -> dict[str, Any] | None:
+    """The last boot or shutdown of the guests, as it is drawn; None where none is remembered.
+    Raises XenlocalError where the history cannot be read."""
+    begun = last_begun(history.read(Query((HOST,))), goal)
+    if begun is None:
+        return None
+    found = find_plot(history.read(Query(first=begun.number, limit=_ENOUGH)), begun)
+    return {"schema": SCHEMA, **asdict(found), "begun": iso(found.begun), "unix": round(found.begun, 3)}
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from xenlocal import views
 from xenlocal.cli import main
+from xenlocal.drawing.graph import dot
 
 DOMU = "[domain {}]\nmemory = 1G\nkernel = /boot/vmlinuz\n"
 
@@ -45,8 +46,12 @@ def test_each_is_shown_below_what_it_waits_for(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_name_cannot_leave_its_quotes() -> None:
-    row = {"name": 'a"; b\\', "state": "running", "needs": ['x"y'], "after": []}
-    assert views.dot({"domains": [row]}).splitlines()[2:4] == [r'  "a\"; b\\";', r'  "x\"y" -> "a\"; b\\";']
+    row = {"name": 'a"; b\\', "state": "running", "needs": ['x"y\n&lt;'], "after": ['x"y\n&lt;']}
+    assert dot({"domains": [row]}).splitlines()[5:-1] == [
+        r'  "x\"y\\n&lt;" [label="x\"y &amp;lt;" shape=cylinder fillcolor="#eeeeee" color="#777777"];',
+        r'  "a\"; b\\" [label="a\"; b\\"];',
+        r'  "x\"y\\n&lt;" -> "a\"; b\\";',
+    ]
 
 
 def test_nothing_declared() -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.app.test_refusals import declare, host
 from xenlocal.adapters.control import ControlServer
 from xenlocal.cli import main
+from xenlocal.drawing.timeline import timeline
 from xenlocal.views import printable
 
 __all__ = ["host"]
@@ -103,3 +104,20 @@ def test_why_asks_the_daemon(
         server.close()
     assert asked == [("why", ("web",))]
     assert capsys.readouterr().out == ("domain/web: off: so\n" if code == 0 else "")
+
+
+def test_plot_draws_what_blame_tells(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    declare(host, WEB)
+    assert main([*host, "plot", "boot"]) == 3
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "xenlocal: no boot of the guests is remembered\n")
+    assert main([*host, "boot"]) == 0
+    told = shown(host, capsys, "plot", "boot")
+    assert told["schema"] == 1 and [row["target"] for row in told["rows"]] == ["domain/web"]
+    assert told["begun"] == shown(host, capsys, "blame", "boot")["begun"]
+    assert main([*host, "plot", "boot"]) == 0
+    assert capsys.readouterr().out == timeline(told) + "\n"
+    assert main([*host, "plot", "shutdown", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out) == {
+        "schema": 1, "ok": False, "message": "no shutdown of the guests is remembered",
+    }  # fmt: skip

@@ -57,6 +57,20 @@ def test_a_shutdown_that_two_daemons_did_is_one_and_names_the_forced() -> None:
     assert blame(machine, "boot")["goal"] == "boot"
 
 
+def test_a_guest_that_ended_while_no_daemon_was_there_took_its_time_too() -> None:
+    machine = booted(conf("web"), conf("slow", "needs = web"))
+    machine.behave("slow", stop_seconds=30.0)
+    first = Daemon(machine)
+    first.ask(0, "shutdown")
+    first.run(10)
+    machine.dom0.advance(machine.dom0.state.now + 50)
+    Daemon(machine).serve("shutdown")
+    told = blame(machine)
+    assert [link["step"] for link in told["path"]] == ["stop domain/slow", "reap domain/slow", "stop domain/web"]
+    assert told["domains"][0]["name"] == "slow" and 50 <= told["domains"][0]["seconds"] < 62
+    assert abs(sum(link["seconds"] + link["waited"] for link in told["path"]) - told["seconds"]) < 1
+
+
 def test_what_is_usual_comes_from_the_times_before() -> None:
     machine = booted(*CHAIN)
     Daemon(machine).serve("shutdown")

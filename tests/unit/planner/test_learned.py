@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.unit.planner.build import WALL
 from xenlocal.model.history import HOST, Deed, Entry, Event, Stamp, What
-from xenlocal.planner.blame import blame, last_begun
+from xenlocal.planner.blame import blame
+from xenlocal.planner.course import last_begun
 from xenlocal.planner.learned import Learned, learned
 
 

@@ -1,0 +1,1 @@
+"""How things look as pictures. Pure: data in, SVG or dot out."""
