@@ -64,7 +64,8 @@ class Lookout:
 
     def call(self, *, within: float, node: Node | None = None, stopping: int | None = None, firm: bool = False) -> None:
         """Somebody waits: look again within so many seconds; at this node, or at how this domid stops, too.
-        `firm`: not later than that, however slow looks are: the life of a guest depends on it."""
+        `firm`: not later than that, however slow looks are: for what somebody did, which is once, or where the life of a
+        guest depends on it."""
         soonest = self._last + (_SOONEST if firm else self._pause)
         self._due = min(self._due, max(self._work.now() + within, soonest))
         if node is not None:

@@ -87,7 +87,8 @@ class Readiness:
         nothing: on a slow host a look and the pause after it take longer.
         """
         lookout = self._tools.lookout
-        lookout.call(within=INTERVAL)
+        fresh = lookout.since >= self._begun  # if not, its birth may only be waiting to be seen, and others for that
+        lookout.call(within=INTERVAL if fresh else 0, firm=not fresh)
         until = self._begun + min(_APPEARS, self._action.timeout.seconds)
         self.next = until if now < until else None
         if now < until or lookout.since < until or isinstance(lookout.domains, Unavailable):

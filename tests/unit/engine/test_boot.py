@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
 from xenlocal.engine.inbox import Request
+from xenlocal.simulator.runner import Fault
 from xenlocal.simulator.state import Later
 
 
@@ -39,6 +40,18 @@ def test_readiness_by_tcp_and_a_dependant_that_waits_for_it() -> None:
     Daemon(machine).run(60)
     born = machine.moments("born")
     assert 12 <= born["web"] - born["db"] < 16
+
+
+def test_a_birth_is_seen_at_once_on_a_host_where_each_look_is_slow() -> None:
+    """Looks keep a pause of ten times their length, but not the one that a start has just made necessary."""
+    slow = fail("xl list", fault=Fault(status=0, effect=True, delay=1.0))
+    machine = Machine(listens("db", 5432), conf("web", "needs = db"))
+    machine.behave("db", listen={"192.0.2.50:5432": 0.0})
+    daemon = Daemon(machine, slow)
+    daemon.ask(0, "boot")
+    daemon.run(60)
+    born = machine.moments("born")
+    assert born["web"] - born["db"] < 8
 
 
 def test_one_that_is_late_lets_its_dependants_go_on_when_it_is_ready_after_all() -> None:
