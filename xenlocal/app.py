@@ -34,7 +34,7 @@ from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.model.history import Query
 from xenlocal.model.memory import Memory
-from xenlocal.model.names import domain
+from xenlocal.model.names import Kind, Target
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
 from xenlocal.parts import Parts, tools_for
@@ -210,11 +210,18 @@ class App:
         keep, host = configuration.in_force.host.trash_keep.seconds, self._parts.host(live=False)
         return trash(host.reader.storage(), keep, host.work.wall())
 
-    def history(self, name: str | None, since: Duration | None, limit: int) -> dict[str, Any]:
-        """What was done and what happened. `name`: of a domU, or KIND/NAME; `since`: so long ago."""
-        targets = () if name is None else (name if "/" in name else str(domain(name)),)
+    def history(self, target: Target | None, since: Duration | None, limit: int) -> dict[str, Any] | None:
+        """What was done and what happened. `target`: to this object; `since`: so long ago. None where nobody knows such
+        a domU; what else there has been without a word about it, nobody can tell."""
+        past = self._parts.history()
+        targets = () if target is None else (str(target),)
         began = None if since is None else self._parts.host(live=False).work.wall() - since.seconds
-        return explain.history(self._parts.history().read(Query(targets, began, limit=limit)))
+        entries = past.read(Query(targets, began, limit=limit))
+        if not entries and target is not None and target.kind is Kind.DOMAIN:
+            remembered = {record.name for record in self._records.load_memory().records.values()}
+            if target.name not in self.declared() | remembered and not past.read(Query(targets, limit=1)):
+                return None
+        return explain.history(entries)
 
     def blame(self, goal: str | None) -> dict[str, Any] | None:
         """The last boot or shutdown of the guests; None where none is remembered."""

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from xenlocal import __version__
+from xenlocal.model.names import Kind, Target, domain
 from xenlocal.model.units import Duration
 
 ENTRIES = 50  # of the history, unless more are asked for
@@ -59,7 +60,13 @@ def build_parser() -> argparse.ArgumentParser:
         "name", metavar="NAME", help="a domU"
     )
     past = verb("history", "what was done, why, how it went; which domUs came and went, and why")
-    past.add_argument("name", nargs="?", metavar="NAME", help="only of this domU, or of KIND/NAME such as volume/vg0/x")
+    past.add_argument(
+        "target",
+        nargs="?",
+        type=_target,
+        metavar="NAME",
+        help="only of this domU, or of KIND/NAME such as volume/vg0/x",
+    )
     which = past.add_mutually_exclusive_group()
     which.add_argument("--since", type=_duration, metavar="DURATION", help="of the last 30m, 2h, 7d, ...")
     which.add_argument("-n", type=_count, dest="count", metavar="N", help=f"the last N entries (default {ENTRIES})")
@@ -87,6 +94,16 @@ def _duration(text: str) -> Duration:
         return Duration.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _target(text: str) -> Target:
+    try:
+        return Target.parse(text) if "/" in text else domain(text)
+    except ValueError:
+        kind, kinds = text.partition("/")[0], ", ".join(Kind)
+        raise argparse.ArgumentTypeError(
+            f"'{kind}' is no kind of object; write one of {kinds}, or a domU's name"
+        ) from None
 
 
 def _count(text: str) -> int:

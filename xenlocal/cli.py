@@ -209,7 +209,10 @@ def _trash_change(app: App, arguments: argparse.Namespace) -> int:
 
 def _history(app: App, arguments: argparse.Namespace) -> int:
     limit = arguments.count or (ENTRIES if arguments.since is None else ALL_ENTRIES)
-    _print(app.history(arguments.name, arguments.since, limit), arguments.json, views.history)
+    data = app.history(arguments.target, arguments.since, limit)
+    if data is None:
+        return _unknown([arguments.target.name], arguments.json)
+    _print(data, arguments.json, views.history)
     return OK
 
 
