@@ -17,6 +17,7 @@ class Command:
 
     def __init__(self, step: Step, tools: Tools) -> None:
         self._action, self._tools = step.action, tools
+        self.ran = (step.action,)
         action = step.action
         if isinstance(action, StartDomain):
             # before, not after: a daemon killed meanwhile must know what the domU runs with
