@@ -204,6 +204,8 @@ def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float)
     said += [f"still running: {', '.join(left)}"] if left else []
     said += [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
     said += [f"which guests are left is unknown: {domains.why}"] if isinstance(domains, Unavailable) else []
+    xl = cycle.observed.xl
+    said += [f"who is left is only known from xenstore, since xl does not tell: {xl.why}"] if xl is not None else []
     request.finish(PARTLY if said else OK, message="; ".join(said) or "every guest stopped cleanly")
 
 

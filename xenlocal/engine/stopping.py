@@ -83,7 +83,7 @@ class Stop:
         action, now, domains = self._action, self._tools.work.now(), self._tools.lookout.domains
         if not isinstance(domains, Unavailable):
             live = domains.get(action.domid)
-            if live is None or (live.is_down and not action.destroy):
+            if live is None or (live.is_down and (not action.destroy or self._tools.lookout.outline)):
                 return self._ended()
             if live.is_down:
                 self._run(self._reap, self._reaped)
