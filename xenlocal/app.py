@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xenlocal import config
 from xenlocal.adapters import control
@@ -29,6 +29,7 @@ from xenlocal.engine.ports import MemoryStore
 from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
+from xenlocal.engine.tasks import Tools
 from xenlocal.model.actions import CheckReady
 from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, XenlocalError
@@ -39,9 +40,6 @@ from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
 from xenlocal.parts import Parts, tools_for
 from xenlocal.planner.why import View
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("xenlocal")
 NOT_FOUND, NO_DAEMON = 3, 6
@@ -63,6 +61,20 @@ class _ReadOnly:
 
     def save_memory(self, memory: Memory) -> None:
         """What a look teaches is only for this one plan."""
+
+
+class _Silent:
+    """Consoles of a host that is only looked at: that a guest has ended is noted by whoever acts on it."""
+
+    def mark(self, name: str) -> str:
+        return ""
+
+    def keep(self, name: str, note: str) -> None: ...
+
+
+def _looking(tools: Tools) -> Tools:
+    """What changes nothing, neither on the host nor of what is kept."""
+    return replace(tools, consoles=_Silent())
 
 
 class App:
@@ -118,7 +130,7 @@ class App:
         except ConfigError as error:
             raise ConfigError(config.every_problem(error, host_id)) from error
         host = self._parts.host(live=False)
-        tools = tools_for(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
+        tools = _looking(tools_for(host, Keeper(_ReadOnly(self._records, as_if_booted=True))))
         _, plan = survey(desired, goal_of(tools.keeper.memory, []), tools)
         # whether those that are ready still are is the daemon's to ask, and nothing that `apply` would change
         plan = replace(plan, steps=tuple(step for step in plan.steps if not isinstance(step.action, CheckReady)))
@@ -158,10 +170,11 @@ class App:
         """A look of our own, which changes nothing."""
         configuration = self._parts.configuration()
         configuration.load(keep=False)
-        keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._parts.host(live=False)
-        observed, plan = survey(configuration.in_force, Goal.CONVERGE, tools_for(host, keeper))
+        host = self._parts.host(live=False)
+        tools = _looking(tools_for(host, Keeper(_ReadOnly(self._records, as_if_booted=False))))
+        observed, plan = survey(configuration.in_force, Goal.CONVERGE, tools)
         now, wall = host.work.now(), host.work.wall()
-        return configuration, View(configuration.in_force, observed, keeper.memory, plan, now, wall)
+        return configuration, View(configuration.in_force, observed, tools.keeper.memory, plan, now, wall)
 
     def reload(self) -> tuple[int, dict[str, Any]]:
         answer = self._ask_daemon("reload", (), lambda _text: None)
