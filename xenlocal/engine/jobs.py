@@ -249,7 +249,9 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
         if request.verb in ("start", "restart") and not (is_on and record.ready and record.dying_since is None):
             said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is not ready"))
         elif request.verb in ("stop", "destroy") and is_on:
-            said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is still running"))
+            withdrawn = record.hand in (Hand.START, Hand.RESTART)
+            why = f"is still running: `xenlocal {record.hand}` came after this" if withdrawn else "is still running"
+            said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else why))
         elif request.verb == "stop" and reasons:
             request.progress(f"{domain_target(name)}: {reasons[0]}")
     failed = len(said) == len(request.names)

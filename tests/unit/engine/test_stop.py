@@ -179,6 +179,7 @@ def test_a_start_of_a_guest_that_is_going_down_is_done_when_it_is_up_again() -> 
     daemon.at(15, lambda: seen.append(start.finished))
     daemon.run(60)
     assert seen == [False] and stop.code == 1
+    assert stop.result["message"] == "domain/web: is still running: `xenlocal start` came after this"
     assert (start.code, machine.domid("web")) == (0, before + 1)
     assert said[0] == "domain/web: was asked to stop; it is seen whether it does, and it is started then"
 
