@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xenlocal import config
 from xenlocal.adapters import control
@@ -28,19 +28,17 @@ from xenlocal.engine.ports import MemoryStore
 from xenlocal.engine.reconcile import Cycle, survey
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import status, trash
+from xenlocal.engine.tasks import Tools
 from xenlocal.model.actions import CheckReady
 from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.model.history import Query
 from xenlocal.model.memory import Memory
-from xenlocal.model.names import domain
+from xenlocal.model.names import Kind, Target
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
 from xenlocal.offline import Offline
 from xenlocal.parts import Parts, tools_for
 from xenlocal.planner.why import View
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("xenlocal")
 NOT_FOUND, NO_DAEMON = 3, 6
@@ -62,6 +60,20 @@ class _ReadOnly:
 
     def save_memory(self, memory: Memory) -> None:
         """What a look teaches is only for this one plan."""
+
+
+class _Silent:
+    """Consoles of a host that is only looked at: that a guest has ended is noted by whoever acts on it."""
+
+    def mark(self, name: str) -> str:
+        return ""
+
+    def keep(self, name: str, note: str) -> None: ...
+
+
+def _looking(tools: Tools) -> Tools:
+    """What changes nothing, neither on the host nor of what is kept."""
+    return replace(tools, consoles=_Silent())
 
 
 class App:
@@ -86,7 +98,7 @@ class App:
         except ConfigError as error:
             raise ConfigError(config.every_problem(error, host_id)) from error
         host = self._parts.host(live=False)
-        tools = tools_for(host, Keeper(_ReadOnly(self._records, as_if_booted=True)))
+        tools = _looking(tools_for(host, Keeper(_ReadOnly(self._records, as_if_booted=True))))
         _, plan = survey(desired, goal_of(tools.keeper.memory, []), tools)
         # whether those that are ready still are is the daemon's to ask, and nothing that `apply` would change
         plan = replace(plan, steps=tuple(step for step in plan.steps if not isinstance(step.action, CheckReady)))
@@ -126,10 +138,11 @@ class App:
         """A look of our own, which changes nothing."""
         configuration = self._parts.configuration()
         configuration.load(keep=False)
-        keeper, host = Keeper(_ReadOnly(self._records, as_if_booted=False)), self._parts.host(live=False)
-        observed, plan = survey(configuration.in_force, Goal.CONVERGE, tools_for(host, keeper))
+        host = self._parts.host(live=False)
+        tools = _looking(tools_for(host, Keeper(_ReadOnly(self._records, as_if_booted=False))))
+        observed, plan = survey(configuration.in_force, Goal.CONVERGE, tools)
         now, wall = host.work.now(), host.work.wall()
-        return configuration, View(configuration.in_force, observed, keeper.memory, plan, now, wall)
+        return configuration, View(configuration.in_force, observed, tools.keeper.memory, plan, now, wall)
 
     def reload(self) -> tuple[int, dict[str, Any]]:
         answer = self._ask_daemon("reload", (), lambda _text: None)
@@ -178,11 +191,18 @@ class App:
         keep, host = configuration.in_force.host.trash_keep.seconds, self._parts.host(live=False)
         return trash(host.reader.storage(), keep, host.work.wall())
 
-    def history(self, name: str | None, since: Duration | None, limit: int) -> dict[str, Any]:
-        """What was done and what happened. `name`: of a domU, or KIND/NAME; `since`: so long ago."""
-        targets = () if name is None else (name if "/" in name else str(domain(name)),)
+    def history(self, target: Target | None, since: Duration | None, limit: int) -> dict[str, Any] | None:
+        """What was done and what happened. `target`: to this object; `since`: so long ago. None where nobody knows such
+        a domU; what else there has been without a word about it, nobody can tell."""
+        past = self._parts.history()
+        targets = () if target is None else (str(target),)
         began = None if since is None else self._parts.host(live=False).work.wall() - since.seconds
-        return explain.history(self._parts.history().read(Query(targets, began, limit=limit)))
+        entries = past.read(Query(targets, began, limit=limit))
+        if not entries and target is not None and target.kind is Kind.DOMAIN:
+            remembered = {record.name for record in self._records.load_memory().records.values()}
+            if target.name not in self.declared() | remembered and not past.read(Query(targets, limit=1)):
+                return None
+        return explain.history(entries)
 
     def blame(self, goal: str | None) -> dict[str, Any] | None:
         """The last boot or shutdown of the guests; None where none is remembered."""

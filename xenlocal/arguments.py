@@ -6,9 +6,11 @@ import argparse
 from typing import Any
 
 from xenlocal import __version__
+from xenlocal.model.names import Kind, Target, domain
 from xenlocal.model.units import Duration
 
 ENTRIES = 50  # of the history, unless more are asked for
+_LONGEST_NAME = 255  # characters
 ALL_ENTRIES = 200_000  # more than are ever kept
 
 
@@ -28,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         return added
 
     show = verb("status", "show what is declared, what runs, and what needs attention")
-    show.add_argument("name", nargs="?", metavar="NAME", help="only this domU, with everything known of it")
+    show.add_argument("name", type=_name, nargs="?", metavar="NAME", help="only this domU, with everything known of it")
     show.add_argument("--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C")
     check = verb("check", "read the files and report every problem; needs no host")
     check.add_argument("files", nargs="*", metavar="FILE", help="these files instead of the configuration directory")
@@ -44,22 +46,28 @@ def build_parser() -> argparse.ArgumentParser:
         ("stop", "shut domUs down cleanly and keep them off until `start` or the next boot"),
         ("restart", "shut domUs down cleanly and start them with what the files say now"),
     ):
-        verb(name, text).add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
+        verb(name, text).add_argument("names", type=_name, nargs="+", metavar="NAME", help="a declared domU")
     destroy = verb("destroy", "cut domUs off without asking the guest, and keep them off")
-    destroy.add_argument("names", nargs="+", metavar="NAME", help="a declared domU")
+    destroy.add_argument("names", type=_name, nargs="+", metavar="NAME", help="a declared domU")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     skip = verb("skip", "while the host shuts down: wait for these guests no longer, cut them off")
-    skip.add_argument("names", nargs="+", metavar="NAME", help="a domU that is still running")
-    verb("console", "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", metavar="NAME")
+    skip.add_argument("names", type=_name, nargs="+", metavar="NAME", help="a domU that is still running")
+    verb("console", "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", type=_name, metavar="NAME")
     logged = verb("log", "show the last part of a domU's console, also after its end")
-    logged.add_argument("name", metavar="NAME")
+    logged.add_argument("name", type=_name, metavar="NAME")
     logged.add_argument("--follow", action="store_true", help="go on showing what comes, until Ctrl-C")
     _trash_verbs(verb("trash", "retired volumes: list, restore, purge"))
     verb("why", "why a domU is on or off: the cause, what is behind it, what to type").add_argument(
-        "name", metavar="NAME", help="a domU"
+        "name", type=_name, metavar="NAME", help="a domU"
     )
     past = verb("history", "what was done, why, how it went; which domUs came and went, and why")
-    past.add_argument("name", nargs="?", metavar="NAME", help="only of this domU, or of KIND/NAME such as volume/vg0/x")
+    past.add_argument(
+        "target",
+        nargs="?",
+        type=_target,
+        metavar="NAME",
+        help="only of this domU, or of KIND/NAME such as volume/vg0/x",
+    )
     which = past.add_mutually_exclusive_group()
     which.add_argument("--since", type=_duration, metavar="DURATION", help="of the last 30m, 2h, 7d, ...")
     which.add_argument("-n", type=_count, dest="count", metavar="N", help=f"the last N entries (default {ENTRIES})")
@@ -73,8 +81,8 @@ def build_parser() -> argparse.ArgumentParser:
     rehearsed = verb("rehearse", "what a reboot of this host, a start or a stop would do; changes nothing")
     play = rehearsed.add_mutually_exclusive_group()
     play.add_argument("--reboot", action="store_true", help="of the host: who comes back, who not, why (the default)")
-    play.add_argument("--start", metavar="NAME", help="of this domU")
-    play.add_argument("--stop", metavar="NAME", help="of this domU")
+    play.add_argument("--start", type=_name, metavar="NAME", help="of this domU")
+    play.add_argument("--stop", type=_name, metavar="NAME", help="of this domU")
     graph = verb("graph", "the order of the domUs: who waits for whom; needs no host")
     form = graph.add_mutually_exclusive_group()
     for name, text in (("dot", "as input for dot(1) of graphviz"), ("svg", "as an SVG picture; needs graphviz")):
@@ -91,6 +99,24 @@ def _duration(text: str) -> Duration:
         return Duration.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _name(text: str) -> str:
+    """Whatever a domU may be called, a foreign one too."""
+    if not (0 < len(text) <= _LONGEST_NAME and text.isprintable()):
+        shown = ascii(text if len(text) <= _LONGEST_NAME else f"{text[:20]}...")
+        raise argparse.ArgumentTypeError(f"{shown} is no name of a domU")
+    return text
+
+
+def _target(text: str) -> Target:
+    try:
+        return Target.parse(_name(text)) if "/" in text else domain(_name(text))
+    except ValueError:
+        kind, kinds = text.partition("/")[0], ", ".join(Kind)
+        raise argparse.ArgumentTypeError(
+            f"'{kind}' is no kind of object; write one of {kinds}, or a domU's name"
+        ) from None
 
 
 def _count(text: str) -> int:

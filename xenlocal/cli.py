@@ -52,15 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(data: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
-    print(json.dumps(data, indent=2) if as_json else text(data).rstrip("\n"))
+    print(json.dumps(data, indent=2) if as_json else views.printable(text(data)).rstrip("\n"))
 
 
-def _unknown(names: Sequence[str], as_json: bool) -> int:
-    return _failed(NOT_FOUND, f"no domU named {', '.join(names)}; `xenlocal status` lists them", as_json)
+def _unknown(names: Sequence[str], as_json: bool, how: str = "known") -> int:
+    return _failed(NOT_FOUND, f"no domU named {', '.join(names)} is {how}; `xenlocal status` lists all", as_json)
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(views.printable(text), file=sys.stderr, flush=True)
 
 
 def _invalid(problems: list[dict[str, Any]], as_json: bool) -> int:
@@ -160,7 +160,7 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
 
 def _destroy(app: App, arguments: argparse.Namespace) -> int:
     if unknown := sorted({*arguments.names} - app.declared()):
-        return _unknown(unknown, arguments.json)
+        return _unknown(unknown, arguments.json, "declared")
     names = ", ".join(arguments.names)
     if not _confirmed(arguments, f"This cuts off {names} at once, like pulling the plug; unwritten data is lost."):
         return USAGE
@@ -209,7 +209,10 @@ def _trash_change(app: App, arguments: argparse.Namespace) -> int:
 
 def _history(app: App, arguments: argparse.Namespace) -> int:
     limit = arguments.count or (ENTRIES if arguments.since is None else ALL_ENTRIES)
-    _print(app.history(arguments.name, arguments.since, limit), arguments.json, views.history)
+    data = app.history(arguments.target, arguments.since, limit)
+    if data is None:
+        return _unknown([arguments.target.name], arguments.json, "or was declared")
+    _print(data, arguments.json, views.history)
     return OK
 
 
@@ -245,7 +248,7 @@ def _rehearse(app: App, arguments: argparse.Namespace) -> int:
     name = arguments.start or arguments.stop or ""
     data = app.rehearse(what, name)
     if data is None:
-        return _unknown([name], arguments.json)
+        return _unknown([name], arguments.json, "declared")
     _print(data, arguments.json, views.rehearsal)
     return OK if data["ok"] else PARTLY
 

@@ -129,12 +129,12 @@ def history(data: Mapping[str, Any]) -> str:
         text = row["text"] if row["kind"] == "event" else _deed(row)
         lines.append(f"{moment(row['unix'])}  {row['target'].ljust(width)}  {text}")
         lines += [f"{' ' * (23 + width)}$ {line}" for line in _shown(row.get("commands", ()))]
-    return printable("\n".join(lines)) or "nothing is recorded"
+    return "\n".join(lines) or "nothing is recorded"
 
 
 def why(data: Mapping[str, Any]) -> str:
     first, *rest = data["sentences"]
-    return printable("\n".join([f"domain/{data['name']}: {first}", *(f"  {sentence}" for sentence in rest)]))
+    return "\n".join([f"domain/{data['name']}: {first}", *(f"  {sentence}" for sentence in rest)])
 
 
 def blame(data: Mapping[str, Any]) -> str:
@@ -142,7 +142,7 @@ def blame(data: Mapping[str, Any]) -> str:
     lines = [f"{data['goal']} of the guests, {moment(data['unix'])}: {took}"]
     lines += [data["message"]] if data["message"] else []
     if not data["path"]:
-        return printable("\n".join([*lines, "nothing had to be done"]))
+        return "\n".join([*lines, "nothing had to be done"])
     path = [
         [
             length(link["begin"]),
@@ -159,7 +159,7 @@ def blame(data: Mapping[str, Any]) -> str:
     ]
     lines += ["", *table(["DOMAIN", "BEGAN AFTER", "TOOK", "USUALLY", "RESULT"], rows)] if rows else []
     lines += ["", f"had to be destroyed: {', '.join(data['forced'])}"] if data["forced"] else []
-    return printable("\n".join(lines))
+    return "\n".join(lines)
 
 
 def rehearsal(data: Mapping[str, Any]) -> str:
@@ -176,7 +176,7 @@ def rehearsal(data: Mapping[str, Any]) -> str:
         lines += [f"had to be destroyed: {', '.join(phase['forced'])}"] if phase["forced"] else []
     lines += ["", *_fates(data["what"], data["domains"])]
     lines += ["", *(f"{finding['target']}: {finding['text']}" for finding in data["findings"])]
-    return printable("\n".join(lines)).rstrip("\n")
+    return "\n".join(lines)
 
 
 def _fates(what: str, domains: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -221,7 +221,7 @@ def graph(data: Mapping[str, Any]) -> str:
     things = sorted(followers.keys() - rows.keys())
     for name in (*things, *(name for name, row in rows.items() if not row["needs"] and not row["after"])):
         lines += [_titled(rows[name]) if name in rows else name, *below(name, "  ")]
-    return printable("\n".join(lines)) or "no domU is declared"
+    return "\n".join(lines) or "no domU is declared"
 
 
 def _titled(row: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, Xenloca
 _TIMEOUTS = {"create": 600.0, "destroy": 600.0, "shutdown": 20.0, "sysrq": 20.0, "trigger": 20.0}
 _TIMEOUT = 120.0
 _XENSTORE = 10.0
+# libxl gives the scripts of a device 40 s, and they wait for each other: on a busy host that may be too little (FACTS).
+_GAVE_UP = re.compile("unable to add (?:disk|vif|nic) devices")
+_HOTPLUG_PAUSE = 10.0
 _VERIFY_SECONDS = 30.0  # the gateway has to answer within this, or the bridge goes back
 _RETRY_SECONDS = 600.0
 
@@ -68,6 +72,8 @@ class HostActuator:
         try:
             self._run(lines)
         except CommandFailed as error:
+            if isinstance(action, StartDomain) and _GAVE_UP.search(error.stderr):
+                raise Temporary(str(error), _HOTPLUG_PAUSE) from error
             if isinstance(action, ActivateVolume) and "blockdev" in error.argv[0]:
                 raise XenlocalError(
                     f"lvchange did not complain, and {error.argv[-1]} is not there: activation/volume_list in "

@@ -80,12 +80,15 @@ class SqliteHistory:
         try:
             with closing(sqlite3.connect(f"file:{quote(self._path)}?mode=ro", uri=True, timeout=_BUSY)) as database:
                 version = database.execute("pragma user_version").fetchone()[0]
+                if version == 0 and not database.execute("select 1 from sqlite_master").fetchone():
+                    return ()  # just being made, or emptied
                 if version != SCHEMA:
                     raise XenlocalError(f"cannot read {self._path}: its schema is {version}, not {SCHEMA}")
                 deeds = [_deed(row) for row in _select(database, "deeds", _DEEDS, query)]
                 events = [_event(row) for row in _select(database, "events", _EVENTS, query)]
         except (sqlite3.Error, ValueError) as error:
-            raise XenlocalError(f"cannot read {self._path}: {error}") from error
+            then = "; it is set aside when something is to be written" if _is_damage(error) else ""
+            raise XenlocalError(f"cannot read {self._path}: {error}{then}") from error
         found: list[Entry] = sorted([*deeds, *events], key=lambda entry: entry.number)
         return tuple(found[-query.limit :])
 
@@ -143,6 +146,8 @@ class SqliteHistory:
 
     def _connect(self) -> sqlite3.Connection:
         # made here, with its mode: what sqlite adds beside it takes that over
+        if os.path.isdir(self._path):
+            raise Damaged("it is a directory")
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         database = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
         try:
@@ -165,7 +170,8 @@ class SqliteHistory:
         """Keep one such file, for whoever wants to look; its journal belongs to it, and not to the new one."""
         path = Path(self._path)
         for old in path.parent.glob(f"{path.name}.corrupt-*"):
-            old.unlink()
+            if not old.is_dir():
+                old.unlink()
         aside = f"{path}.corrupt-{int(time.time())}"
         for end in ("-wal", "-shm"):
             Path(f"{path}{end}").unlink(missing_ok=True)

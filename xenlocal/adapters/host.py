@@ -9,6 +9,7 @@ from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.iproute import IpReader
 from xenlocal.adapters.lvm import LvmReader
+from xenlocal.adapters.outline import outline
 from xenlocal.adapters.vbd import sectors_written
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.adapters.xl import XlReader
@@ -23,7 +24,7 @@ class HostReader:
     """Satisfies `engine.ports.Reader`."""
 
     def __init__(self, runner: Runner, files: FileReader) -> None:
-        self._files = files
+        self._files, self._runner = files, runner
         self._xl = XlReader(runner, files)
         self._xenstore = XenstoreReader(runner)
         self._lvm = LvmReader(runner)
@@ -31,6 +32,9 @@ class HostReader:
 
     def domains(self) -> Mapping[int, LiveDomain]:
         return self._xl.domains()
+
+    def outline(self) -> Mapping[int, LiveDomain]:
+        return outline(self._runner)
 
     def storage(self) -> Storage:
         return self._lvm.storage()

@@ -31,7 +31,8 @@ class Rehearser:
             return notices(json.loads(text))
         except CommandFailed as error:
             said = error.stderr.strip().partition("\n")[0].removeprefix("xenlocal: ")
-            raise XenlocalError(said or f"`xenlocal rehearse` ended with {error.status}") from error
+            how = f"had no end after {_TIMEOUT:.0f} s" if error.status is None else f"ended with {error.status}"
+            raise XenlocalError(said if said and error.status is not None else f"`xenlocal rehearse` {how}") from error
         except (ValueError, LookupError, TypeError) as error:
             raise XenlocalError(f"cannot understand what `xenlocal rehearse` printed: {error!r}") from error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xenlocal.adapters.command import Runner, Stream, Streamer
 from xenlocal.engine.ports import Node
@@ -18,11 +18,11 @@ from xenlocal.model.errors import CommandFailed
 from xenlocal.model.observed import Vbd, XenStore
 
 # one request a node: only the dom0's own part is walked, a guest's is read key by key (tests/records/NOTES.md)
-_LS = ("xenstore-ls", "-f", "/local/domain/0")
+LS = ("xenstore-ls", "-f", "/local/domain/0")
 _WATCH = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
 _LINE = re.compile(r'(/[A-Za-z0-9/@_-]+)(?: = "(.*)"|:)')
 _BACKEND = re.compile(r"/local/domain/0/backend/(?:vbd|vbd3|tap|qdisk|virtio_disk)/(\d+)/(\d+)(?:/([a-z-]+))?")
-_READ = 20.0  # seconds; with xenstored dead it hangs for ever
+READ = 20.0  # seconds; with xenstored dead it hangs for ever
 _MISSING = "couldn't read path "
 _DEVICE = re.compile(r"([0-9a-f]{1,4}):([0-9a-f]{1,6})")
 _PREFIX = re.compile(r"(?:phy|file|aio|raw|tap|tap2|qcow2?|vhd|qed):")
@@ -35,7 +35,7 @@ class XenstoreReader:
 
     def xenstore(self) -> XenStore:
         """Raises CommandFailed, ToolMissing."""
-        return parse(self._runner.run(_LS, timeout=60))
+        return parse(self._runner.run(LS, timeout=60))
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         """The values of these nodes, None for those that are not there, escaped as the tool prints them: a guest
@@ -60,7 +60,7 @@ class XenstoreReader:
         so that path has to be named: what could not be read is not missing."""
         argv = ("xenstore-read", *paths)
         try:
-            printed = self._runner.run(argv, timeout=_READ).split("\n")[:-1]
+            printed = self._runner.run(argv, timeout=READ).split("\n")[:-1]
         except CommandFailed as error:
             printed = error.stdout.split("\n")[:-1]
             missing = len(printed) < len(paths) and error.stderr.strip().endswith(_MISSING + paths[len(printed)])
@@ -90,27 +90,33 @@ def watch(streamer: Streamer, on_event: Callable[[], None]) -> Stream:
     return streamer.stream(_WATCH, lambda line: on_event())
 
 
-def parse(text: str) -> XenStore:
-    """Raises CommandFailed where a line is not understood, the text ends within one, or dom0 is not in it.
+def lines(text: str) -> Iterator[tuple[str, str | None]]:
+    """Path and value, None where that could not be read, of what `LS` printed. Raises CommandFailed where a line is not
+    understood, the text ends within one, or dom0 is not in it.
 
     A text that ends between two lines is not noticed: that the tool exited with 0 stands for it.
     """
-    backends: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     if not text.endswith("\n"):
-        raise CommandFailed(_LS, 0, "its output is empty or ends within a line")
+        raise CommandFailed(LS, 0, "its output is empty or ends within a line")
     saw_dom0 = False
     for line in text[:-1].split("\n"):
         match = _LINE.fullmatch(line)
         if not match:
-            raise CommandFailed(_LS, 0, f"cannot understand its line {line[:200]!r}")
-        path, value = match[1], match[2]
-        saw_dom0 = saw_dom0 or path.startswith("/local/domain/0")
+            raise CommandFailed(LS, 0, f"cannot understand its line {line[:200]!r}")
+        saw_dom0 = saw_dom0 or match[1].startswith("/local/domain/0")
+        yield match[1], match[2]
+    if not saw_dom0:
+        raise CommandFailed(LS, 0, "it does not show /local/domain/0")
+
+
+def parse(text: str) -> XenStore:
+    """Raises CommandFailed."""
+    backends: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for path, value in lines(text):
         if backend := _BACKEND.fullmatch(path):
             entry = backends[backend[1], backend[2]]
             if backend[3] and value is not None:
                 entry[backend[3]] = unescape(value)
-    if not saw_dom0:
-        raise CommandFailed(_LS, 0, "it does not show /local/domain/0")
     vbds = tuple(_vbd(int(domid), int(devid), entry) for (domid, devid), entry in sorted(backends.items()))
     return XenStore(vbds)
 

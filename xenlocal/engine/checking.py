@@ -15,6 +15,7 @@ _IN_A_ROW = 3  # tries that must fail: one lost packet is no outage. So many tha
 
 class Check:
     runs_command = False
+    ran = ()
 
     def __init__(self, action: CheckReady, tools: Tools) -> None:
         self._action, self._tools = action, tools

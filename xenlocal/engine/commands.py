@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
+import logging
+from concurrent.futures import Future
 from functools import partial
 
 from xenlocal.engine.consoles import begin_life
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
-from xenlocal.model.actions import DestroyDomain, SetLive, StageConfig, StartDomain
+from xenlocal.model.actions import Action, DestroyDomain, SetLive, StageConfig, StartDomain
+from xenlocal.model.errors import Temporary
 from xenlocal.model.plan import Step
 from xenlocal.planner import memory as transitions
 
+log = logging.getLogger("xenlocal")
+
 
 class Command:
-    next = None
-    runs_command = True
+    """A start that fails for a reason that may pass is tried once more, after a pause in which it keeps its slot: what
+    comes `after` it should not go on without it, and fewer starts at once may be just what helps."""
 
     def __init__(self, step: Step, tools: Tools) -> None:
         self._action, self._tools = step.action, tools
-        action = step.action
+        self.ran: list[Action] = []
+        self.next: float | None = None
+        self._future: Future[None] | None = None
+        self._begin()
+
+    @property
+    def runs_command(self) -> bool:
+        return self._future is not None
+
+    def _begin(self) -> None:
+        action, tools = self._action, self._tools
         if isinstance(action, StartDomain):
             # before, not after: a daemon killed meanwhile must know what the domU runs with
             tools.keeper.update(partial(transitions.starting, uuid=action.uuid, settings=action.settings))
             begin_life(tools, action.uuid, action.name)
         elif isinstance(action, DestroyDomain) and action.verb == "destroy":
             tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=action.domid))
-        self._future = tools.work.submit(lambda: tools.actuator.perform(step.action))
+        self.next = None
+        self.ran.append(action)
+        self._future = tools.work.submit(lambda: tools.actuator.perform(action))
 
     def poll(self) -> tuple[Outcome, str] | None:
+        now = self._tools.work.now()
+        if self._future is None:
+            if self.next is not None and now >= self.next:
+                self._begin()
+            return None
         if not self._future.done():
             return None
-        error = self._future.exception()
-        action, keeper, now = self._action, self._tools.keeper, self._tools.work.now()
+        error, self._future = self._future.exception(), None
+        if isinstance(error, Temporary) and isinstance(self._action, StartDomain) and len(self.ran) == 1:
+            log.warning("%s: %s; tried once more in %.0f s", self._action.target, error, error.retry_after)
+            self.next = now + error.retry_after
+            return None
+        return self._ended(error, now)
+
+    def _ended(self, error: BaseException | None, now: float) -> tuple[Outcome, str]:
+        action, keeper = self._action, self._tools.keeper
         if error is not None:
             if isinstance(action, StartDomain):
                 keeper.update(lambda memory: transitions.start_failed(memory, action.uuid, told(error), now))

@@ -130,25 +130,26 @@ class Execution:
                 ended = (Outcome.INTERRUPTED, "")
             if ended is not None:
                 del self._running[step.id]
-                self._end(step, *ended, self._tools.work.now() - begun)
+                self._end(Result(step, *ended, self._tools.work.now() - begun, tuple(task.ran)))
                 moved = True
         return moved
 
     def _give_up(self) -> None:
         """The host goes down now, whatever hangs. Commands that run go on running."""
-        for step, _, begun in list(self._running.values()):
-            self._end(step, Outcome.FAILED, "no end before shutdown_deadline was over", self._tools.work.now() - begun)
+        now, late = self._tools.work.now(), "no end before shutdown_deadline was over"
+        for step, task, begun in list(self._running.values()):
+            self._end(Result(step, Outcome.FAILED, late, now - begun, tuple(task.ran)))
         self._running.clear()
         for step in list(self._schedule.waiting.values()):
-            self._end(step, Outcome.FAILED, "its turn did not come before shutdown_deadline was over", 0)
+            self._end(Result(step, Outcome.FAILED, "its turn did not come before shutdown_deadline was over"))
 
     def _abandon_waiting(self) -> None:
         for step in list(self._schedule.waiting.values()):
-            self._end(step, Outcome.INTERRUPTED, "", 0)
+            self._end(Result(step, Outcome.INTERRUPTED))
 
-    def _end(self, step: Step, outcome: Outcome, message: str, seconds: float) -> None:
+    def _end(self, result: Result) -> None:
         """Note how it ended; whatever needs it and cannot have it any more ends with it."""
-        ended = deque([Result(step, outcome, message, seconds)])
+        ended = deque([result])
         while ended:
             result = ended.popleft()
             if result.step.id in self._results:

@@ -46,22 +46,24 @@ class Foresight:
         while True:
             with self._lock:
                 scene = self._latest
-            found = self._found()
+            found, known = self._found()
             for notice in sorted({*found} - {*self.notices}):
                 log.warning("%s: %s", notice.target, notice.text)
             self.notices = found
             with self._lock:
-                self._rehearsed, self._when = scene, self._work.now()
+                # what is unknown is asked again after the next cycle
+                self._rehearsed, self._when = scene if known else None, self._work.now()
                 if self._latest == scene:
                     self._running = False
                     return
 
-    def _found(self) -> tuple[Notice, ...]:
-        """That it could not be rehearsed is said too: unknown is not well."""
+    def _found(self) -> tuple[tuple[Notice, ...], bool]:
+        """And whether it is known. That it could not be rehearsed is said too: unknown is not well."""
         try:
-            return tuple(self._rehearser.rehearse())
+            return tuple(self._rehearser.rehearse()), True
         except XenlocalError as error:
-            return (Notice(THIS_HOST, f"what a reboot of this host would do is unknown: {error}"),)
+            why = str(error)
         except Exception as error:
             log.exception("cannot rehearse; please report this")
-            return (Notice(THIS_HOST, f"what a reboot of this host would do is unknown: internal error: {error!r}"),)
+            why = f"internal error: {error!r}"
+        return (Notice(THIS_HOST, f"what a reboot of this host would do is unknown: {why}"),), False

@@ -76,6 +76,9 @@ def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
         if uuid not in tools.keeper.memory.records:
             tools.keeper.update(partial(Memory.with_record, record=transitions.new_record(desired.domains[name])))
         tools.keeper.update(partial(transitions.by_hand, uuid=uuid, hand=hand))
+        if hand is Hand.START and _may_still_stop(tools.keeper.memory.records[uuid], tools.work.now()):
+            text = "was asked to stop; it is seen whether it does, and it is started then"
+            request.progress(f"{domain_target(name)}: {text}")
 
 
 def _skip(request: Request, tools: Tools) -> None:
@@ -97,6 +100,11 @@ def _skip(request: Request, tools: Tools) -> None:
 
 def _is_on(record: Record) -> bool:
     return record.domid is not None and record.off is None
+
+
+def _may_still_stop(record: Record, now: float) -> bool:
+    until = record.may_still_stop_until
+    return _is_on(record) and until is not None and now < until
 
 
 def _trash(request: Request, tools: Tools, recorder: Recorder) -> None:
@@ -145,7 +153,11 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
     elif cycle.interrupted:
         return
     elif request.verb in _HANDS:
-        if not _coming_back(request, cycle, memory, now) and not _still_to_end(request, cycle):
+        if not (
+            _coming_back(request, cycle, memory, now)
+            or _still_to_end(request, cycle)
+            or _going_down(request, cycle, memory, now)
+        ):
             _settle_by_hand(request, cycle, memory)
     else:
         failures = [f"{result.step.action.target}: {result.message}" for result in cycle.bad]
@@ -192,6 +204,8 @@ def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float)
     said += [f"still running: {', '.join(left)}"] if left else []
     said += [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
     said += [f"which guests are left is unknown: {domains.why}"] if isinstance(domains, Unavailable) else []
+    xl = cycle.observed.xl
+    said += [f"who is left is only known from xenstore, since xl does not tell: {xl.why}"] if xl is not None else []
     request.finish(PARTLY if said else OK, message="; ".join(said) or "every guest stopped cleanly")
 
 
@@ -213,6 +227,14 @@ def _still_to_end(request: Request, cycle: Cycle) -> bool:
     )
 
 
+def _going_down(request: Request, cycle: Cycle, memory: Memory, now: float) -> bool:
+    """A guest that is to be on was asked to stop before: it is on when it has done so, or has not for long enough."""
+    uuids = {cycle.desired.domains[name].uuid for name in request.names if name in cycle.desired.domains}
+    return request.verb == "start" and any(
+        uuid in uuids and _may_still_stop(record, now) for uuid, record in memory.records.items()
+    )
+
+
 def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
     said = []
     for name in request.names:
@@ -224,10 +246,12 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
         reasons = [result.message for result in cycle.bad if result.step.action.target == domain_target(name)]
         reasons += [refusal.reason for refusal in cycle.plan.refusals if refusal.target == domain_target(name)]
         is_on = _is_on(record)
-        if request.verb in ("start", "restart") and not (is_on and record.ready):
+        if request.verb in ("start", "restart") and not (is_on and record.ready and record.dying_since is None):
             said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is not ready"))
         elif request.verb in ("stop", "destroy") and is_on:
-            said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is still running"))
+            withdrawn = record.hand in (Hand.START, Hand.RESTART)
+            why = f"is still running: `xenlocal {record.hand}` came after this" if withdrawn else "is still running"
+            said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else why))
         elif request.verb == "stop" and reasons:
             request.progress(f"{domain_target(name)}: {reasons[0]}")
     failed = len(said) == len(request.names)

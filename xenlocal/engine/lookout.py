@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from xenlocal.engine.observe import causes, known_or_why
+from xenlocal.engine.observe import causes, domains_or_outline, known_or_why
 from xenlocal.engine.ports import Node, Reader, Work
 from xenlocal.model.memory import Memory, Off
-from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Signs, Unavailable
+from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Outline, Signs, Unavailable
 from xenlocal.planner.wishes import is_up
 
 INTERVAL = 1.0  # seconds between two looks while something waits
@@ -31,6 +31,7 @@ class _Seen:
     nodes: Mapping[Node, str | None | Unavailable] = field(default_factory=dict)
     signs: Mapping[int, Signs] = field(default_factory=dict)
     causes: dict[str, Off] = field(default_factory=dict)
+    outline: bool = False
 
 
 class Lookout:
@@ -48,6 +49,8 @@ class Lookout:
         """What the latest look found of the nodes it was asked for: None where there is none."""
         self.causes: dict[str, Off] = {}
         self.signs: Mapping[int, Signs] = {}
+        self.outline = False
+        """Whether `domains` is only what xenstore shows: no reason to destroy anything."""
         self.since = float("-inf")
         """When the look began that found all this: what came after it cannot be in it."""
 
@@ -64,7 +67,7 @@ class Lookout:
 
     def call(self, *, within: float, node: Node | None = None, stopping: int | None = None, firm: bool = False) -> None:
         """Somebody waits: look again within so many seconds; at this node, or at how this domid stops, too.
-        `firm`: not later than that, however slow looks are: for what somebody did, which is once, or where the life of a
+        `firm`: not later than that, however slow looks are: for what was done just now, or where the life of a
         guest depends on it."""
         soonest = self._last + (_SOONEST if firm else self._pause)
         self._due = min(self._due, max(self._work.now() + within, soonest))
@@ -82,7 +85,7 @@ class Lookout:
             self._future.result()
             self._future = None
             self.domains, self.causes, self.since = self._seen.domains, self._seen.causes, self._last
-            self.nodes, self.signs = self._seen.nodes, self._seen.signs
+            self.nodes, self.signs, self.outline = self._seen.nodes, self._seen.signs, self._seen.outline
             self._pause = min(max(_SOONEST, _SHARE * (now - self._last)), _LONGEST)
             return True
         if now >= self._due:
@@ -99,7 +102,10 @@ class Lookout:
         return None if self._future is not None or self._due == float("inf") else self._due
 
     def _look(self, seen: _Seen, memory: Memory, asked: list[Node], stopping: list[int]) -> None:
-        domains: Any = known_or_why(self._reader.domains)
+        goes_down = memory.shutting_down is not None
+        domains: Any = known_or_why(partial(domains_or_outline, self._reader) if goes_down else self._reader.domains)
+        seen.outline = isinstance(domains, Outline)
+        domains = domains.domains if isinstance(domains, Outline) else domains
         if asked:
             found: Any = known_or_why(partial(self._reader.nodes, asked))
             seen.nodes = dict.fromkeys(asked, found) if isinstance(found, Unavailable) else found

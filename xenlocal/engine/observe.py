@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,10 +11,10 @@ from typing import Any
 
 from xenlocal.engine.ports import LastWords, Reader, Work
 from xenlocal.model.desired import BlockDevice, Desired, ImageFile, State
-from xenlocal.model.errors import XenlocalError
+from xenlocal.model.errors import ToolMissing, XenlocalError
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.names import Kind
-from xenlocal.model.observed import Observed, Table, Unavailable
+from xenlocal.model.observed import LiveDomain, Observed, Outline, Table, Unavailable
 from xenlocal.planner.hurdles import save_image
 from xenlocal.planner.memory import names_of_monitor, unexplained
 
@@ -27,17 +27,20 @@ _CAUSES = {LastWords.REBOOT: Off.REBOOTING, LastWords.DESTROYED: Off.VANISHED, L
 @dataclass(frozen=True)
 class Asking:
     """Which tables to ask; when to give up; and what former looks still wait for: that is not asked once more, since
-    each would cost a thread for as long as it hangs."""
+    each would cost a thread for as long as it hangs. `outline`: where xl cannot tell of the domains, xenstore is to."""
 
     tables: Iterable[Table]
     until: float | None = None
     pending: dict[Table, Future[None]] = field(default_factory=dict)
+    outline: bool = False
 
 
 def look(reader: Reader, work: Work, desired: Desired, observed: Observed, asking: Asking) -> Observed:
     """`observed` with tables asked anew, in parallel. One that does not answer in time is unknown: each tool has a
     limit of its own, but a stat() on a dead NFS server has none."""
     calls = _calls(reader, desired)
+    if asking.outline:
+        calls[Table.DOMAINS] = partial(domains_or_outline, reader)
     found: dict[str, Any] = {}
 
     def ask(table: Table) -> None:
@@ -53,7 +56,24 @@ def look(reader: Reader, work: Work, desired: Desired, observed: Observed, askin
     late = Unavailable(f"no answer after {work.now() - began:.0f} s")
     hangs = Unavailable("a look before this one still has no answer")
     answers = {table: found.get(table, hangs if table in hanging else late) for table in tables}
+    domains = answers.get(Table.DOMAINS)
+    if Table.DOMAINS in answers:
+        observed = replace(observed, xl=domains.xl if isinstance(domains, Outline) else None)
+    if isinstance(domains, Outline):
+        answers[Table.DOMAINS] = domains.domains
     return replace(observed, **{str(table): answer for table, answer in answers.items()})
+
+
+def domains_or_outline(reader: Reader) -> Mapping[int, LiveDomain] | Outline:
+    """For the shutdown of the host, which has to go on where xl is gone. One that fails or hangs is asked again: it
+    knows more, and where xenstored does not answer, xenstore would hang as well. Raises XenlocalError."""
+    try:
+        return reader.domains()
+    except ToolMissing as error:
+        try:
+            return Outline(reader.outline(), Unavailable(str(error)))
+        except XenlocalError as other:
+            raise XenlocalError(f"{error}; nor could xenstore be read: {other}") from error
 
 
 def look_at_all(reader: Reader, desired: Desired) -> Observed:

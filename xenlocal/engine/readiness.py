@@ -18,6 +18,7 @@ _APPEARS = 30.0  # seconds within which a domU that was started has to be seen
 
 class Readiness:
     runs_command = False  # a probe changes nothing, so it never keeps anything urgent waiting
+    ran = ()
 
     def __init__(self, action: AwaitReady, tools: Tools) -> None:
         self._action, self._tools = action, tools

@@ -50,7 +50,9 @@ def survey(desired: Desired, goal: Goal, tools: Tools, until: float | None = Non
     observed, wanted = Observed(), frozenset({Table.DOMAINS})
     work, keeper = tools.work, tools.keeper
     for _ in range(_ROUNDS):
-        observed = look(tools.reader, work, desired, observed, Asking(wanted, until, tools.pending))
+        observed = look(
+            tools.reader, work, desired, observed, Asking(wanted, until, tools.pending, goal is Goal.SHUTDOWN)
+        )
         if Table.DOMAINS in wanted:
             seen, found = observed, causes(tools.reader, keeper.memory, observed, work.now())
             before = keeper.memory

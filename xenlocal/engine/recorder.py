@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from xenlocal.engine.ports import History, Work
 from xenlocal.engine.tasks import Outcome, Result
-from xenlocal.model.actions import Action, DestroyDomain, StopDomain
+from xenlocal.model.actions import Action, StopDomain
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import HOST, Deed, Entry, Event, Query, Stamp, What
 from xenlocal.model.memory import Memory
@@ -74,9 +74,7 @@ class Recorder:
 
     def _deed(self, goal: str, step: Step, result: Result) -> Deed:
         action, stamp = step.action, self._stamp()
-        commands = tuple(self._script(action))
-        if isinstance(action, StopDomain) and action.destroy and result.outcome is Outcome.LATE:
-            commands += tuple(self._script(DestroyDomain(action.name, action.uuid, action.domid, verb="destroy")))
+        commands = tuple(line for each in result.ran for line in self._script(each))
         return Deed(
             Stamp(stamp.wall - result.seconds, stamp.at - result.seconds, stamp.boot),
             goal,

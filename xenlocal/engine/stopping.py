@@ -9,7 +9,7 @@ from functools import partial
 
 from xenlocal.engine.lookout import INTERVAL
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
-from xenlocal.model.actions import DestroyDomain, NudgeDomain, StopDomain
+from xenlocal.model.actions import Action, DestroyDomain, NudgeDomain, StopDomain
 from xenlocal.model.memory import Reply
 from xenlocal.model.observed import Unavailable
 from xenlocal.model.units import Duration
@@ -38,6 +38,8 @@ class Stop:
         self._tried = action.asked
         self._case = self._know()
         self._forced = False
+        # a stop that goes on is one action since its first request, whichever daemon made that
+        self.ran: list[Action] = [] if action.asked is None else [action]
         self.next: float | None = None
         if action.asked is None:
             self._ask()
@@ -81,7 +83,7 @@ class Stop:
         action, now, domains = self._action, self._tools.work.now(), self._tools.lookout.domains
         if not isinstance(domains, Unavailable):
             live = domains.get(action.domid)
-            if live is None or (live.is_down and not action.destroy):
+            if live is None or (live.is_down and (not action.destroy or self._tools.lookout.outline)):
                 return self._ended()
             if live.is_down:
                 self._run(self._reap, self._reaped)
@@ -107,6 +109,11 @@ class Stop:
         within = 0 if rung is Rung.LOOK else pause
         self._tools.lookout.call(within=within, stopping=self._action.domid, firm=rung is Rung.LOOK)
 
+    def _perform(self, action: Action) -> None:
+        """On the pool."""
+        self.ran.append(action)
+        self._tools.actuator.perform(action)
+
     def _run(self, command: Callable[[], None], then: Callable[[], tuple[Outcome, str] | None]) -> None:
         self._command, self._command_ended, self.next = self._tools.work.submit(command), then, None
 
@@ -121,7 +128,7 @@ class Stop:
             log.info("%s: asked to stop once more: it is still there", self._action.target)
         self._tried = self._tools.work.now()
         self._gentle_ended = self._asked
-        self._gentle = self._tools.work.submit(lambda: self._tools.actuator.perform(self._action))
+        self._gentle = self._tools.work.submit(lambda: self._perform(self._action))
 
     def _asked(self, error: BaseException | None) -> None:
         action, now = self._action, self._tools.work.now()
@@ -139,7 +146,7 @@ class Stop:
         nudge = NudgeDomain(action.name, action.uuid, action.domid, action.hvm)
         log.warning("%s: %s it, since it is not off %s", action.target, nudge.verb, self._so_far())
         self._gentle_ended = self._nudged
-        self._gentle = self._tools.work.submit(lambda: self._tools.actuator.perform(nudge))
+        self._gentle = self._tools.work.submit(lambda: self._perform(nudge))
 
     def _nudged(self, error: BaseException | None) -> None:
         action, now = self._action, self._tools.work.now()
@@ -170,7 +177,7 @@ class Stop:
 
     def _reap(self) -> None:
         action = self._action
-        self._tools.actuator.perform(DestroyDomain(action.name, action.uuid, action.domid, verb="reap"))
+        self._perform(DestroyDomain(action.name, action.uuid, action.domid, verb="reap"))
 
     def _reaped(self) -> tuple[Outcome, str] | None:
         error = self._finish_command()
@@ -185,7 +192,7 @@ class Stop:
         if not live.is_down:
             self._forced = True
         verb = "reap" if live.is_down else "destroy"
-        self._tools.actuator.perform(DestroyDomain(action.name, action.uuid, action.domid, verb=verb))
+        self._perform(DestroyDomain(action.name, action.uuid, action.domid, verb=verb))
 
     def _destroyed(self) -> tuple[Outcome, str] | None:
         error = self._finish_command()

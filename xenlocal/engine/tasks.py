@@ -7,6 +7,7 @@ something may have changed, and returns how the step ended, or None. Waiting cos
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,7 @@ from typing import Protocol
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.ports import Actuator, Consoles, Prober, Reader, Work
+from xenlocal.model.actions import Action
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import Table
 from xenlocal.model.plan import Step
@@ -37,6 +39,7 @@ class Result:
     outcome: Outcome
     message: str = ""
     seconds: float = 0.0
+    ran: tuple[Action, ...] = ()  # what was performed for it, in order
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class Task(Protocol):
     @property
     def runs_command(self) -> bool:
         """Whether a command is under way, which is never interrupted."""
+
+    @property
+    def ran(self) -> Sequence[Action]:
+        """What was performed for it so far, in order."""
 
 
 def told(error: BaseException) -> str:

@@ -105,6 +105,11 @@ class Record:
         return None if self.reply is None else self.stop_asked
 
     @property
+    def may_still_stop_until(self) -> float | None:
+        """A request that was withdrawn cannot be taken back from the guest: until then it may act on it."""
+        return None if self.stop_asked is None or self.reply is not None else self.stop_asked + self.stop_timeout
+
+    @property
     def patience(self) -> Patience:
         return Patience.of(self.stop_timeout, self.hung_timeout, self.stop_max)
 

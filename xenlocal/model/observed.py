@@ -67,6 +67,14 @@ class LiveDomain:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What xenstore shows of the domains while xl cannot tell of them, and why that cannot."""
+
+    domains: Mapping[int, LiveDomain]
+    xl: Unavailable
+
+
+@dataclass(frozen=True)
 class VolumeGroup:
     name: str
     free: Size
@@ -197,6 +205,7 @@ class Observed:
     xenstore: XenStore | Unavailable = NOT_ASKED
     hardware: Hardware | Unavailable = NOT_ASKED
     monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
+    xl: Unavailable | None = None  # why `domains` is only an `Outline`; None where it is none
 
     def by_uuid(self) -> Mapping[str, LiveDomain]:
         """Live domains by UUID; {} when unknown, so ask `domains` first. During a guest's reboot two can

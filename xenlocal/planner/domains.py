@@ -21,7 +21,7 @@ from xenlocal.planner.draft import Draft
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, nearest, start_order, successors, with_predecessors
-from xenlocal.planner.running import plan_readiness, plan_settings
+from xenlocal.planner.running import plan_readiness, plan_settings, tell_withdrawn
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
@@ -75,6 +75,7 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
             _plan_start(draft, case, cases, roots, observed, budget, now)
         elif case.live is not None and is_up(case.live) and case.wish.want in (Want.LEAVE, Want.RESTART):
             draft.table(Table.PATHS, observed.paths)  # no step follows: a kernel that goes missing is to be noticed
+            tell_withdrawn(draft, case.domain, case.record, now)
             # RESTART: it was refused, so the domU runs on, and may be ready again
             plan_readiness(draft, case.domain, case.record, desired.host.resync.seconds, now)
             if memory.boot_done and case.wish.want is Want.LEAVE:

@@ -65,3 +65,10 @@ def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain
     if (pending or record.staged is not None) and record.staged != wanted:
         why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
         draft.step(StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted), why)
+
+
+def tell_withdrawn(draft: Draft, domain: Domain, record: Record, now: float) -> None:
+    until = record.may_still_stop_until
+    if until is not None and now < until:
+        draft.notice(domain.target, "was asked to stop before it was wanted again; if it does stop, it is started")
+        draft.look_again(until)

@@ -29,6 +29,10 @@ _BLIND = (
     "no guest can be seen, asked to stop or destroyed while xl does not answer; tried until shutdown_deadline is over."
     " Where xl hangs, xenstored has usually died; `xenstore-read domid` hangs too then, and only a reboot helps"
 )
+_OUTLINE = (
+    "xl does not tell which guests run ({why}): they are seen and asked through xenstore, where one that has crashed"
+    " looks like one that runs, and none can be destroyed"
+)
 
 
 def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
@@ -37,6 +41,8 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
         if isinstance(observed.domains, Unavailable) and observed.domains != NOT_ASKED:
             draft.notice(THIS_HOST, _BLIND)
         return
+    if observed.xl is not None:
+        draft.notice(THIS_HOST, _OUTLINE.format(why=observed.xl.why))
     records = memory.records
     if memory.shutdown_over:
         text = "was started after the guests of this host had been shut down: left as it is; `xenlocal boot` goes on"
@@ -46,7 +52,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
         return
     begun = memory.shutting_down if memory.shutting_down is not None else now
     _await_births(draft, records, live, observed, begun, now)
-    going = {_key(each): each for _, each in sorted(live.items()) if each.state is not LiveState.DYING}
+    going = {_key(each): each for _, each in sorted(live.items()) if not _has_ended(each, observed)}
     names = {records[each.uuid].name: key for key, each in going.items() if each.uuid in records}
     remembered = {record.name: record.predecessors for record in records.values()}
     before: Mapping[str, tuple[str, ...]] = {
@@ -103,6 +109,11 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             "the host shuts down" + ("" if record is not None else "; not ours, so only asked"),
             after=tuple(step for step in later if step),
         )
+
+
+def _has_ended(live: LiveDomain, observed: Observed) -> bool:
+    """Nothing is left to do. By what only xenstore shows nothing is cleared away either: that proves too little."""
+    return live.state is LiveState.DYING or (live.is_down and observed.xl is not None)
 
 
 def _key(live: LiveDomain) -> str:

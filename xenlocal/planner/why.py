@@ -17,6 +17,7 @@ from xenlocal.model.names import Target, bridge
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
 from xenlocal.model.plan import Plan, Step
+from xenlocal.planner.ladder import Case, end_of_time
 from xenlocal.planner.wishes import is_up, wish
 from xenlocal.planner.words import ENDS, told
 
@@ -130,9 +131,10 @@ def _running(case: _Case, view: View) -> str:
         what = "foreign: no section has this name" if domain is None else "not seen by the daemon yet"
         return f"{state} (domid {live.domid}), {what}"
     begun = f" {view.since(record.born)}" if record.born is not None and record.domid == live.domid else ""
-    if record.stop_asked is not None:
-        until = since(record.stop_asked + record.stop_timeout - view.now + view.wall, view.wall)
-        doing = f"asked to shut down {view.since(record.stop_asked)}, destroyed at {until} unless it has ended"
+    if record.asked is not None:
+        end = end_of_time(Case(record.patience, record.asked, reply=record.reply))
+        until = since(end - view.now + view.wall, view.wall)
+        doing = f"asked to shut down {view.since(record.asked)}, destroyed at {until} unless it has ended"
     elif record.ready:
         doing = "ready"
     elif record.lost is not None:

@@ -17,7 +17,7 @@ _LVM_WRITES = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove")
 _SMALL = {"truncate": system.truncate, "losetup": system.losetup, "blockdev": system.blockdev, "tail": system.tail}
 _SMALL |= {"ping": system.ping, "systemctl": system.systemctl, "sh": system.shell}
 _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read}
-_SMALL |= {"xenstore-write": xenstore.write}
+_SMALL |= {"xenstore-write": xenstore.write, "xenstore-list": xenstore.list_children}
 
 
 def _plain(argv: Sequence[str]) -> list[str]:

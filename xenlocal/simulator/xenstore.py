@@ -38,6 +38,16 @@ def read(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     return Answer(printed)
 
 
+def list_children(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`xenstore-list PATH`: the names below it, one a line."""
+    _, path = argv
+    depth = path.count("/") + 1
+    names = [node.split("/")[depth] for node in _tree(dom0) if node.startswith(f"{path}/") and node.count("/") == depth]
+    if not names:
+        raise Refused(f"xenstore-list: could not list path {path}\n")
+    return Answer("".join(f"{name}\n" for name in names))
+
+
 def write(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     """`xenstore-write PATH VALUE` of what a guest listens to. It prints nothing, and makes a path that is not there."""
     _, path, value = argv
@@ -82,10 +92,15 @@ def _tree(dom0: SimulatedDom0) -> dict[str, str]:
     return nodes | leaves
 
 
+def _connected(domain: Domain) -> str:
+    """A guest that has powered itself off has closed its devices; a crashed one has not (tests/records)."""
+    return "6" if domain.state in ("dying", "shutdown") else "4"
+
+
 def _backends(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
     """What holds disks and nics, up to the very end of a domain."""
     leaves: dict[str, str] = {}
-    connected = "6" if domain.state == "dying" else "4"
+    connected = _connected(domain)
     for disk in domain.disks:
         at = f"/local/domain/0/backend/vbd/{domain.domid}/{disk.devid}"
         facts = paths.facts(dom0, disk.path)
@@ -136,10 +151,13 @@ def _domain(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
         front = f"{at}/device/vbd/{disk.devid}"
         leaves |= {
             f"{front}/backend": f"/local/domain/0/backend/vbd/{domain.domid}/{disk.devid}",
-            f"{front}/state": "4",
+            f"{front}/state": _connected(domain),
         }
     for nic in domain.nics:
-        leaves |= {f"{at}/device/vif/{nic.devid}/mac": nic.mac, f"{at}/device/vif/{nic.devid}/state": "4"}
+        leaves |= {
+            f"{at}/device/vif/{nic.devid}/mac": nic.mac,
+            f"{at}/device/vif/{nic.devid}/state": _connected(domain),
+        }
     age, behaviour = dom0.now - domain.born, dom0.state.behaviour(domain.name)
     written = {key: "1" for key, after in behaviour.write.items() if age >= after}
     return leaves | {f"{at}/{key}": value for key, value in {**written, **domain.extra}.items()}

@@ -125,6 +125,24 @@ def test_one_that_cannot_be_trusted_is_set_aside_and_a_new_one_begun(
     assert str(aside) in said.getMessage()
 
 
+def test_a_directory_in_its_place_is_set_aside_too(path: Path) -> None:
+    former = path.with_name("history.db.corrupt-1")
+    for directory in (path, former):
+        directory.mkdir(parents=True)
+        (directory / "a file").write_text("of somebody")
+    write(path, EVENT)
+    assert read(path) == (EVENT,) and len(asides(path)) == 2
+    assert all((aside / "a file").read_text() == "of somebody" for aside in asides(path))
+
+
+def test_an_empty_file_is_no_damage(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"")
+    assert read(path) == ()
+    write(path, EVENT)
+    assert read(path) == (EVENT,) and not asides(path)
+
+
 def test_damage_that_shows_only_while_it_is_written_is_set_aside_too(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +199,7 @@ def test_what_is_no_history_is_an_error_for_who_reads(path: Path) -> None:
     with pytest.raises(XenlocalError, match="schema is 2"):
         read(path)
     damage(path, "no database")
-    with pytest.raises(XenlocalError, match="cannot read"):
+    with pytest.raises(XenlocalError, match="cannot read .* not a database; it is set aside when something"):
         read(path)
 
 

@@ -63,6 +63,7 @@ def test_findings_but_what_status_says_by_itself_and_the_thin_ones_in_one_line()
     [
         (CommandFailed(ARGV, 1, "xenlocal: cannot rehearse: storage unknown: lvm hangs\n"), "cannot rehearse: storage"),
         (CommandFailed(ARGV, -9, ""), "`xenlocal rehearse` ended with -9"),
+        (CommandFailed(ARGV, None, "no end after 120 s"), "`xenlocal rehearse` had no end after 120 s"),
         ("", "cannot understand what `xenlocal rehearse` printed"),
         ("[1]", "cannot understand"),
         ('{"domains": [{}], "findings": []}', "cannot understand"),

@@ -44,11 +44,27 @@ def test_what_was_done_is_shown_with_reason_command_and_result(
     assert shown(host, capsys, "history", "volume/vg0/none")["entries"] == []
 
 
-@pytest.mark.parametrize("words", [["--since", "5"], ["-n", "0"], ["-n", "x"], ["-n", "1", "--since", "1h"]])
+@pytest.mark.parametrize(
+    "words", [["--since", "5"], ["vm/web"], [""], ["-n", "0"], ["-n", "x"], ["-n", "1", "--since", "1h"]]
+)
 def test_wrong_usage_is_told(host: list[str], words: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*host, "history", *words])
     assert caught.value.code == 2
+
+
+def test_a_name_that_nobody_knows_is_not_one_without_a_past(
+    host: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    declare(host, WEB)
+    assert main([*host, "history", "nope"]) == 3 and main([*host, "history", "domain/nope"]) == 3
+    assert (
+        capsys.readouterr().err == "xenlocal: no domU named nope is or was declared; `xenlocal status` lists all\n" * 2
+    )
+    assert main([*host, "history", "web"]) == 0
+    assert main([*host, "boot"]) == 0
+    declare(host, WEB.replace("web", "db"))
+    assert main([*host, "history", "web", "--since", "1s"]) == 0
 
 
 def test_a_history_that_cannot_be_read_fails_aloud(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,3 +217,27 @@ def test_check_of_a_file_elsewhere_tells_what_is_wrong_with_all(
     assert main([*host, "check", "--json", str(tmp_path / "gone"), str(tmp_path / "etc" / "a.conf")]) == 4
     told = [problem["line"] for problem in json.loads(capsys.readouterr().out)["problems"]]
     assert sorted(told) == [0, 2, 3]
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "why", "status", "history", "log", "skip", "rehearse --start"])
+@pytest.mark.parametrize("name", ["", "a\x1b[2Jb", "a\nb", "x" * 256, "\udcff"])
+def test_what_is_no_name_is_wrong_usage_and_no_command_to_the_terminal(
+    host: list[str], capsys: pytest.CaptureFixture[str], verb: str, name: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*host, *verb.split(), name])
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and "is no name of a domU" in said and said.replace("\n", "").isprintable()
+
+
+def test_who_is_only_foreign_is_not_said_to_be_unknown(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert poke([host[-1].partition("=")[2], "add-foreign", "theirs"]) in (0, None)
+    assert main([*host, "rehearse", "--start", "theirs"]) == 3 and main([*host, "destroy", "theirs"]) == 3
+    assert capsys.readouterr().err == "xenlocal: no domU named theirs is declared; `xenlocal status` lists all\n" * 2
+
+
+def test_the_name_of_a_foreign_domu_is_shown_as_text(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert poke([host[-1].partition("=")[2], "add-foreign", "a\x1b[2Jb"]) in (0, None)
+    capsys.readouterr()
+    assert main([*host, "status"]) == 0
+    assert "a\\x1b[2Jb" in capsys.readouterr().out

@@ -120,13 +120,13 @@ TEXT = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(TEXT, max_size=3))
 def test_any_text_is_read_or_refused(texts: list[str]) -> None:
     problems_of([ConfigFile(f"f{n}", text) for n, text in enumerate(texts)])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.sampled_from([key for key in KEYS if key.section != "host"]), st.text(max_size=40))
 def test_any_value_of_any_key_is_read_or_refused(key: Key, value: str) -> None:
     section, name = key.section, key.name
@@ -210,7 +210,6 @@ def _without_places(desired: Desired) -> dict[str, Domain]:
     }
 
 
-@settings(deadline=None)
 @given(configurations())
 def test_what_is_written_is_read_back(written: tuple[str, dict[str, Domain]]) -> None:
     text, meant = written

@@ -3,7 +3,7 @@
 import graphlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.config.support import complaints, desired, domain
@@ -192,7 +192,6 @@ NODES = "abcdefg"
 GRAPHS = st.fixed_dictionaries({node: st.sets(st.sampled_from(NODES), max_size=4) for node in NODES})
 
 
-@settings(deadline=None)
 @given(GRAPHS)
 def test_circles_are_found_exactly_where_they_are(sets: dict[str, set[str]]) -> None:
     graph = {node: tuple(sorted(others - {node})) for node, others in sets.items()}

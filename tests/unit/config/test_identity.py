@@ -1,7 +1,7 @@
 """Derived identities are for ever: these values were computed once, and no change of the code may change them."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.config.support import WEB, complaints, desired
@@ -48,7 +48,6 @@ def test_a_derived_mac_depends_on_the_declared_uuid() -> None:
     assert web.nics[0].mac == derive_mac("4c4c4544-0042-3510-8053-b4c04f4e3132", "eth0")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_hosts_and_names_make_different_domains(first: str, second: str) -> None:
     same = first == second

@@ -76,7 +76,7 @@ def in_configobj(text: list[str]) -> ConfigObj:
     return ConfigObj(text, interpolation=False, list_values=False)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(TEXTS)
 def test_agrees_with_configobj(text: str) -> None:
     lines = text.split("\n")

@@ -1,5 +1,6 @@
 """Starts: order, readiness, slots, what is blocked and what has failed."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -81,6 +82,41 @@ def test_a_start_that_fails_holds_only_what_needs_it_and_backs_off() -> None:
         8,
     ]
     assert boot.code == 5 and "injected fault" in boot.result["message"]
+
+
+SAID = "libxl: error: libxl_create.c:1921:domcreate_attach_devices: Domain 4:unable to add {} devices\n"
+GAVE_UP = Fault(status=3, stderr=SAID.format("disk"))
+
+
+@pytest.mark.parametrize("what", ["disk", "vif"])
+def test_a_start_whose_hotplug_gave_up_is_tried_once_more_in_its_turn(what: str) -> None:
+    machine = Machine(conf("db"), conf("web", "needs = db"), conf("log", "after = db"), conf("free"))
+    daemon = Daemon(machine, fail("domains/db.cfg", fault=replace(GAVE_UP, stderr=SAID.format(what)), times=1))
+
+    boot = daemon.serve("boot")
+    assert boot.code == 0 and set(machine.running) == {"db", "web", "log", "free"}
+    born = machine.moments("born")
+    assert 10 < born["db"] - daemon.began < 15 and born["log"] > born["db"] and born["free"] - daemon.began < 5
+    (start,) = [deed for deed in machine.history.deeds() if deed.step == "start domain/db"]
+    assert sum("xl create" in line for line in start.commands) == 2
+
+
+def test_one_that_gives_up_twice_has_failed_and_backs_off() -> None:
+    machine = Machine(conf("db"), conf("log", "after = db"))
+    daemon = Daemon(machine, fail("domains/db.cfg", fault=GAVE_UP, times=4))
+    boot = daemon.ask(0, "boot")
+    daemon.run(20)
+    assert boot.code == 5 and "unable to add disk devices" in boot.result["message"]
+    assert machine.record("db").failures == 1 and set(machine.running) == {"log"}
+
+
+def test_a_shutdown_does_not_wait_for_the_second_try() -> None:
+    machine = Machine(conf("db"))
+    daemon = Daemon(machine, fail("domains/db.cfg", fault=GAVE_UP, times=1))
+    daemon.ask(0, "boot")
+    job = daemon.ask(5, "shutdown")
+    daemon.run(7)
+    assert job.code == 0 and job.finished and not machine.running
 
 
 def test_it_heals_by_itself_when_the_fault_goes() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from tests.unit.engine.rig import Daemon, Faults, Killed, Machine, conf, fail
 from xenlocal.engine.inbox import Request
 from xenlocal.model.memory import Off
+from xenlocal.simulator import guests
 from xenlocal.simulator.runner import Fault
 
 HOST = "[host]\nshutdown_deadline = 2m"
 DISK = "[[disk xvda]]\nvolume = vg0/{}\nsize = 1G"
+FOREIGN = "ffffffff-1111-1111-1111-aaaaaaaaaaaa"
 HANGS = Fault(status=None)
 
 
@@ -56,6 +59,64 @@ def test_where_xl_does_not_ask_xenstore_does(fault: Fault) -> None:
     job, seconds = shutdown(machine, fail("xl shutdown", fault=fault))
     assert (job.code, machine.running) == (0, {}) and seconds < 60
     assert not [trace for trace in machine.dom0.trace if trace.what == "litter"]
+
+
+XL = ("xl list", "xl shutdown", "xl destroy", "xl sysrq", "xl info")
+GONE = Fault(missing=True)
+
+
+def test_without_xl_guests_are_seen_and_asked_through_xenstore() -> None:
+    machine = up(conf("nas", DISK.format("nas")), conf("web", "after = nas", DISK.format("web")))
+    theirs = guests.create(machine.dom0, {"name": "theirs", "memory": 64, "uuid": FOREIGN, "on_poweroff": "destroy"})
+    guests.release(machine.dom0, theirs)
+    machine.dom0.advance(machine.dom0.now + 30)
+    daemon = Daemon(machine, fail(*XL, fault=GONE))
+    job = daemon.ask(0, "shutdown")
+    seen: list[Any] = []
+    daemon.at(60, lambda: seen.append(daemon.loop.status()))
+    daemon.run(100)
+    assert machine.running == {"nas": "shutdown", "web": "shutdown"}, "the shells stay, and nobody is asked twice"
+    assert machine.moments("heard")["nas"] >= machine.moments("ended")["web"] and "theirs" in machine.moments("gone")
+    assert job.code == 5 and job.result["message"].startswith("who is left is only known from xenstore, since xl does")
+    assert not [text for text in machine.changes() if "destroy" in text]
+    (notice,) = seen[0]["host"]["notices"]
+    assert (
+        notice.startswith("xl does not tell which guests run (cannot find the program xl")
+        and "asked through xenstore" in notice
+    )
+
+
+def test_without_xl_one_that_hangs_is_left_and_named_at_the_deadline() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s", DISK.format("hung")), conf("web", DISK.format("web")))
+    machine.behave("hung", stop_seconds=None)
+    job, seconds = shutdown(machine, fail(*XL, fault=GONE))
+    assert machine.running == {"hung": "running", "web": "shutdown"} and 100 < seconds <= 120
+    assert job.code == 5 and "still running: hung; who is left is only known from xenstore" in job.result["message"]
+
+
+def test_without_xl_and_xenstore_nothing_is_known() -> None:
+    machine = up(conf("web"))
+    job, seconds = shutdown(machine, fail(*XL, "xenstore-", fault=GONE))
+    assert machine.running == {"web": "running"} and seconds <= 120
+    told = "which guests are left is unknown: cannot find the program xl; nor could xenstore be read: cannot find"
+    assert job.code == 5 and told in job.result["message"]
+
+
+@pytest.mark.parametrize("fault", [HANGS, Fault(status=-9), Fault(status=1)])
+def test_an_xl_that_only_fails_for_a_while_is_asked_again(fault: Fault) -> None:
+    machine = up(conf("web", DISK.format("web")))
+    job, _ = shutdown(machine, fail("xl list", fault=fault, times=2))
+    assert (job.code, job.result["message"], machine.running) == (0, "every guest stopped cleanly", {})
+    assert not [trace for trace in machine.dom0.trace if "xenstore-list" in trace.text]
+
+
+def test_without_xl_nothing_follows_but_at_the_shutdown_of_the_host() -> None:
+    machine = up(conf("web"))
+    daemon = Daemon(machine, fail(*XL, fault=GONE))
+    stop = daemon.ask(1, "stop", "web")
+    daemon.run(60)
+    assert machine.running == {"web": "running"} and stop.code == 1
+    assert not [trace for trace in machine.dom0.trace if "xenstore-list" in trace.text]
 
 
 def test_xenstore_is_not_written_for_one_that_is_gone() -> None:

@@ -118,6 +118,23 @@ def test_what_cannot_be_rehearsed_is_said(caplog: Any) -> None:
     assert [record.getMessage() for record in caplog.records].count(f"{THIS_HOST}: {told}") == 1
 
 
+def test_what_was_unknown_is_asked_again_after_the_next_cycle() -> None:
+    rehearsals, failed = Rehearsals(), list[bool]()
+
+    def fail_once() -> Sequence[Notice]:
+        if not failed:
+            failed.append(True)
+            raise XenlocalError("`xenlocal rehearse` had no end after 120 s")
+        return [Notice(domain("web"), "would not come back")]
+
+    rehearsals.found = fail_once
+    daemon = with_foresight(Machine(conf("web")), rehearsals)
+    daemon.run(1300)  # twice resync
+    found = status(daemon)
+    assert len(rehearsals.began) == 2 and found["host"]["notices"] == []
+    assert found["domains"][0]["notices"] == ["would not come back"]
+
+
 def test_a_fault_of_ours_ends_neither_the_daemon_nor_the_next_rehearsal() -> None:
     rehearsals = Rehearsals()
     rehearsals.found = lambda: [][0]

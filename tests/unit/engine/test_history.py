@@ -13,6 +13,10 @@ def story(machine: Machine, name: str) -> list[str]:
     return [f"{event.what} {event.cause}".strip() for event in machine.history.events(f"/{name}")]
 
 
+def _words(deed: Deed) -> list[str]:
+    return [line.split()[1] for line in deed.commands]
+
+
 def test_a_day_of_a_domu() -> None:
     machine = Machine(conf("web", "[[disk xvda]]", "volume = vg0/web", "size = 1G"))
     daemon = Daemon(machine)
@@ -59,8 +63,23 @@ def test_failed_and_forced_actions_say_so() -> None:
     daemon.run(90)
     first, *_, stop = machine.history.deeds()
     assert first.outcome == "failed" and "injected fault" in first.message
-    assert stop.outcome == "late" and [line.split()[1] for line in stop.commands] == ["shutdown", "destroy"]
+    assert stop.outcome == "late" and _words(stop) == ["shutdown", "sysrq", "destroy"]
     assert story(machine, "web")[-1] == "off destroyed"
+
+
+def test_a_stop_that_goes_on_after_a_restart_of_the_daemon_is_one_action_since_its_request() -> None:
+    machine = Machine(conf("web", "stop_timeout = 60s"))
+    machine.behave("web", stop_seconds=25.0)
+    first = Daemon(machine)
+    first.ask(30, "stop", "web")
+    first.run(35)
+    second = Daemon(machine)
+    second.run(60)
+    (stop,) = [deed for deed in machine.history.deeds() if deed.verb == "stop"]
+    asked = [trace.at for trace in machine.dom0.trace if trace.text.startswith("xl shutdown")]
+    assert abs(stop.stamp.at - asked[0]) < 1 and stop.stamp.at < second.began
+    # what the second one ran comes after it: asked once more, since it was still there, and its shell cleared away
+    assert _words(stop) == ["shutdown"] * len(asked) + ["destroy"]
 
 
 def test_boot_and_shutdown_are_remembered_as_a_whole_across_a_new_daemon() -> None:

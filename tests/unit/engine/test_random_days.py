@@ -82,7 +82,7 @@ class Day:
 
 
 @given(events, st.sampled_from([None, "db", "web"]))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_when_the_faults_end_the_host_is_as_declared_or_says_why_not(happenings: list[Event], hung: str | None) -> None:
     day = Day(hung)
     day.live_through(happenings)

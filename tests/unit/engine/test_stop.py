@@ -168,6 +168,43 @@ def test_a_request_that_was_withdrawn_long_ago_counts_no_more(how: str) -> None:
     assert (job.code, machine.running) == (0, {})
 
 
+def test_a_start_of_a_guest_that_is_going_down_is_done_when_it_is_up_again() -> None:
+    machine = started(conf("web"))
+    machine.behave("web", stop_seconds=20.0)
+    before, said = machine.domid("web"), list[str]()
+    daemon = Daemon(machine)
+    stop, start = daemon.ask(1, "stop", "web"), daemon.ask(5, "start", "web")
+    start.progress = said.append
+    seen: list[bool] = []
+    daemon.at(15, lambda: seen.append(start.finished))
+    daemon.run(60)
+    assert seen == [False] and stop.code == 1
+    assert stop.result["message"] == "domain/web: is still running: `xenlocal start` came after this"
+    assert (start.code, machine.domid("web")) == (0, before + 1)
+    assert said[0] == "domain/web: was asked to stop; it is seen whether it does, and it is started then"
+
+
+def test_a_start_of_a_guest_that_ignores_the_request_before_is_done_when_that_is_known() -> None:
+    machine = started(conf("web", "stop_timeout = 60s"))
+    machine.behave("web", deaf=True)
+    before = machine.domid("web")
+    daemon = Daemon(machine)
+    daemon.ask(1, "stop", "web")
+    start = daemon.ask(20, "start", "web")
+    seen: list[object] = []
+    daemon.at(55, lambda: seen.append((start.finished, daemon.loop.status()["domains"][0]["notices"])))  # type: ignore[index]
+    daemon.run(65)
+    assert seen == [(False, ["was asked to stop before it was wanted again; if it does stop, it is started"])]
+    assert (start.finished, start.code, machine.domid("web")) == (True, 0, before)
+
+
+def test_a_start_of_one_that_is_dying_says_so() -> None:
+    machine = started(conf("web"))
+    machine.dom0.state.domains[0].state = "dying"
+    start = Daemon(machine).serve("start", "web")
+    assert start.code == 1 and "its former self (domid 1) is still dying" in start.result["message"]
+
+
 def test_destroy_by_hand_is_immediate_and_holds() -> None:
     machine = started(conf("web"))
     daemon = Daemon(machine)

@@ -47,7 +47,7 @@ from xenlocal.planner.memory import learn
 EXAMPLES = 60
 NAMES = ["a", "b", "c", "d"]
 SIZES = st.sampled_from([None, Size.mib(4), GIB, Size.mib(2048)])
-SLOW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 
 
 class World(NamedTuple):
