@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xenlocal import config
 from xenlocal.adapters import control
@@ -38,9 +38,6 @@ from xenlocal.model.units import Duration
 from xenlocal.offline import Offline
 from xenlocal.parts import Parts, tools_for
 from xenlocal.planner.why import View
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("xenlocal")
 NOT_FOUND, NO_DAEMON = 3, 6
@@ -205,6 +202,12 @@ class App:
         clock = (host.work.now(), host.work.wall())
         scene = rehearsal.look_around(desired, memory, host.reader, lessons, clock)
         return rehearsal.data(rehearsal.rehearse(scene, what, name))
+
+    def examine(self, what: str) -> dict[str, Any]:
+        """What `doctor` or `capacity` has to say; changes nothing."""
+        from xenlocal import inspection  # here: no other verb needs it
+
+        return inspection.examine(what, self._parts)
 
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
