@@ -19,6 +19,7 @@ from xenlocal.adapters.command import Commands
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.inspection import Inspector
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.process import Lock
 from xenlocal.adapters.work import ThreadWork
@@ -36,6 +37,7 @@ class StubbedParts(Parts):
         commands = Commands(search_path=str(self._directory / "bin"))
         return Host(
             HostReader(commands, Files()),
+            Inspector(commands, Files()),
             HostActuator(commands, str(self._directory / "run"), systemd=True),
             HostProber(commands, Files()),
             Consoles(Files(), str(self._directory / "state" / "console")),

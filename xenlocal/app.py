@@ -226,6 +226,12 @@ class App:
         scene = rehearsal.look_around(desired, memory, host.reader, lessons, clock)
         return rehearsal.data(rehearsal.rehearse(scene, what, name))
 
+    def examine(self, what: str) -> dict[str, Any]:
+        """What `doctor` or `capacity` has to say; changes nothing."""
+        from xenlocal import inspection  # here: no other verb needs it
+
+        return inspection.examine(what, self._parts)
+
     def console(self, name: str) -> bool:
         """Become `xl console`. False when the domU is not running."""
         if self._places.simulate is not None:

@@ -87,6 +87,8 @@ def build_parser() -> argparse.ArgumentParser:
     form = graph.add_mutually_exclusive_group()
     for name, text in (("dot", "as input for dot(1) of graphviz"), ("svg", "as an SVG picture; needs graphviz")):
         form.add_argument(f"--{name}", dest="form", action="store_const", const=name, default="text", help=text)
+    verb("doctor", "what is wrong with this host, or could be, and what to type next; changes nothing")
+    verb("capacity", "memory and disks: total, used, promised by the files, free, the largest domU that still fits")
     run = verb("run", "the daemon (started by xenlocal.service)")
     run.add_argument("--daemonize", action="store_true", help="go to the background, for hosts without systemd")
     verb("boot", "run the boot goal: start the chosen domUs in order (used by xenlocal-guests.service)")

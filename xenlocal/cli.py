@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from xenlocal import views
+from xenlocal import inspection_views, views
 from xenlocal.app import App
 from xenlocal.arguments import ALL_ENTRIES, ENTRIES, build_parser
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
@@ -253,6 +253,18 @@ def _rehearse(app: App, arguments: argparse.Namespace) -> int:
     return OK if data["ok"] else PARTLY
 
 
+def _doctor(app: App, arguments: argparse.Namespace) -> int:
+    data = app.examine("doctor")
+    _print(data, arguments.json, inspection_views.doctor)
+    return OK if data["ok"] else FAILED if data["critical"] else PARTLY
+
+
+def _capacity(app: App, arguments: argparse.Namespace) -> int:
+    data = app.examine("capacity")
+    _print(data, arguments.json, inspection_views.capacity)
+    return OK if data["ok"] else PARTLY
+
+
 def _graph(app: App, arguments: argparse.Namespace) -> int:
     from xenlocal.drawing.graph import dot
 
@@ -269,9 +281,11 @@ _ACTS: Mapping[str, Callable[[App, argparse.Namespace], int]] = {
     **dict.fromkeys(("apply", "boot", "restart", "shutdown", "skip", "start", "stop"), _ask),
     **dict.fromkeys(("trash purge", "trash restore"), _trash_change),
     "blame": _blame,
+    "capacity": _capacity,
     "check": _check,
     "console": _console,
     "destroy": _destroy,
+    "doctor": _doctor,
     "graph": _graph,
     "history": _history,
     "log": _log,

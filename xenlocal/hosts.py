@@ -13,6 +13,7 @@ from xenlocal.adapters.command import Commands
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.inspection import Inspector
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.work import ThreadWork
 from xenlocal.engine.ports import Actuator, Prober, Reader, Work
@@ -24,6 +25,7 @@ class Host:
     """Everything outside: a real dom0, or a simulated one behind the same ports."""
 
     reader: Reader
+    inspector: Inspector
     actuator: Actuator
     prober: Prober
     consoles: Consoles
@@ -40,6 +42,7 @@ def real(run_dir: str, state_dir: str) -> Host:
     systemd = os.path.isdir("/run/systemd/system")
     return Host(
         HostReader(commands, files),
+        Inspector(commands, files),
         HostActuator(commands, run_dir, systemd),
         HostProber(commands, files),
         Consoles(files, _console_dir(state_dir)),
@@ -70,6 +73,7 @@ def simulated(path: str, run_dir: str, state_dir: str, live: bool) -> Host:
         actuator = HostActuator(runner, run_dir, systemd=True)
     return Host(
         HostReader(runner, files),
+        Inspector(runner, files),
         actuator,
         HostProber(runner, files, SimTcp(dom0).connect),
         Consoles(files, _console_dir(state_dir), write=files.write),

@@ -15,6 +15,7 @@ import pytest
 from xenlocal import __version__, arguments, cli, config
 from xenlocal.config import schema
 from xenlocal.model.desired import ConfigFile, Host
+from xenlocal.model.inspection import Code
 from xenlocal.model.probes import XenstoreProbe
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,10 @@ def test_every_verb_is_described_and_no_other() -> None:
 def test_every_option_of_a_verb_is_described_and_no_other(verb: str) -> None:
     documented = set(re.findall(r"^\*(--?[a-z-]+)\*", described()[verb], flags=re.M))
     assert documented == options(VERBS[verb]) - GLOBAL
+
+
+def test_every_code_of_the_doctor_is_described_and_no_other() -> None:
+    assert re.findall(r"^\*([a-z0-9-]+)\*$", described()["doctor"], flags=re.M) == list(Code)
 
 
 def test_every_global_option_is_described_and_no_other() -> None:

@@ -19,15 +19,28 @@ PACKAGE = ROOT / "xenlocal"
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"arguments", "views", "drawing", "app", "parts", "model"},
+    "cli": {"arguments", "views", "inspection_views", "drawing", "app", "parts", "model"},
     "arguments": {"__init__", "model"},
     "views": {"model"},
+    "inspection_views": {"views", "model"},
     "drawing": {"model"},
-    "app": {"daemon", "rehearsal", "offline", "parts", "adapters", "engine", "planner", "config", "model"},
+    "app": {
+        "daemon",
+        "rehearsal",
+        "inspection",
+        "offline",
+        "parts",
+        "adapters",
+        "engine",
+        "planner",
+        "config",
+        "model",
+    },
     "offline": {"parts", "adapters", "config", "model"},
     "daemon": {"hosts", "parts", "adapters", "engine", "model"},
     "parts": {"hosts", "adapters", "engine", "model"},
     "hosts": {"adapters", "simulator", "engine", "model"},
+    "inspection": {"hosts", "parts", "adapters", "engine", "planner", "model"},
     "rehearsal": {"adapters", "simulator", "engine", "planner", "model"},
     "adapters": {"engine", "planner", "config", "model"},
     "simulator": {"adapters", "engine", "planner", "config", "model"},
@@ -41,7 +54,7 @@ ONLY = {
     ("adapters", "engine"): {"xenlocal.engine.ports"},
     ("simulator", "engine"): {"xenlocal.engine.ports"},
 }
-PURE = {"model", "config", "planner", "views", "drawing"}
+PURE = {"model", "config", "planner", "views", "inspection_views", "drawing"}
 
 # Libraries, and names of the standard library, that have one place: a module, or a whole package (with a final dot).
 PLACE_OF_IMPORT = {

@@ -38,6 +38,26 @@ COMMANDS = {
     "bridge-link.json": "bridge -j -d link",
     "bridge-vlan.json": "bridge -j vlan",
 }
+DOCTOR = {
+    "xl-info-n.txt": "xl info -n",
+    "xl-vcpu-list.txt": "xl vcpu-list",
+    "systemctl-show.txt": "systemctl show "
+    "--property=Id,LoadState,UnitFileState,ActiveState,DropInPaths,NeedDaemonReload,ExecStop "
+    "xenlocal.service xenlocal-guests.service xendomains.service ssh.service xen.service",
+    "timedatectl-show.txt": "timedatectl show",
+    "lvmconfig.txt": "lvm lvmconfig --type full "
+    "devices/global_filter devices/filter devices/scan_lvs devices/use_devicesfile",
+    "vgs.json": "lvm vgs --reportformat json --units b --nosuffix -o vg_name,vg_size,pv_name",
+    "dpkg-query.txt": "dpkg-query --show --showformat '${Package} ${db:Status-Status} ${Version}\\n' "
+    "'xen-hypervisor-*' 'xen-utils-*'",
+    "meminfo.txt": "cat /proc/meminfo",
+    "default-xen.txt": "cat /etc/default/xen",
+    "default-grub.txt": "cat /etc/default/grub; ls -l /etc/default/grub.d",
+    "xenconsoled.txt": "tr '\\0' ' ' < /proc/$(pgrep -x xenconsoled)/cmdline",
+    "xen-directories.txt": "ls -la /etc/xen/auto /var/lib/xen/save /var/log/xen /etc/needrestart /etc/iscsi",
+}
+"""What `xenlocal doctor` asks of a stock dom0."""
+
 WATCH = "stdbuf -oL xenstore-watch @introduceDomain @releaseDomain"
 STAMP = 'while read -r line; do echo "$(date +%s.%N) $line"; done'
 PRESERVE: dict[str, str | int] = dict.fromkeys(("on_poweroff", "on_crash"), "preserve")
@@ -58,9 +78,9 @@ def up(m: Machine, guest: Guest) -> int:
     return domid
 
 
-def save(m: Machine, suite: str, state: str) -> None:
+def save(m: Machine, suite: str, state: str, commands: dict[str, str] = COMMANDS) -> None:
     """One file a command; a command that fails leaves its exit code and messages beside its output."""
-    for name, command in COMMANDS.items():
+    for name, command in commands.items():
         result = m.run(command, check=False)
         write(suite, state, name, result.out)
         if result.rc or result.err:
@@ -98,6 +118,14 @@ def quiet_states(m: Machine, suite: str) -> None:
     save(m, suite, "running")
     m.run("xl pause two")
     save(m, suite, "paused")
+
+
+def stock(m: Machine, suite: str) -> None:
+    """A dom0 as Debian leaves it, with a VG and a domU whose CPU is pinned."""
+    m.make_vg()
+    create(m, Guest("one"))
+    m.run("xl vcpu-pin one all 1")
+    save(m, suite, "stock", DOCTOR)
 
 
 def ends(m: Machine, suite: str) -> None:
@@ -169,7 +197,7 @@ VARIANTS: dict[str, tuple[tuple[str, int], dict[str, object]]] = {
 
 def main() -> None:
     suite = sys.argv[1]
-    scenes: list[Callable[[Machine, str], None]] = [quiet_states, ends, experiments]
+    scenes: list[Callable[[Machine, str], None]] = [quiet_states, stock, ends, experiments]
     chosen = [scene for scene in scenes if scene.__name__ in sys.argv[2:] or not sys.argv[2:]]
     for scene in chosen:
         with tempfile.TemporaryDirectory() as work:

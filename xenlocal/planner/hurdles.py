@@ -203,8 +203,12 @@ def _bridges(draft: Draft, domain: Domain, observed: Observed) -> str | None:
 
 def memory_needed(domain: Domain) -> Size:
     """With Xen's own share."""
-    vcpus = domain.maxvcpus or domain.vcpus
-    return Size(domain.memory.bytes + _OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * vcpus)
+    return Size(domain.memory.bytes + xen_share(domain.maxvcpus or domain.vcpus).bytes)
+
+
+def xen_share(vcpus: int) -> Size:
+    """What Xen needs beside the memory of a domU."""
+    return Size(_OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * vcpus)
 
 
 def _memory(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:

@@ -13,16 +13,14 @@ from xenlocal.model.history import Deed, Entry, What
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import THIS_HOST, Target
 from xenlocal.model.names import domain as domain_target
-from xenlocal.model.observed import Hardware, Observed, Unavailable
+from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Plan
-from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.blame import Link
-from xenlocal.planner.hurdles import memory_needed
 from xenlocal.planner.learned import USUAL_READY, USUAL_START, USUAL_STOP, Learned
+from xenlocal.planner.room import AUTOBALLOON, grub_line, too_small
 from xenlocal.planner.wishes import is_up
 
-DOM0_LEAST = Size.mib(512)  # what the dom0 keeps at least when it gives memory away (autoballoon)
 _NOTHING = Learned()
 
 
@@ -154,7 +152,7 @@ def fate_by_hand(verb: str, name: str, scene: Scene, end: tuple[Observed, Memory
 def findings(scene: Scene, names: frozenset[str]) -> tuple[Finding, ...]:
     """What the planner has no reason to refuse, and a reboot of the host, or of the guest, brings to light. `names`: of
     the domUs that are concerned."""
-    found = [*_memory(scene), *_autoballoon(scene)]
+    found = [*_memory(scene)]
     for live in scene.observed.by_uuid().values():
         if live.name in names and is_up(live):
             found += _of_live(scene, live.name, live.domid, live.uuid)
@@ -164,40 +162,11 @@ def findings(scene: Scene, names: frozenset[str]) -> tuple[Finding, ...]:
 
 
 def _memory(scene: Scene) -> Iterator[Finding]:
-    hardware, live = scene.observed.hardware, scene.observed.by_uuid().values()
-    if isinstance(hardware, Unavailable):
-        return
-    running = [each for each in scene.desired.domains.values() if each.state is State.RUNNING]
-    need = Size(sum(memory_needed(domain).bytes for domain in running))
-    there = Size(_for_domains(hardware, sum(each.memory.bytes for each in live), scene.desired.host.dom0_reserve))
-    if need > there:
-        text = (
-            f"the domUs with state = running need {_rounded(need)} of memory together, and {_rounded(there)} are there"
-            " for them: not all can run at once"
-        )
+    hardware, text = scene.observed.hardware, too_small(scene.desired, scene.observed)
+    if text:
         yield Finding(THIS_HOST, "memory", text)
-
-
-def _autoballoon(scene: Scene) -> Iterator[Finding]:
-    hardware = scene.observed.hardware
     if not isinstance(hardware, Unavailable) and hardware.autoballoon and scene.desired.domains:
-        text = (
-            "autoballoon is on, since Xen was booted without dom0_mem= or /etc/xen/xl.conf says so: the dom0 gives"
-            " memory away at every start, so domUs are started one at a time, and whether the next one fits is not"
-            ' known before. Give the dom0 its own: GRUB_CMDLINE_XEN_DEFAULT="dom0_mem=4G,max:4G" in'
-            " /etc/default/grub, `update-grub`, and a reboot"
-        )
-        yield Finding(THIS_HOST, "autoballoon", text)
-
-
-def _for_domains(hardware: Hardware, held: int, reserve: Size) -> int:
-    if hardware.autoballoon:
-        return max(hardware.total.bytes - DOM0_LEAST.bytes, 0)
-    return max(hardware.free.bytes + held - reserve.bytes, 0)
-
-
-def _rounded(size: Size) -> Size:
-    return Size(size.bytes >> 20 << 20)
+        yield Finding(THIS_HOST, "autoballoon", f"{AUTOBALLOON}. Give the dom0 its own: {grub_line()}")
 
 
 def _of_live(scene: Scene, name: str, domid: int, uuid: str) -> Iterator[Finding]:

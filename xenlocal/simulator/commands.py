@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xenlocal.simulator import guests, iproute, lvm, system, xenstore, xl
+from xenlocal.simulator import guests, iproute, lvm, surroundings, system, xenstore, xl
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ _SMALL = {"truncate": system.truncate, "losetup": system.losetup, "blockdev": sy
 _SMALL |= {"ping": system.ping, "systemctl": system.systemctl, "sh": system.shell}
 _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read}
 _SMALL |= {"xenstore-write": xenstore.write, "xenstore-list": xenstore.list_children}
+_SMALL |= {"timedatectl": surroundings.timedatectl, "dpkg-query": surroundings.dpkg_query}
+_SMALL |= {"lvmconfig": surroundings.lvmconfig}
 
 
 def _plain(argv: Sequence[str]) -> list[str]:

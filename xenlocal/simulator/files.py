@@ -12,6 +12,7 @@ from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Alone, Sleeper
 
 _BACKENDS = "/sys/bus/xen-backend/devices"
+_HYPERVISOR = "/sys/hypervisor/version/"
 
 
 class SimFiles:
@@ -27,9 +28,12 @@ class SimFiles:
         return {path: facts for path, facts in found.items() if facts is not None}
 
     def names(self, path: str) -> tuple[str, ...]:
-        """The directory of the disks' backends in sysfs; no other."""
-        with self._dom0.hold():
-            return tuple(sorted(self._vbds())) if path == _BACKENDS else ()
+        """The directory of the disks' backends in sysfs, or what of the host's `texts` lies in a directory."""
+        with self._dom0.hold() as state:
+            if path == _BACKENDS:
+                return tuple(sorted(self._vbds()))
+            below = (each.removeprefix(f"{path}/") for each in state.texts if each.startswith(f"{path}/"))
+            return tuple(sorted({each.partition("/")[0] for each in below}))
 
     def _vbds(self) -> dict[str, int]:
         """Name in sysfs -> sectors written."""
@@ -41,11 +45,14 @@ class SimFiles:
         }
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
-        """The `xl create` of each domU: while its monitor is alive, and while that is about to create it anew."""
+        """xenconsoled, and the `xl create` of each domU: while its monitor is alive, and while that is about to create
+        it anew."""
         with self._dom0.hold() as state:
             names = {domain.name for domain in state.domains if domain.monitor and not domain.elsewhere}
             names |= {event.detail for event in state.agenda if event.what == "reborn"}
-        return tuple(("xl", "create", "-q", f"/run/xenlocal/domains/{name}.cfg") for name in sorted(names))
+            console = ("/usr/lib/xen-4.17/bin/xenconsoled", *(["--log=guest"] if state.console_log else []))
+        creates = (("xl", "create", "-q", f"/run/xenlocal/domains/{name}.cfg") for name in sorted(names))
+        return (console, *creates)
 
     def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
         """Places are as on a real host; the inode is always 1, characters count as bytes."""
@@ -77,6 +84,13 @@ class SimFiles:
                 return state.xl_conf
             if path == "/proc/xen/capabilities":
                 return "control_d\n"
+            if path == "/proc/meminfo":
+                swap = 1 << 20
+                free = swap - (state.surroundings.swapped_mib << 10)
+                return f"SwapTotal:      {swap:>8} kB\nSwapFree:       {free:>8} kB\n"
+            if path.startswith(_HYPERVISOR):
+                version = {"major": str(state.xen_major), "minor": str(state.xen_minor), "extra": ".7"}
+                return version[path.removeprefix(_HYPERVISOR)] + "\n"
             if path.startswith(_BACKENDS) and path.endswith("/statistics/wr_sect"):
                 sectors = self._vbds().get(path.split("/")[-3])
                 return None if sectors is None else f"{sectors}\n"

@@ -210,7 +210,7 @@ def _report(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     for group in groups:
         rows = {
             "vg": [_vg(dom0, group)],
-            "pv": [{"pv_name": f"/dev/sd{chr(ord('b') + groups.index(group))}"}],
+            "pv": [{"pv_name": _disk(dom0, group)}],
             "lv": [_lv(dom0, one) for one in volumes if one.vg == group.name],
             "pvseg": [{"pvseg_start": "0", "lv_name": ""}],
             "seg": [{"segtype": "linear", "lv_name": one.lv} for one in volumes if one.vg == group.name],
@@ -244,8 +244,13 @@ def _vg(dom0: SimulatedDom0, group: Group) -> dict[str, str]:
     return {
         "vg_name": group.name, "vg_uuid": _uuid(group.name), "vg_size": str(group.size), "vg_attr": "wz--n-",
         "vg_free": str(free_bytes(dom0, group)), "vg_extent_size": str(group.extent), "lv_count": str(count),
-        "pv_count": "1", "vg_tags": "", "vg_missing_pv_count": "0",
+        "pv_count": "1", "pv_name": _disk(dom0, group), "vg_tags": "", "vg_missing_pv_count": "0",
     }  # fmt: skip
+
+
+def _disk(dom0: SimulatedDom0, group: Group) -> str:
+    number = sorted(each.name for each in dom0.state.groups).index(group.name)
+    return group.disk or f"/dev/sd{chr(ord('b') + number)}"
 
 
 def _lv(dom0: SimulatedDom0, volume: Volume) -> dict[str, str]:

@@ -27,7 +27,8 @@ from xenlocal.model.observed import (
 )
 from xenlocal.model.probes import NO_PROBE, DefaultProbe, Probe, TcpProbe, XenstoreProbe
 from xenlocal.planner.learned import USUAL_READY, USUAL_START, USUAL_STOP, Learned
-from xenlocal.planner.rehearsal import DOM0_LEAST, Scene
+from xenlocal.planner.rehearsal import Scene
+from xenlocal.planner.room import DOM0_LEAST
 from xenlocal.simulator import xlcfg
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.paths import MAJOR

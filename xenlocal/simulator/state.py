@@ -11,6 +11,8 @@ import types
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from xenlocal.simulator.surroundings import Surroundings
+
 GIB = 1 << 30
 
 
@@ -112,6 +114,7 @@ class Group:
     name: str
     size: int
     extent: int = 4 << 20
+    disk: str = ""  # its physical volume; "": some disk of the host
 
 
 @dataclass
@@ -240,6 +243,7 @@ class Host:
     agenda: list[Happening] = field(default_factory=list)
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     durations: Durations = field(default_factory=Durations)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     def domain(self, name_or_id: str) -> Domain | None:
         """The domain that xl would take `name_or_id` for: digits are a domid."""

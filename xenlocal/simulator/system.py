@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from xenlocal.simulator import commands, iproute, paths
+from xenlocal.simulator import commands, iproute, paths, surroundings
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 from xenlocal.simulator.state import Domain, Path, Timer
 
@@ -182,7 +182,9 @@ def _lines(dom0: SimulatedDom0, argv: list[str], script: str) -> Answer:
 
 
 def systemctl(dom0: SimulatedDom0, argv: list[str]) -> Answer:
-    """`systemctl stop|is-active|reset-failed UNIT...`."""
+    """`systemctl stop|is-active|reset-failed UNIT...`, and `systemctl show`."""
+    if argv[1:2] == ["show"]:
+        return surroundings.show_units(dom0, argv)
     _, rest = split_options(argv, ("-q", "--quiet", "--no-block"), ())
     verb, units = ([*rest, ""])[0], rest[1:]
     if verb not in ("stop", "is-active", "reset-failed") or not units:

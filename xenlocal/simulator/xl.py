@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from xenlocal.simulator import guests, xlcfg
+from xenlocal.simulator import guests, surroundings, xlcfg
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 from xenlocal.simulator.state import Domain
 
@@ -27,7 +27,7 @@ def run(dom0: SimulatedDom0, argv: list[str], scope: str = "") -> Answer:
         "list": _list, "info": _info, "shutdown": _shutdown, "reboot": _shutdown, "destroy": _destroy,
         "mem-set": _mem_set, "vcpu-set": _vcpu_set, "vcpu-pin": _vcpu_pin, "sched-credit2": _weight,
         "sched-credit": _weight, "config-update": _config_update, "domid": _domid, "pause": _pause,
-        "unpause": _pause, "sysrq": _sysrq, "trigger": _trigger,
+        "unpause": _pause, "sysrq": _sysrq, "trigger": _trigger, "vcpu-list": surroundings.vcpu_list,
     }  # fmt: skip
     if verb not in known:
         raise UnknownCommand(argv)
@@ -130,7 +130,7 @@ def _long(dom0: SimulatedDom0, one: Domain) -> dict[str, Any]:
 
 
 def _info(dom0: SimulatedDom0, argv: list[str]) -> Answer:
-    if len(argv) > 2:
+    if argv[2:] not in ([], ["-n"]):
         raise UnknownCommand(argv)
     state = dom0.state
     version = f"{state.xen_major}.{state.xen_minor}"
@@ -151,7 +151,10 @@ def _info(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         "cc_compile_domain": "lists.alioth.debian.org", "cc_compile_date": "Wed Nov  4 16:52:28 UTC 2026",
         "build_id": "151b373fd64b321593bf987fd923cd10dabadac4", "xend_config_format": 4,
     }  # fmt: skip
-    return Answer("".join(f"{key:<23}: {value}\n" for key, value in values.items()))
+    lines = {key: f"{key:<23}: {value}\n" for key, value in values.items()}
+    if argv[2:]:
+        lines["free_cpus"] += surroundings.topology(dom0)
+    return Answer("".join(lines.values()))
 
 
 def _shutdown(dom0: SimulatedDom0, argv: list[str]) -> Answer:

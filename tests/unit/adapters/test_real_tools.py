@@ -12,10 +12,14 @@ import pytest
 from xenlocal.adapters import iproute
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
+from xenlocal.adapters.files import Files
+from xenlocal.adapters.inspection import GROUPS, Inspector
 from xenlocal.adapters.lvm import REPORT
 from xenlocal.model.actions import ChangeBridge, ResizeFile
+from xenlocal.model.errors import CommandFailed
 from xenlocal.model.observed import Link
 from xenlocal.model.units import Size
+from xenlocal.planner.checkup_storage import pattern_of
 
 
 def namespace() -> bool:
@@ -51,6 +55,17 @@ def test_a_bridge_is_made_as_declared_and_taken_back() -> None:
     links = bridge_after(make, back)
     assert links["eno1"].master is None and links["br-lab"].mtu == 1500 and links["br-lab"].stp is False
     assert "10.9.0.1/24" not in links["br-lab"].addresses
+
+
+@pytest.mark.skipif(not shutil.which("lvm"), reason="needs lvm2")
+def test_lvm_knows_what_the_doctor_asks_and_the_filter_that_it_advises() -> None:
+    Inspector(Commands(), Files()).lvm()
+    pattern = pattern_of("/dev/disk/by-path/ip-192.0.2.1:3260-iscsi-iqn.2012-10.example:a+b-lun-3", partitions=True)
+    config = f'devices{{global_filter=["{pattern}"] filter=["r|.*|"]}}'
+    assert '"report"' in Commands().run((*GROUPS[:2], "--driverloaded", "n", "--config", config, *GROUPS[2:]))
+    broken = config.replace("(-part", "((-part")
+    with pytest.raises(CommandFailed, match="regex"):
+        Commands().run((*GROUPS[:2], "--driverloaded", "n", "--config", broken, *GROUPS[2:]))
 
 
 @pytest.mark.skipif(not shutil.which("lvm"), reason="needs lvm2")

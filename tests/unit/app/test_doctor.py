@@ -1,0 +1,203 @@
+"""`doctor` and `capacity` through the whole command line, on a simulated dom0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xenlocal.cli import main
+from xenlocal.inspection import examine, look
+from xenlocal.model.errors import CommandFailed
+from xenlocal.model.inspection import Code
+from xenlocal.parts import Parts, Places
+from xenlocal.simulator.runner import Fault, SimRunner
+
+TEXT = """
+[domain web]
+memory = 1G
+kernel = /boot/vmlinuz
+cpus = 2-3
+  [[disk xvda]]
+  volume = vg0/web
+  size = 10G
+  [[disk xvdb]]
+  device = /dev/sdx
+[domain tool]
+state = manual
+memory = 2G
+kernel = /boot/vmlinuz
+"""
+COMMANDS = 12
+"""However many domUs there are."""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> list[str]:
+    """The global options of a host that has booted."""
+    (tmp_path / "etc").mkdir(mode=0o755)
+    (tmp_path / "etc/a.conf").write_text(TEXT)
+    (tmp_path / "etc/a.conf").chmod(0o644)
+    places = {"config": "etc", "state": "var", "run": "run"}
+    options = [f"--{kind}-dir={tmp_path / place}" for kind, place in places.items()]
+    options.append(f"--simulate={tmp_path / 'dom0.json'}")
+    change(options, lambda state: state["paths"].update({"/dev/sdx": {"kind": "block", "device": "8:80"}}))
+    assert main([*options, "boot"]) == 0
+    return options
+
+
+def state_of(host: list[str]) -> Path:
+    return Path(host[-1].partition("=")[2])
+
+
+def change(host: list[str], how: Callable[[dict[str, Any]], object]) -> None:
+    """By hand, in the FILE of --simulate."""
+    path = state_of(host)
+    state = (
+        json.loads(path.read_text()) if path.exists() else {"paths": {}, "groups": [{"name": "vg0", "size": 1 << 39}]}
+    )
+    how(state)
+    path.write_text(json.dumps(state))
+
+
+def findings(host: list[str], capsys: pytest.CaptureFixture[str], code: int) -> set[tuple[str, str]]:
+    """Code and severity of each that is not well."""
+    capsys.readouterr()
+    assert main([*host, "doctor", "--json"]) == code
+    data = json.loads(capsys.readouterr().out)
+    assert data["schema"] == 1 and data["ok"] == (code == 0)
+    assert {each["code"] for each in data["findings"]} == set(Code)
+    found = [(each["code"], each["severity"]) for each in data["findings"] if each["severity"] != "ok"]
+    for severity in ("critical", "warning", "unknown"):
+        assert data[severity] == [how for _, how in found].count(severity)
+    return set(found)
+
+
+def test_a_host_that_is_well(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert findings(host, capsys, 0) == {("guest-clock", "info")}
+    assert main([*host, "doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "info: guest-clock: unknown from here: by how much the clocks of the 1 guests" in said
+    assert "fine: config, dom0-mem, " in said and "nothing is wrong that a doctor could see" in said
+
+
+def everything_wrong(state: dict[str, Any]) -> None:
+    around = state["surroundings"]
+    around |= {"nodes": 2, "swapped_mib": 100, "synchronised": False, "scan_lvs": True}
+    around["units"] = {
+        "xenlocal.service": {"active": "failed"},
+        "xendomains.service": {"file": "generated", "stops": True, "stale": True},
+        "libvirtd.socket": {},
+    }
+    around["packages"] = {"xen-utils-4.20": "4.20.1"}
+    state |= {"xen_commandline": "placeholder", "memory_mib": 1 << 17, "console_log": False, "cpus": 6}
+    state["domains"][0]["pinned"] = "0,5"
+    state["texts"]["/var/lib/xen/save/web"] = "memory"
+    state["texts"]["/etc/xen/auto/web.cfg"] = ""
+    state["texts"]["/etc/needrestart/needrestart.conf"] = ""
+    state["texts"]["/etc/default/grub"] = 'GRUB_CMDLINE_XEN_DEFAULT="loglvl=all"\n'
+    state["paths"]["/dev/sdx1"] = {"kind": "block", "device": "8:81", "real": "/dev/sdx1"}
+    state["groups"].append({"name": "inner", "size": 1 << 30, "disk": "/dev/sdx1"})
+
+
+def test_a_host_on_which_nothing_is_well(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    change(host, everything_wrong)
+    found = findings(host, capsys, 1)
+    critical = {
+        Code.DOM0_MEM, Code.DOM0_VCPUS, Code.VERSIONS, Code.SAVE_IMAGE, Code.XENDOMAINS, Code.UNITS, Code.LVM_FILTER,
+    }  # fmt: skip
+    assert {code for code, severity in found if severity == "critical"} == critical
+    assert {code for code, severity in found if severity == "warning"} == {
+        Code.AUTOBALLOON, Code.DOM0_SWAP, Code.NUMA, Code.UNITS, Code.AUTO_LINK, Code.TOOLSTACK, Code.NEEDRESTART,
+        Code.LVM_FILTER, Code.CLOCK, Code.CONSOLE_LOG,
+    }  # fmt: skip
+    assert main([*host, "doctor"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("CRITICAL: dom0-mem: ")
+    line = 'GRUB_CMDLINE_XEN_DEFAULT="loglvl=all dom0_mem=8G,max:8G dom0_max_vcpus=4" in /etc/default/grub'
+    assert f"    next: {line}" in said
+    assert 'next: `vgchange -an inner`; global_filter = [ "r!^/dev/sdx(-part|p)?[0-9]*$!", "a|.*|" ]' in said
+
+
+def test_files_that_are_not_valid_are_a_finding(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path(host[0].partition("=")[2], "a.conf").write_text("[domain web\n")
+    assert findings(host, capsys, 5) == {("config", "warning"), ("guest-clock", "info")}
+
+
+def test_what_cannot_be_looked_at_is_unknown(
+    host: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(_self: SimRunner, argv: Sequence[str], **_options: Any) -> str:
+        raise CommandFailed(argv, None, "")
+
+    monkeypatch.setattr(SimRunner, "run", strike)
+    unknown = {code for code, severity in findings(host, capsys, 5) if severity == "unknown"}
+    files_only = {Code.CONFIG, Code.DOM0_SWAP, Code.SAVE_IMAGE, Code.AUTO_LINK, Code.NEEDRESTART, Code.CONSOLE_LOG}
+    assert unknown == set(Code) - files_only - {Code.ISCSI}  # no disk of the files is on iSCSI
+    assert main([*host, "capacity", "--json"]) == 5
+    data = json.loads(capsys.readouterr().out)
+    assert data["memory"] is None and data["groups"] is None
+    assert [each["table"] for each in data["unavailable"]] == ["memory", "groups"]
+    assert main([*host, "capacity"]) == 5
+    assert "unknown: memory: " in capsys.readouterr().out
+
+
+def test_a_constant_number_of_commands_that_change_nothing(tmp_path: Path, host: list[str]) -> None:
+    parts = Parts(Places(*(option.partition("=")[2] for option in host)))
+    ran: list[tuple[str, ...]] = []
+    real = parts.host(live=False)
+    sim: Any = real.inspector._runner
+    sim._on_run = lambda argv, _seconds, _status: ran.append(tuple(argv))
+
+    class Known(Parts):
+        def host(self, live: bool) -> Any:
+            return real
+
+    before = sim.dom0.state.domains, sim.dom0.state.volumes, len(sim.dom0.trace)
+    data = examine("doctor", Known(parts.places))
+    assert data["ok"] and len(ran) == COMMANDS
+    assert examine("capacity", Known(parts.places))["ok"] and len(ran) == COMMANDS + 4
+    assert {argv[:2] for argv in ran} == {
+        ("xl", "list"), ("xl", "info"), ("xl", "vcpu-list"), ("lvm", "fullreport"), ("lvm", "vgs"),
+        ("lvm", "lvmconfig"), ("ip", "-j"), ("xenstore-ls", "-f"), ("systemctl", "show"), ("timedatectl", "show"),
+        ("dpkg-query", "--show"),
+    }  # fmt: skip
+    assert (sim.dom0.state.domains, sim.dom0.state.volumes) == before[:2]
+
+
+def test_one_command_that_fails_leaves_the_rest_known(host: list[str]) -> None:
+    parts = Parts(Places(*(option.partition("=")[2] for option in host)))
+    real = parts.host(live=False)
+    sim: Any = real.inspector._runner
+    sim.faults = lambda argv, _number: Fault() if argv[0] == "timedatectl" else None
+    facts = look(real.inspector)
+    assert "timedatectl" in getattr(facts.clock, "why", "")
+    unknown = [name for name in vars(facts) if hasattr(getattr(facts, name), "why")]
+    assert unknown == ["clock"]
+
+
+def test_capacity(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main([*host, "capacity", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    gib = 1 << 30
+    assert data["groups"] == [
+        {
+            "name": "vg0", "total": 512 * gib, "used": 10 * gib, "promised": 10 * gib, "promised_manual": 0,
+            "free": 502 * gib, "free_after_boot": 502 * gib, "largest": 502 * gib,
+        }
+    ]  # fmt: skip
+    memory = data["memory"]
+    assert (memory["promised"], memory["promised_manual"]) == ((1024 + 9) << 20, (2048 + 9) << 20)
+    assert main([*host, "capacity"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].split()[:3] == ["TOTAL", "USED", "PROMISED"]
+    assert said[2].split() == ["volume", "group", "vg0", "512.0G", "10.0G", "10.0G", "0M", "502.0G", "502.0G", "502.0G"]
+    change(host, lambda state: state.update(memory_mib=3000, xl_conf='autoballoon="on"\n'))
+    Path(host[0].partition("=")[2], "a.conf").write_text(TEXT.replace("memory = 1G", "memory = 9G"))
+    assert main([*host, "capacity"]) == 0
+    told = capsys.readouterr().out
+    assert "not all domUs with state = running can run at once" in told and "autoballoon is on" in told

@@ -1,0 +1,123 @@
+"""The doctor's checks of LVM and iSCSI. Pure; see `planner.doctor`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from xenlocal.model.desired import BlockDevice, LogicalVolume
+from xenlocal.model.inspection import Code, Finding, LvmSettings, Severity
+from xenlocal.model.observed import PathFacts
+from xenlocal.planner.patient import Patient, known
+from xenlocal.planner.volumes import live_disks
+
+_LOOP = 7  # major number of loop devices
+ISCSI_UNIT = "open-iscsi.service"
+_BY_PATH = re.compile(r".*/ip-(?P<portal>.+?)-iscsi-(?P<target>.+)-lun-[^/]+")
+
+
+@dataclass(frozen=True)
+class _GuestDisk:
+    """`pattern`: what hides it from the LVM of this host, in a filter."""
+
+    who: str
+    pattern: str
+
+
+def lvm_filter(patient: Patient) -> Iterator[Finding]:
+    """LVM takes every volume group it sees for the host's own, also one that a guest has made on its disk."""
+    settings, groups = known(patient.facts.lvm), known(patient.facts.groups)
+    numbers, roots = _guest_disks(patient)
+    for vg, facts in sorted(groups.items()):
+        for name, disk in sorted(facts.disks.items()):
+            found = numbers.get(disk.device) if disk.device is not None else None
+            found = found or next((roots[root] for root in roots if _is_part(disk, root)), None)
+            if found is not None:
+                text = (
+                    f"the LVM of this host sees volume group {vg} on {name}, on a disk of {found.who}: activated or"
+                    " changed here, it would be damaged"
+                )
+                yield Finding(Code.LVM_FILTER, Severity.CRITICAL, text, _reject(settings, vg, found.pattern))
+    declared = {disk.backing.vg for _, disk in live_disks(patient.desired) if isinstance(disk.backing, LogicalVolume)}
+    if settings.hiding:
+        for vg in sorted(declared - groups.keys()):
+            text = f"volume group {vg} of the files is not visible, and {settings.hiding} may hide it"
+            what = '`pvs -a --config \'devices { filter = [ "a|.*|" ] global_filter = [ "a|.*|" ] }\'` shows it then'
+            yield Finding(Code.LVM_FILTER, Severity.WARNING, text, what)
+    if settings.scan_lvs and not settings.devicesfile:
+        text = "scan_lvs = 1: the LVM of this host looks into the guests' volumes for volume groups of theirs"
+        yield Finding(Code.LVM_FILTER, Severity.WARNING, text, "scan_lvs = 0 in /etc/lvm/lvm.conf, section devices")
+
+
+def _guest_disks(patient: Patient) -> tuple[Mapping[tuple[int, int], _GuestDisk], Mapping[str, _GuestDisk]]:
+    """Disks of guests, declared or attached now, by device number; and those that may hold partitions, by path."""
+    observed = patient.observed
+    paths, storage, live = known(observed.paths), known(observed.storage), known(observed.domains)
+    numbers: dict[tuple[int, int], _GuestDisk] = {}
+    roots: dict[str, _GuestDisk] = {}
+    for vbd in known(observed.xenstore).vbds:
+        if vbd.device is not None:
+            name = live[vbd.domid].name if vbd.domid in live else f"domid {vbd.domid}"
+            # an image file stands behind a loop device, whose number is another one next time
+            pattern = "r!^/dev/loop!" if vbd.device[0] == _LOOP else pattern_of(vbd.params)
+            numbers[vbd.device] = _GuestDisk(f"domain/{name}", pattern)
+    for domain, disk in live_disks(patient.desired):
+        backing = disk.backing
+        found = _GuestDisk(str(domain.target), pattern_of(backing.path, isinstance(backing, BlockDevice)))
+        if isinstance(backing, BlockDevice) and backing.path in paths:
+            facts = paths[backing.path]
+            roots[facts.real] = found
+            if facts.device is not None:
+                numbers[facts.device] = found
+        elif isinstance(backing, LogicalVolume):
+            present = storage.volumes.get((backing.vg, backing.lv))
+            if present is not None and present.device is not None:
+                numbers[present.device] = found
+    return numbers, roots
+
+
+def _is_part(disk: PathFacts, root: str) -> bool:
+    return re.fullmatch(rf"{re.escape(root)}p?\d+", disk.real) is not None
+
+
+def pattern_of(path: str, partitions: bool = False) -> str:
+    """As lvm.conf(5) takes it. The character after the r encloses it, so it is one that no name of a device holds."""
+    escaped = re.sub(r"([.+*?()\[\]|^$])", r"\\\1", path)
+    return f"r!^{escaped}{'(-part|p)?[0-9]*' if partitions else ''}$!"
+
+
+def _reject(settings: LvmSettings, vg: str, pattern: str) -> str:
+    patterns = ", ".join(f'"{each}"' for each in (pattern, *settings.global_filter))
+    return (
+        f"`vgchange -an {vg}`; global_filter = [ {patterns} ] in /etc/lvm/lvm.conf, section devices;"
+        " then `update-initramfs -u`, and `vgs` no longer shows it"
+    )
+
+
+def iscsi(patient: Patient) -> Iterator[Finding]:
+    """Of disks named by the path of their target, as /dev/disk/by-path/ip-PORTAL-iscsi-TARGET-lun-N."""
+    wanted: dict[str, str] = {}
+    for _, disk in live_disks(patient.desired):
+        match = _BY_PATH.fullmatch(disk.backing.path) if isinstance(disk.backing, BlockDevice) else None
+        if match:
+            wanted[match["target"]] = match["portal"]
+    if not wanted:
+        return
+    unit = known(patient.facts.units)[ISCSI_UNIT]
+    if not unit.known or not unit.enabled:
+        text = f"{ISCSI_UNIT} is {'not enabled' if unit.known else 'not installed'}: no iSCSI disk comes back at boot"
+        what = "`systemctl enable open-iscsi`" if unit.known else "`apt install open-iscsi`"
+        yield Finding(Code.ISCSI, Severity.CRITICAL, text, what)
+    records = known(patient.facts.iscsi)
+    for target, portal in sorted(wanted.items()):
+        found = [record for record in records if record.target == target]
+        if not found:
+            text = f"open-iscsi knows no target {target}: its disks do not come back at boot"
+            what = f"`iscsiadm -m discovery -t sendtargets -p {portal}`, `iscsiadm -m node -T {target} --login`"
+            yield Finding(Code.ISCSI, Severity.WARNING, text, what)
+        for record in found:
+            if record.startup != "automatic":
+                text = f"node.startup of {target} at {record.portal} is {record.startup}: nobody logs in at boot"
+                what = f"`iscsiadm -m node -T {target} -o update -n node.startup -v automatic`"
+                yield Finding(Code.ISCSI, Severity.WARNING, text, what)
