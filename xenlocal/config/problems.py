@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xenlocal.model.desired import Problem, Source
+from xenlocal.model.text import printable
 
 _LONGEST_QUOTE = 60
 _LONGEST_MESSAGE = 500
@@ -42,11 +43,6 @@ class Problems:
 
     def sorted(self) -> list[Problem]:
         return sorted(self._found)
-
-
-def printable(text: str) -> str:
-    """`text` with what a terminal would not show, or would obey, written as an escape."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def clip(text: str, length: int = _LONGEST_QUOTE) -> str:
