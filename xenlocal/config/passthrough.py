@@ -53,7 +53,7 @@ _DENIED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"disk.*"), "disks are declared by [[disk NAME]]"),
     (re.compile(r"vif.*|nics"), "nics are declared by [[nic NAME]]"),
     (re.compile(r"vnc.*|vfb"), "it belongs to vnc = ADDRESS:DISPLAY of the domain"),
-    # as `passwd=` in any value, below: what is passed on is in `plan`, `xenlocal history` and the last good configuration
+    # as `passwd=` in any value, below: what is passed on is in `plan`, the history and the last good configuration
     (re.compile(r"spice.*|.*passw.*"), "xenlocal keeps no secrets, and it would be shown by `xenlocal plan`"),
     (re.compile(r"bootloader.*"), "it runs a program on the dom0 as root; bootloader = pygrub is for the domain"),
     (re.compile(r"device_model.*"), "it runs a program of any name on the dom0"),
