@@ -167,13 +167,12 @@ def test_a_client_that_sends_byte_by_byte_has_one_time_for_all(server: Server, m
 
 def test_a_client_that_says_nothing_and_one_that_reads_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "_SEND_TIME", 0.5)
-    before = threading.active_count()
     silent, deaf = server.connect(), server.connect()
     deaf.sendall(b'{"verb": "wait"}\n')
     until(lambda: bool(server.progress), "the request")
     for _ in range(1000):
         server.progress[0]("x" * 10_000)
-    until(lambda: threading.active_count() <= before, "both to be given up")
+    until(lambda: serving() == 0, "both to be given up")
     silent.close()
     deaf.close()
     assert server.works()
@@ -209,7 +208,7 @@ def test_one_that_went_away_keeps_no_place(server: Server, monkeypatch: pytest.M
 
 def test_thousands_of_clients_leave_nothing_behind(server: Server) -> None:
     assert server.works()
-    until(lambda: threading.active_count() <= THREADS, "the thread of the first")
+    until(lambda: serving() == 0, "the end of the first")
     before = len(os.listdir("/proc/self/fd"))
     for number in range(3000):
         with server.connect() as client:
@@ -218,13 +217,14 @@ def test_thousands_of_clients_leave_nothing_behind(server: Server) -> None:
             elif number % 3 == 2:
                 client.sendall(b'{"verb": "status"}\n')
         if number % 16 == 0:
-            until(lambda: threading.active_count() < THREADS + 16, "their threads")
-    until(lambda: threading.active_count() <= THREADS, "all threads")
+            until(lambda: serving() < 16, "the end of their threads")
+    until(lambda: serving() == 0, "the end of all threads")
     assert len(os.listdir("/proc/self/fd")) == before
     assert server.works()
 
 
-THREADS = 2  # the test's and the one that listens
+def serving() -> int:
+    return sum(thread.name == "control client" for thread in threading.enumerate())
 
 
 def test_it_listens_again_when_descriptors_were_short(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
