@@ -18,6 +18,7 @@ from xenlocal.adapters import control
 from xenlocal.adapters.confdir import ConfigDir
 from xenlocal.adapters.console import HOW_TO_LOG
 from xenlocal.adapters.process import Busy, Lock
+from xenlocal.adapters.sink import Sink
 from xenlocal.adapters.systemd import SystemdNotifier, log_to
 from xenlocal.engine import explain
 from xenlocal.engine.configuration import Configuration
@@ -275,13 +276,15 @@ class App:
         log_to(sys.stderr, logging.ERROR)
         host, history = self._parts.host(live=False), self._parts.history()
         loop, inbox = self._parts.loop(host, SystemdNotifier(), history)
-        request = Request(verb, names, progress)
+        told = Sink(progress)
+        request = Request(verb, names, told.write)
         watch = host.watch(inbox.host_event)
         try:
             loop.serve(request)
         finally:
             watch.stop()
             history.close()
+            told.flush()
         return request.code, request.result
 
     def _ask_daemon(

@@ -15,6 +15,7 @@ from xenlocal import inspection_views, views
 from xenlocal.app import App
 from xenlocal.arguments import ALL_ENTRIES, ENTRIES, build_parser
 from xenlocal.model.errors import ConfigError, NoDom0, XenlocalError
+from xenlocal.model.text import printable
 from xenlocal.parts import Parts, Places
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY, NO_DAEMON, BUSY = 0, 1, 2, 3, 4, 5, 6, 75
@@ -24,11 +25,20 @@ _WATCH_EVERY = 2.0  # seconds
 def program() -> NoReturn:
     """The whole process. Python ends only after every thread; where there is no daemon, `shutdown` may have given up
     commands that hang, and the host is not to wait for those."""
+    _replace_missing_streams()
     code = main()
     if "shutdown" in sys.argv[1:]:
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _replace_missing_streams() -> None:
+    """Where one was closed before we began, the next file that is opened would take its number, and get what is
+    written there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for the rest of the process
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(data: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
-    print(json.dumps(data, indent=2) if as_json else views.printable(text(data)).rstrip("\n"))
+    print(json.dumps(data, indent=2) if as_json else printable(text(data).rstrip("\n"), "\n"))
 
 
 def _unknown(names: Sequence[str], as_json: bool, how: str = "known") -> int:
@@ -60,7 +70,8 @@ def _unknown(names: Sequence[str], as_json: bool, how: str = "known") -> int:
 
 
 def _say(text: str) -> None:
-    print(views.printable(text), file=sys.stderr, flush=True)
+    """What a tool or a guest said must not reach the terminal as a command to it; the same holds for `_print`."""
+    print(printable(text, "\n"), file=sys.stderr, flush=True)
 
 
 def _invalid(problems: list[dict[str, Any]], as_json: bool) -> int:

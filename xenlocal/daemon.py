@@ -6,10 +6,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from xenlocal.adapters import control, process
+from xenlocal.adapters import control, own, process
 from xenlocal.adapters.command import Commands
 from xenlocal.adapters.confdir import ConfigDir
 from xenlocal.adapters.process import Lock
@@ -27,8 +26,9 @@ def run(parts: Parts, daemonize: bool) -> None:
     from xenlocal import hosts
 
     os.umask(0o077)
-    for directory in (parts.places.run_dir, parts.places.state_dir):
-        Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+    for place in (parts.places.run_dir, parts.places.state_dir):
+        with own.directory(place):
+            pass  # made, and only ours
     if parts.places.simulate is None and not hosts.is_dom0():
         raise NoDom0("this machine is no Xen dom0: /proc/xen/capabilities does not say control_d; boot into Xen first")
     with Lock(parts.places.run_dir) as lock:

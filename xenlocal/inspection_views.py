@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xenlocal.model.inspection import Severity
-from xenlocal.views import printable, table
+from xenlocal.views import table
 
 _GIB = 1 << 30
 
@@ -25,7 +25,7 @@ def doctor(data: Mapping[str, Any]) -> str:
     lines += [f"fine: {', '.join(well)}"] if well else []
     counts = [f"{data[severity]} {severity}" for severity in ("critical", "warning", "unknown") if data[severity]]
     lines += ["", ", ".join(counts) if counts else "nothing is wrong that a doctor could see"]
-    return printable("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _said(finding: Mapping[str, Any]) -> str:
@@ -51,7 +51,7 @@ def capacity(data: Mapping[str, Any]) -> str:
         notes.append(
             "LARGEST: one more domU (one vCPU, beside dom0_reserve) or disk that fits now and after a full boot"
         )
-    return printable("\n".join([*lines, *([""] if lines and notes else []), *notes]))
+    return "\n".join([*lines, *([""] if lines and notes else []), *notes])
 
 
 def _row(name: str, part: Mapping[str, Any], keys: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from xenlocal.model.clock import length, moment
 from xenlocal.model.desired import Problem
 from xenlocal.model.plan import Goal, Plan
+from xenlocal.model.text import printable
 
 
 def problem(data: Mapping[str, Any]) -> str:
@@ -60,12 +61,12 @@ def plan_sh(plan: Plan, scripts: Mapping[str, Sequence[str]]) -> str:
     """A shell script that does by hand what `apply` would do, step by step."""
     parts = ["#!/bin/sh\nset -e\n"]
     for step in plan.steps:
-        parts.append(f"\n# {step.id}: {step.reason}\n".replace("\r", " "))
+        parts.append(f"\n# {printable(f'{step.id}: {step.reason}')}\n")
         parts.append("".join(line + "\n" for line in scripts[step.id]))
     for table, why in plan.unavailable:
-        parts.append("\n# unknown: " + " ".join(f"{table}: {why}".split()) + "\n")
+        parts.append(f"\n# unknown: {printable(' '.join(f'{table}: {why}'.split()))}\n")
     for refusal in plan.refusals:
-        parts.append("\n# refused: " + " ".join(f"{refusal.target}: {refusal.reason}".split()) + "\n")
+        parts.append(f"\n# refused: {printable(' '.join(f'{refusal.target}: {refusal.reason}'.split()))}\n")
     return "".join(parts)
 
 
@@ -242,11 +243,6 @@ def _deed(row: Mapping[str, Any]) -> str:
     took = length(row["seconds"])
     how = f"{row['outcome']}, {took}" if row["outcome"] == "done" else f"{row['outcome'].upper()} after {took}"
     return f"{row['what']}: {row['reason']}; {how}" + (f": {row['message']}" if row["message"] else "")
-
-
-def printable(text: str) -> str:
-    """What a tool or a guest said must not reach the terminal as a command to it."""
-    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -12,6 +12,7 @@ from tests.systemd.container import Container, possible
 
 ROOT = Path(__file__).parents[2]
 GUESTS = "xenlocal-guests.service"
+EXPOSURE = 84  # tenths, of 100: what the units of this version reach
 
 pytestmark = pytest.mark.skipif(not possible(), reason="needs root, to make namespaces with a systemd of its own")
 
@@ -168,3 +169,24 @@ def test_save_images_or_auto_links_keep_xendomains_off_after_a_removal(container
         assert container.state("xendomains.service") == "inactive"
     finally:
         (container.root / "etc/xen/auto/old.cfg").unlink()
+
+
+@pytest.mark.parametrize("unit", ["xenlocal.service", GUESTS])
+def test_the_units_forbid_what_can_be_forbidden_without_harm(container: Container, unit: str) -> None:
+    """`systemd-analyze security` said 9.6 without any of it."""
+    done = container.run("systemd-analyze", "security", f"--threshold={EXPOSURE}", unit, check=False)
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+def test_nothing_that_a_guest_would_inherit_hides_the_host(container: Container) -> None:
+    """What the daemon starts takes its namespaces and privileges along for as long as the guest lives."""
+    pid = container.run("systemctl", "show", "-p", "MainPID", "--value", "xenlocal.service").stdout.strip()
+    spaces = [
+        container.run("readlink", *(f"/proc/{who}/ns/{kind}" for kind in ("mnt", "uts", "ipc", "net", "user"))).stdout
+        for who in ("1", pid)
+    ]
+    assert spaces[0] == spaces[1]
+    assert "NoNewPrivs:\t0" in container.run("cat", f"/proc/{pid}/status").stdout
+    for unit in ("xenlocal.service", GUESTS):
+        shown = container.run("systemctl", "show", "-p", "DevicePolicy,DeviceAllow", unit).stdout.split()
+        assert shown == ["DevicePolicy=auto"]

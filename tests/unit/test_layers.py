@@ -91,7 +91,7 @@ IMPURE_MODULES = {
 FILE_PLACES = (
     "adapters.",
     "daemon",  # makes the directories
-    "cli",  # points stdout at /dev/null when its reader has gone
+    "cli",  # points stdout at /dev/null when its reader has gone, and what was closed before
     "simulator.store",  # the state of --simulate, and the xl.cfg that `xl create` is handed
 )
 CLOCK_PLACES = ("adapters.",)

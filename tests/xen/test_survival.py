@@ -23,6 +23,13 @@ def monitors(m: Machine) -> set[str]:
     return set(m.out("ps -C xl -o pid=,args= | awk '/ create / {print $1, $NF}'").splitlines())
 
 
+def confined(m: Machine, pid: str) -> dict[str, str]:
+    """What a process took over from the unit that it was started from."""
+    spaces = m.out(f"cd /proc/{pid}/ns && readlink mnt uts ipc net").split()
+    lines = m.out(f"grep -E '^(NoNewPrivs|Seccomp):' /proc/{pid}/status").splitlines()
+    return {"namespaces": " ".join(spaces), **dict(line.split(":\t") for line in lines)}
+
+
 def four(m: Machine) -> None:
     files = {
         name: domain(name, keys=f"after = {before}" if before else "")
@@ -57,6 +64,9 @@ def test_restart_upgrade_removal(installed: Machine, deb: Path, tmp_path: Path) 
     assert reload(m).rc == 0
     wait_all_ready(m, *NAMES)
     before, watching = domids(m), monitors(m)
+    host = confined(m, "1")
+    for monitor in watching:  # the seccomp filter is the unit's; nothing else of the host is hidden from a guest's life
+        assert confined(m, monitor.split()[0]) == {**host, "Seccomp": "2"}
 
     def untouched(what: str) -> None:
         assert domids(m) == before, what

@@ -25,6 +25,7 @@ from typing import IO, Protocol
 import sh
 
 from xenlocal.model.errors import CommandFailed, ToolMissing
+from xenlocal.model.text import printable
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 OUTPUT_LIMIT = 32 << 20  # bytes; `xenstore-ls` of 1000 domUs prints about 5 MB
@@ -106,14 +107,14 @@ class Commands:
             finally:
                 if self._on_run:
                     self._on_run(argv, time.monotonic() - started, status)
-            said = _text(stderr, _STDERR_LIMIT, tail=True)
+            said = printable(_text(stderr, _STDERR_LIMIT, tail=True), "\n\t")  # a guest's bytes can be in it
             if status is None or status not in ok:
                 if status == 127 and argv[0] == "xl":
                     raise ToolMissing(
                         "cannot run xl: the tools of the running hypervisor are gone (exit 127). After an upgrade "
-                        f"of Xen only a reboot of the dom0 brings them back: {_printable(said).strip()}"
+                        f"of Xen only a reboot of the dom0 brings them back: {said.strip()}"
                     )
-                raise CommandFailed(argv, status, _printable(said), _text(stdout, self._output_limit))
+                raise CommandFailed(argv, status, said, _text(stdout, self._output_limit))
             if stdout.seek(0, os.SEEK_END) > self._output_limit:
                 raise CommandFailed(argv, status, f"it printed more than {self._output_limit} bytes")
             return _text(stdout, self._output_limit)
@@ -237,11 +238,6 @@ def _text(file: IO[bytes], limit: int, tail: bool = False) -> str:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - limit) if tail else 0)
     return file.read(limit).decode("utf-8", "backslashreplace")
-
-
-def _printable(text: str) -> str:
-    """Without control characters: a guest's bytes can reach an error message, and from there a terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)
 
 
 def _ends_within(pid: int, seconds: float) -> bool:

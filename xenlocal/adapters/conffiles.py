@@ -13,8 +13,10 @@ import stat
 import time
 from collections.abc import Sequence
 
+from xenlocal.adapters.own import who_else_writes
 from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError
+from xenlocal.model.text import printable
 
 FILE_LIMIT = 256 << 10  # bytes: the parser is quadratic on hostile text (FACTS)
 _TRIES, _PAUSE = 5, 0.05  # seconds; for a file that changes while it is read
@@ -145,12 +147,10 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
 def _who_can_write(shown: str, found: os.stat_result, mode: str) -> str:
     """Why the owner or the mode cannot be trusted, with what to type; "" where they can."""
     quoted = shlex.quote(shown)
+    wrong = who_else_writes(found)
     if found.st_uid not in (0, os.geteuid()):
-        return f"belongs to user {found.st_uid}, not to root; type: chown root:root {quoted}; chmod {mode} {quoted}"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        who = "everybody" if found.st_mode & stat.S_IWOTH else "its group"
-        return f"can be written by {who}; type: chmod go-w {quoted}"
-    return ""
+        return f"{wrong}; type: chown root:root {quoted}; chmod {mode} {quoted}"
+    return wrong and f"{wrong}; type: chmod go-w {quoted}"
 
 
 def _about_directory(path: str, error: OSError) -> str:
@@ -173,5 +173,4 @@ def _about_file(shown: str, error: OSError) -> str:
 
 def _printable(name: str) -> str:
     """A file name as messages can show it: any byte may be in one."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return printable(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))

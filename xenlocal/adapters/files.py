@@ -11,8 +11,9 @@ import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Protocol
+from typing import IO, Protocol
 
+from xenlocal.adapters import own
 from xenlocal.adapters.trust import why_untrusted
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import PathFacts, PathKind
@@ -63,7 +64,7 @@ class Files:
 
     def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
         try:
-            with open(path, "rb") as file:
+            with _open_regular(path) as file:
                 found = os.fstat(file.fileno())
                 inode, _, offset = place.partition(":")
                 begin = int(offset) if inode == str(found.st_ino) and int(offset) <= found.st_size else 0
@@ -101,11 +102,11 @@ class Files:
 
     def read_text(self, path: str) -> str | None:
         try:
-            with open(path, "rb") as file:
+            with _open_regular(path) as file:
                 data = file.read(TEXT_LIMIT + 1)
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise XenlocalError(f"cannot read {path}: {_why(error)}") from error
         if len(data) > TEXT_LIMIT:
             raise XenlocalError(f"cannot read {path}: longer than {TEXT_LIMIT} bytes")
@@ -115,31 +116,37 @@ class Files:
 def write_private(path: str, text: str, mode: int = 0o600) -> None:
     """Put `text` at `path` as a whole or not at all, also across a power cut: new file, fsync, rename, fsync.
 
-    The directory is made (0700) where it is missing. Raises OSError.
+    The directory is made (0700) where it is missing. Raises OSError, and XenlocalError where others can write to it.
     """
-    directory = os.path.dirname(path)
-    if not os.path.isdir(directory):
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-    temporary = os.path.join(directory, f".{os.path.basename(path)}.new")
-    with suppress(FileNotFoundError):
-        os.unlink(temporary)  # left by a crash; O_EXCL then follows no link planted at its name
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text.encode("utf-8", "surrogateescape"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
+    place, name = os.path.split(path)
+    temporary = f".{name}.new"
+    with own.directory(place) as directory:
         with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            os.unlink(temporary, dir_fd=directory)  # left by a crash; O_EXCL then follows no link planted at its name
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, mode, dir_fd=directory)
+        try:
+            with open(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(text.encode("utf-8", "surrogateescape"))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=directory)
+            raise
+        os.fsync(directory)
+
+
+def _open_regular(path: str) -> IO[bytes]:
+    """Logs and /proc: a link is followed, but a FIFO is not waited for. Raises OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    file = open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise ValueError("it is not a regular file")
+    return file
 
 
 def _facts(found: os.stat_result, real: str) -> PathFacts:

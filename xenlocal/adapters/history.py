@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from xenlocal.adapters import own
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Deed, Entry, Event, Query, Stamp, What
 
@@ -28,6 +29,7 @@ _PRUNE_EVERY = 500  # rows written
 _BUSY = 2.0  # seconds to wait for another process that writes
 _CLOSE = 5.0  # seconds that the last entries have to reach the file
 _TEXT = 8192  # characters kept of one text
+_BESIDE = ("-wal", "-shm", "-journal")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLES = """
 create table if not exists deeds (
@@ -75,8 +77,9 @@ class SqliteHistory:
 
     def read(self, query: Query) -> tuple[Entry, ...]:
         """Raises XenlocalError. () where there is no history yet."""
-        if not os.path.exists(self._path):
+        if not os.path.lexists(self._path):
             return ()
+        self._check()
         try:
             with closing(sqlite3.connect(f"file:{quote(self._path)}?mode=ro", uri=True, timeout=_BUSY)) as database:
                 version = database.execute("pragma user_version").fetchone()[0]
@@ -104,7 +107,7 @@ class SqliteHistory:
                 if self._failure:
                     log.info("%s can be written again", self._path)
                 self._failure = ""
-            except (sqlite3.Error, OSError, Damaged) as error:
+            except (sqlite3.Error, OSError, Damaged, XenlocalError) as error:
                 if database is not None:
                     database.close()
                 database = None
@@ -133,9 +136,8 @@ class SqliteHistory:
         self._failure = str(error)
 
     def _open(self) -> sqlite3.Connection:
-        directory = os.path.dirname(self._path)
-        if not os.path.isdir(directory):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+        with own.directory(os.path.dirname(self._path)):
+            pass  # only ours
         try:
             return self._connect()
         except (sqlite3.DatabaseError, Damaged) as error:
@@ -145,10 +147,11 @@ class SqliteHistory:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        # made here, with its mode: what sqlite adds beside it takes that over
-        if os.path.isdir(self._path):
+        if os.path.isdir(self._path) and not os.path.islink(self._path):
             raise Damaged("it is a directory")
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        self._check()
+        with suppress(FileExistsError):  # made here, with its mode: what sqlite adds beside it takes that over
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         database = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
         try:
             version = database.execute("pragma user_version").fetchone()[0]
@@ -166,6 +169,11 @@ class SqliteHistory:
             raise
         return database
 
+    def _check(self) -> None:
+        """Only looked at: to close a descriptor of it would drop the locks that sqlite has on it in this process."""
+        for end in ("", *_BESIDE):
+            own.check(f"{self._path}{end}")
+
     def _set_aside(self, why: str) -> None:
         """Keep one such file, for whoever wants to look; its journal belongs to it, and not to the new one."""
         path = Path(self._path)
@@ -173,7 +181,7 @@ class SqliteHistory:
             if not old.is_dir():
                 old.unlink()
         aside = f"{path}.corrupt-{int(time.time())}"
-        for end in ("-wal", "-shm"):
+        for end in _BESIDE:
             Path(f"{path}{end}").unlink(missing_ok=True)
         path.rename(aside)
         log.warning("cannot use the history: %s; it is kept as %s, and a new one is begun", why, aside)

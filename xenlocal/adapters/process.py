@@ -10,6 +10,7 @@ import os
 import signal
 from types import TracebackType
 
+from xenlocal.adapters import own
 from xenlocal.model.errors import XenlocalError
 
 
@@ -35,9 +36,8 @@ class Lock:
 
     def __enter__(self) -> Lock:
         try:
-            os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self._path, flags, 0o600)
+            with own.directory(os.path.dirname(self._path)) as directory:
+                descriptor = own.open_file(self._path, os.O_RDWR | os.O_CREAT, directory=directory)
         except OSError as error:
             raise XenlocalError(f"cannot open {self._path}: {error.strerror}") from error
         try:
@@ -82,7 +82,7 @@ def daemonize(lock: Lock, output: str) -> None:
     import daemon  # here: under systemd it is not needed, and costs 3 MB
 
     try:
-        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        log = own.open_file(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     except OSError as error:
         raise XenlocalError(f"cannot write {output}: {error.strerror}") from error
     with open(log, "a", encoding="utf-8") as stream:

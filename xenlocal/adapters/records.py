@@ -15,6 +15,7 @@ from dataclasses import asdict, fields
 from types import MappingProxyType
 from typing import Any
 
+from xenlocal.adapters import own
 from xenlocal.adapters.files import Files, write_private
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
@@ -92,7 +93,7 @@ class FileRecords:
 
         Raises XenlocalError where there is none and none can be kept.
         """
-        kept = (self._files.read_text(self._host_id) or "").strip()
+        kept = (_read_own(self._host_id) or "").strip()
         if _ID.fullmatch(kept):
             return kept
         present = (self._files.read_text(self._machine_id) or "").strip()
@@ -118,7 +119,7 @@ class FileRecords:
 
     def _load(self, path: str) -> Any:
         try:
-            text = self._files.read_text(path)
+            text = _read_own(path)
             return None if text is None else json.loads(text)
         except (XenlocalError, ValueError, RecursionError) as error:
             log.warning("cannot read %s: %s", path, error)
@@ -132,6 +133,17 @@ class FileRecords:
             write_private(path, text)
         except OSError as error:
             raise XenlocalError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _read_own(path: str) -> str | None:
+    """None where there is no such file. Raises XenlocalError where it cannot be read, or is not ours."""
+    try:
+        with open(own.open_file(path), "rb") as file:
+            return file.read().decode("utf-8", "backslashreplace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise XenlocalError(f"cannot read {path}: {error.strerror}") from error
 
 
 def encode_memory(memory: Memory) -> Mapping[str, Any]:

@@ -9,6 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import ClassVar, TextIO
 
+from xenlocal.adapters.sink import Sink, to_stream
+from xenlocal.model.text import printable
+
 log = logging.getLogger("xenlocal")
 _PATIENCE = 2.0  # seconds for words that systemd acts upon; a status is only a sentence, and the next one comes
 
@@ -25,7 +28,7 @@ class SystemdNotifier:
 
     def status(self, sentence: str) -> None:
         """One line: what comes after a line end would be taken for an assignment of its own."""
-        self._send("STATUS=" + " ".join(sentence.split()), patience=0)
+        self._send("STATUS=" + printable(" ".join(sentence.split())), patience=0)
 
     def reloading(self) -> None:
         """To be followed by `ready`. The time stamp is what `Type=notify-reload` (systemd 253) wants."""
@@ -64,19 +67,46 @@ def _interval(environment: Mapping[str, str]) -> float | None:
 
 
 def log_to(stream: TextIO, level: int = logging.INFO) -> None:
-    """journald reads the priority from the `<N>` before a line (sd-daemon(3))."""
-    handler = logging.StreamHandler(stream)
+    """Nothing waits for `stream`. journald reads the priority from the `<N>` before a line (sd-daemon(3))."""
+    handler = _Handler(Sink(to_stream(stream)))
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(level)
 
 
-class _JournalFormatter(logging.Formatter):
+class _Handler(logging.Handler):
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in self.format(record).split("\n"):
+            self._sink.write(line)
+
+    def close(self) -> None:
+        """`logging` calls it at the end of the process."""
+        self._sink.flush()
+        super().close()
+
+
+class _Formatter(logging.Formatter):
+    """A message is one line whatever names, tools or guests put into it. The further lines of a traceback are indented:
+    none of them looks like a message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), "\n").replace("\n", "\n  ")
+
+
+class _JournalFormatter(_Formatter):
     _PRIORITIES: ClassVar = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>", logging.DEBUG: "<7>"}
 
     def format(self, record: logging.LogRecord) -> str:
         priority = self._PRIORITIES.get(record.levelno, "<3>")
-        return "\n".join(priority + line for line in super().format(record).splitlines())
+        return "\n".join(priority + line for line in super().format(record).split("\n"))

@@ -61,6 +61,10 @@ def console(key: str, text: str) -> ConsoleProbe:
     is compiled here is nearly the same language, and tells nearly every mistake before it matters."""
     if not 1 <= len(text) <= _MAX_PATTERN:
         raise ValueError(f"{key} is {len(text)} characters long; at most {_MAX_PATTERN} are possible")
+    if not text.isprintable():
+        raise ValueError(
+            f"{key} holds a character that cannot be printed; what is matched is a line: write \\s or \\x09"
+        )
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError, Warning) as error:

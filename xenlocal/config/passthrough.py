@@ -52,7 +52,9 @@ OWNED = {
 _DENIED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"disk.*"), "disks are declared by [[disk NAME]]"),
     (re.compile(r"vif.*|nics"), "nics are declared by [[nic NAME]]"),
-    (re.compile(r"vnc.*"), "it belongs to vnc = ADDRESS:DISPLAY of the domain"),
+    (re.compile(r"vnc.*|vfb"), "it belongs to vnc = ADDRESS:DISPLAY of the domain"),
+    # as `passwd=` in any value, below: what is passed on is in `plan`, the history and the last good configuration
+    (re.compile(r"spice.*|.*passw.*"), "xenlocal keeps no secrets, and it would be shown by `xenlocal plan`"),
     (re.compile(r"bootloader.*"), "it runs a program on the dom0 as root; bootloader = pygrub is for the domain"),
     (re.compile(r"device_model.*"), "it runs a program of any name on the dom0"),
     (re.compile(r"stubdomain.*"), "it makes a second domain that nobody declared"),
@@ -73,6 +75,8 @@ def render(key: str, entry: Entry) -> str:
         if pattern.fullmatch(key):
             raise ValueError(f"'{shown}' is not passed on: {why}")
     text = entry.text
+    if "passw" in text.lower():
+        raise ValueError(f"'{shown}' is not passed on: a password in it would be shown by `xenlocal plan`")
     if not text:
         raise ValueError(f"'{shown}' has no value; write one, or remove the line")
     if entry.quoted:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xenlocal.model.desired import Problem, Source
+from xenlocal.model.text import printable
 
 _LONGEST_QUOTE = 60
 _LONGEST_MESSAGE = 500
+# What follows `vncpasswd = `, `passwd: ` and the like: messages quote lines, and everybody may read the journal's.
+_SECRET = re.compile(r"""(?i)(passw\w*(?:\s*[=:]\s*|\s+))(?:"[^"]*"?|'[^']*'|[^\s'",;]+)""")
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,11 @@ class Problems:
     def add(self, place: Place, message: str, key: str = "") -> None:
         """Note a problem. Texts of the administrator's may be pages long, so what is shown is clipped."""
         label = printable(clip(place.label, 2 * _LONGEST_QUOTE))
-        text = printable(clip(message, _LONGEST_MESSAGE))
+        text = printable(clip(_SECRET.sub(r"\1…", message), _LONGEST_MESSAGE))
         self._found.add(Problem(place.file, place.line, label, printable(clip(key)), text))
 
     def sorted(self) -> list[Problem]:
         return sorted(self._found)
-
-
-def printable(text: str) -> str:
-    """`text` with what a terminal would not show, or would obey, written as an escape."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def clip(text: str, length: int = _LONGEST_QUOTE) -> str:

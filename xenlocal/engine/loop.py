@@ -30,6 +30,7 @@ from xenlocal.planner.why import View
 
 log = logging.getLogger("xenlocal")
 _DEBOUNCE = 0.1  # seconds of quiet after a change of the files: editors write in several steps
+_SHARE, _LONGEST_PAUSE = 4, 1.0  # so many times as long as a cycle took, at most so many seconds: until the next event
 _FIRST_RETRY = 5.0  # seconds until the next look after a cycle that left something undone; doubles
 _LAST_RETRY = 300.0
 _SHUTDOWN_RETRY = 2.0
@@ -52,6 +53,7 @@ class Loop:
         self._is_ready = False
         self._learned: Mapping[str, Learned] = {}
         self._retries = 0
+        self._soonest = float("-inf")  # that an event of the host is worth a look: guests can make many of them
         self._said: frozenset[str] = frozenset()
         self._sentence = ""
         self._undone: frozenset[str] = frozenset()
@@ -123,10 +125,12 @@ class Loop:
             self._begin(request)
         goal = jobs.goal_of(self._tools.keeper.memory, self._jobs)
         until = jobs.has_to_end(self._jobs, self._configuration.in_force, self._tools)
+        began = self._tools.work.now()
         cycle = reconcile(self._configuration.in_force, goal, self._tools, self._hooks(goal), until)
         self.snapshot = cycle
         self._report(cycle)
         memory, now = self._tools.keeper.memory, self._tools.work.now()
+        self._soonest = now + min(_SHARE * (now - began), _LONGEST_PAUSE)
         for request in list(self._jobs):
             self._refuse_if_invalid(request)
         for request in [request for request in self._jobs if not request.finished]:
@@ -246,8 +250,8 @@ class Loop:
     def _debounce(self) -> None:
         work = self._tools.work
         quiet = work.now() + _DEBOUNCE
-        while work.now() < quiet:
-            work.wait(quiet)
+        while work.now() < quiet or (work.now() < self._soonest and not self._inbox.urgent):
+            work.wait(max(quiet, self._soonest))
 
     def _heartbeat(self) -> float | None:
         interval = self._notifier.watchdog_interval()

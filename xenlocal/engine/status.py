@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from xenlocal.engine.configuration import Verdict
 from xenlocal.engine.reconcile import Cycle
+from xenlocal.model.clock import iso
 from xenlocal.model.desired import Domain, LogicalVolume
 from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import THIS_HOST, Kind, Target, bridge, parse_trash_name
@@ -49,8 +49,8 @@ def trash(storage: Storage, keep: float, wall: float) -> list[dict[str, Any]]:
         found = parse_trash_name(lv)
         if found is not None and volume.ours:
             since, was = found
-            row = {"name": f"{vg}/{lv}", "was": f"{vg}/{was}", "size": str(volume.size), "since": _iso(since)}
-            rows.append({**row, "keep_until": _iso(since + keep), "expired": wall > since + keep})
+            row = {"name": f"{vg}/{lv}", "was": f"{vg}/{was}", "size": str(volume.size), "since": iso(since)}
+            rows.append({**row, "keep_until": iso(since + keep), "expired": wall > since + keep})
     return sorted(rows, key=lambda row: (str(row["since"]), str(row["name"])))
 
 
@@ -109,7 +109,7 @@ def _domains(cycle: Cycle, memory: Memory, notes: Mapping[Target, list[str]], cl
                 "observed": "unknown" if unknown else (str(here.state) if here else "off"),
                 "domid": here.domid if here else None,
                 "ready": bool(record and record.ready and here),
-                "since": None if since is None else _iso(since + clock),
+                "since": None if since is None else iso(since + clock),
                 "pending": _pending(domain, record, here),
                 "notices": _told(notes.get(Target(Kind.DOMAIN, name), []), record, here, clock)
                 if domain or record
@@ -125,7 +125,7 @@ def _told(notes: list[str], record: Record | None, here: LiveDomain | None, cloc
         return list(notes)
     if record.lost is not None:
         others = [note for note in notes if record.unready not in note]  # the same, without the time
-        return [*others, f"was ready until {_iso(record.lost + clock)}; {record.unready}"]
+        return [*others, f"was ready until {iso(record.lost + clock)}; {record.unready}"]
     return list(notes) if any(record.unready in note for note in notes) else [*notes, f"is not ready: {record.unready}"]
 
 
@@ -177,7 +177,3 @@ def _bridges(cycle: Cycle, notes: Mapping[Target, list[str]]) -> list[dict[str, 
             }
         )
     return rows
-
-
-def _iso(unix: float) -> str:
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="seconds")

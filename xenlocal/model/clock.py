@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+
+_LAST = 253_370_764_800.0  # 9999-01-01: clocks go wrong, and anybody can give an LV a name with a time in it
+
+
+def _at(unix: float, zone: tzinfo | None = None) -> datetime:
+    return datetime.fromtimestamp(min(max(0.0, unix), _LAST), zone)
 
 
 def iso(unix: float) -> str:
     """`2026-06-01T08:00:00+00:00`, for programs."""
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="seconds")
+    return _at(unix, UTC).isoformat(timespec="seconds")
 
 
 def moment(unix: float) -> str:
     """`2026-06-01 10:00:05`."""
-    return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return _at(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def since(unix: float, now: float) -> str:
     """`03:12` of the day that it is now, `2026-06-01 03:12` of another."""
-    then, today = datetime.fromtimestamp(unix).astimezone(), datetime.fromtimestamp(now).astimezone()
+    then, today = _at(unix).astimezone(), _at(now).astimezone()
     return then.strftime("%H:%M" if then.date() == today.date() else "%Y-%m-%d %H:%M")
 
 

@@ -13,7 +13,7 @@ from tests.unit.app.test_refusals import declare, host
 from xenlocal.adapters.control import ControlServer
 from xenlocal.cli import main
 from xenlocal.drawing.timeline import timeline
-from xenlocal.views import printable
+from xenlocal.model.text import printable
 
 __all__ = ["host"]
 WEB = "[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\n"
@@ -76,7 +76,7 @@ def test_a_history_that_cannot_be_read_fails_aloud(host: list[str], capsys: pyte
 
 
 def test_what_tools_said_reaches_the_terminal_as_text() -> None:
-    assert printable("a\x1b[2Jb\nü") == "a\\x1b[2Jb\nü"
+    assert printable("a\x1b[2Jb\nü", "\n") == "a\\x1b[2Jb\nü"
 
 
 def test_why_and_blame_without_a_daemon(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
