@@ -127,15 +127,25 @@ def _read_one(name: str, shown: str, directory: int | None) -> str | Problem:
         return problem(_about_file(shown, error))
     finally:
         os.close(descriptor)
+    return text_of(shown, data)
+
+
+def text_of(shown: str, data: bytes) -> str | Problem:
+    """The text of a file, unless it is seen to have been cut off: half of `eno1, eno2` or of a volume's name is one
+    too, and would take something away."""
+    last = data.rpartition(b"\n")[2].strip()
+    if last and not last.startswith(b"#"):
+        message = "ends in the middle of a line, so it may be cut off; if it is not, end its last line with a newline"
+        return Problem(shown, data.count(b"\n") + 1, "", "", message)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return problem(
+        message = (
             f"is not UTF-8 (byte 0x{data[error.start]:02x}); save it as UTF-8, for example: "
-            f"iconv -f latin1 -t utf-8 -o NEW {shlex.quote(shown)}",
-            line,
+            f"iconv -f latin1 -t utf-8 -o NEW {shlex.quote(shown)}"
         )
+        return Problem(shown, line, "", "", message)
 
 
 def _state(found: os.stat_result) -> tuple[int, int, int]:

@@ -42,11 +42,11 @@ def refused(directory: Path) -> dict[str, str]:
 
 
 def test_reads_conf_files_in_order(conf: Path) -> None:
-    put(conf, "b.conf", "ü")
+    put(conf, "b.conf", "ü\n")
     put(conf, "a.conf", "")
     for name in (".a.conf.swp", ".hidden.conf", "4913", "a.conf~", "a.conf.dpkg-old", "README", "a.conf.bak"):
         put(conf, name, b"\xff")
-    assert ConfigDir(str(conf)).read() == (ConfigFile(f"{conf}/a.conf", ""), ConfigFile(f"{conf}/b.conf", "ü"))
+    assert ConfigDir(str(conf)).read() == (ConfigFile(f"{conf}/a.conf", ""), ConfigFile(f"{conf}/b.conf", "ü\n"))
 
 
 def test_an_empty_directory_is_an_empty_configuration(conf: Path) -> None:
@@ -94,6 +94,17 @@ def test_every_offender_is_named_at_once(conf: Path) -> None:
     assert found["latin.conf"].startswith("2: is not UTF-8 (byte 0xe9)")
 
 
+def test_a_file_that_ends_in_the_middle_of_a_line(conf: Path) -> None:
+    """Half of a list of ports, or of a volume's name, would take something away. A comment takes nothing away."""
+    put(conf, "a.conf", b"[bridge br0]\nports = eno1, eno")
+    put(conf, "b.conf", b"[host]\n  # b\xc3")
+    put(conf, "c.conf", b"[host]\n# the end")
+    put(conf, "d.conf", b"[host]\n  ")
+    found = refused(conf)
+    assert set(found) == {"a.conf", "b.conf"}
+    assert found["a.conf"].startswith("2: ends in the middle of a line") and "UTF-8" in found["b.conf"]
+
+
 def test_the_largest_file_is_read(conf: Path) -> None:
     put(conf, "a.conf", b"#" * conffiles.FILE_LIMIT)
     (file,) = ConfigDir(str(conf)).read()
@@ -110,10 +121,10 @@ def test_a_file_of_another_user(conf: Path) -> None:
 def test_names_with_any_bytes(conf: Path) -> None:
     name = os.fsencode(conf) + b"/\xff\n\x1b[31m.conf"
     with open(name, "wb") as file:
-        file.write(b"x")
+        file.write(b"x\n")
     os.chmod(name, 0o644)
     (found,) = ConfigDir(str(conf)).read()
-    assert found.name == f"{conf}/\\xff\\n\\x1b[31m.conf" and found.text == "x"
+    assert found.name == f"{conf}/\\xff\\n\\x1b[31m.conf" and found.text == "x\n"
 
 
 def test_a_file_that_never_stands_still(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,8 +166,8 @@ def test_whole_files_only_while_they_are_replaced(conf: Path) -> None:
 
 
 def test_files_for_check(conf: Path) -> None:
-    path = str(put(conf, "any-name", "x"))
-    assert read_files([path]) == (ConfigFile(path, "x"),)
+    path = str(put(conf, "any-name", "x\n"))
+    assert read_files([path]) == (ConfigFile(path, "x\n"),)
     with pytest.raises(ConfigError) as caught:
         read_files([path, f"{conf}/gone", str(conf)])
     assert [problem.message.split(";")[0] for problem in caught.value.problems] == [
