@@ -128,17 +128,68 @@ def test_names_with_any_bytes(conf: Path) -> None:
 
 
 def test_a_file_that_never_stands_still(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = put(conf, "a.conf", "x")
+    """On a file system on which nobody can be kept from writing to it."""
+    path = put(conf, "a.conf", "x\n")
     monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(conffiles, "_QUIET", 0.0)
+    monkeypatch.setattr(conffiles, "_is_open_for_writing", lambda _: False)
     real = os.read
 
     def read_and_append(descriptor: int, count: int) -> bytes:
         with open(path, "ab") as file:
-            file.write(b"y")
+            file.write(b"y\n")
         return real(descriptor, count)
 
     monkeypatch.setattr(os, "read", read_and_append)
-    assert "change faster" in refused(conf)["xenlocal"]
+    assert "changes while it is read" in refused(conf)["xenlocal"]
+
+
+def test_a_file_that_somebody_is_writing(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(conffiles, "_QUIET", 0.0)
+    path = put(conf, "a.conf", "[host]\n")
+    with open(path, "ab"):
+        assert "a.conf is open for writing by another program" in refused(conf)["xenlocal"]
+        with pytest.raises(ConfigError, match="open for writing"):
+            read_files([str(path)])
+        monkeypatch.setattr(conffiles, "_SETTLED", 0.0)  # who keeps it open without a word does not hold it up for ever
+        assert len(ConfigDir(str(conf)).read()) == 1
+    monkeypatch.setattr(conffiles, "_SETTLED", 10.0)
+    assert len(ConfigDir(str(conf)).read()) == 1
+
+
+def test_a_file_that_changed_a_moment_ago(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next `>>` may follow; a clock that was set back does not hold it up."""
+    path = put(conf, "a.conf", "[host]\n")
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(conffiles, "_QUIET", 3600.0)
+    assert "a.conf changes all the time" in refused(conf)["xenlocal"]
+    assert len(read_files([str(path)])) == 1
+    now = path.stat().st_ctime
+    monkeypatch.setattr("time.time", lambda: now - 5)
+    assert len(ConfigDir(str(conf)).read()) == 1
+
+
+def test_who_wants_to_write_waits_and_ends_nobody(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(conf, "a.conf", "[host]\n")
+    real, opened = os.read, threading.Event()
+
+    def open_meanwhile() -> None:
+        with open(path, "ab"):
+            opened.set()
+
+    writer = threading.Thread(target=open_meanwhile)
+
+    def read_slowly(descriptor: int, count: int) -> bytes:
+        if not writer.ident:
+            writer.start()
+            assert not opened.wait(0.2)
+        return real(descriptor, count)
+
+    monkeypatch.setattr(os, "read", read_slowly)
+    assert len(read_files([str(path)])) == 1
+    writer.join(5)
+    assert opened.is_set()
 
 
 def test_whole_files_only_while_they_are_replaced(conf: Path) -> None:
