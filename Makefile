@@ -62,6 +62,18 @@ lint: venv
 check: lint  ## lint, types, layers, unit and property tests: what to run after every edit (seconds)
 	$(PY) -m pytest -q $(FAST_TESTS)
 
+build/fuzz-venv/ready: requirements-fuzz.txt requirements-dev.txt
+	$(call need,$(APT_VENV))
+	rm -rf build/fuzz-venv
+	/usr/bin/python3 -m venv build/fuzz-venv
+	build/fuzz-venv/bin/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	touch $@
+
+.PHONY: fuzz
+fuzz: build/fuzz-venv/ready  ## look for bytes that the configuration or the control socket cannot bear (SECONDS=1200 for each)
+	build/fuzz-venv/bin/python -m tests.fuzz configuration -max_total_time=$(or $(SECONDS),1200)
+	build/fuzz-venv/bin/python -m tests.fuzz control -max_total_time=$(or $(SECONDS),1200)
+
 .PHONY: coverage
 coverage: venv  ## which lines of xenlocal the fast tests do not reach
 	$(call need,$(APT_LINT))
