@@ -207,7 +207,7 @@ def _boot(writer: _Writer) -> list[tuple[str, str]]:
     ramdisk = [("ramdisk", "/boot/" + writer.draw(_PATH))] if writer.perhaps() else []
     match way:
         case "kernel":
-            kind = [("type", writer.one(("pv", "pvh", "hvm")))] if writer.perhaps() else []
+            kind = [("type", writer.one(("pvh", "pvh", "pv", "hvm")))] if writer.perhaps() else []
             return [("kernel", "/boot/" + writer.draw(_PATH)), *kind, *cmdline, *ramdisk]
         case "bootloader":
             return [("bootloader", "pygrub"), *cmdline]

@@ -14,12 +14,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from rig.machine import Machine
 from tests.config.valid import configurations
 from xenlocal.config import read
-from xenlocal.model.desired import ConfigFile, Domain
+from xenlocal.model.desired import ConfigFile, Domain, GuestType
 from xenlocal.planner import xlcfg
 
 pytestmark = [pytest.mark.every_suite, pytest.mark.limit(1200)]
 
-CONFIGURATIONS = 100
+CONFIGURATIONS = 300
+LEAST = 120
+"""Different domUs in them."""
 
 # One xl after the other, in the dom0; each leaves NAME.json, or what it said in NAME.err.
 LOOP = """
@@ -32,8 +34,9 @@ tar cf answers.tar *.json *.err
 
 
 def drawn() -> list[Domain]:
-    """The domUs of the same configurations in every run."""
-    found: list[Domain] = []
+    """The domUs of the same configurations in every run, less those that this version never gives to xl because of how
+    they boot. Hypothesis repeats itself."""
+    found: dict[str, Domain] = {}
 
     @settings(
         max_examples=CONFIGURATIONS,
@@ -45,10 +48,12 @@ def drawn() -> list[Domain]:
     )
     @given(configurations())
     def collect(drawn: tuple[str, frozenset[tuple[str, str]]]) -> None:
-        found.extend(read([ConfigFile("a.conf", drawn[0])], "host").domains.values())
+        for domain in read([ConfigFile("a.conf", drawn[0])], "host").domains.values():
+            if domain.kernel or domain.type is GuestType.HVM:
+                found[xlcfg.render(domain)] = domain
 
     collect()
-    return found
+    return list(found.values())
 
 
 def declared(domain: Domain) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def pinned(answer: dict[str, Any]) -> list[set[int]]:
 
 def test_xl_understands_what_was_declared(dom0: Machine) -> None:
     domains = drawn()
-    assert len(domains) >= CONFIGURATIONS
+    assert len(domains) >= LEAST
     dom0.put("/run/xlcfg/all.tar", packed({f"{n}.cfg": xlcfg.render(domain) for n, domain in enumerate(domains)}))
     dom0.run(LOOP, 900)
     answers = unpacked(dom0.get("/run/xlcfg/answers.tar"))
@@ -123,7 +128,7 @@ def test_xl_understands_what_was_declared(dom0: Machine) -> None:
     for number, domain in enumerate(domains):
         said, err = answers[f"{number}.cfg.json"], answers[f"{number}.cfg.err"]
         if "exit" in err:
-            wrong.append(f"{err}{xlcfg.render(domain)}")
+            wrong.append(f"{domain.name}: {' '.join(err.split())}; of {dict(xlcfg.settings(domain))}")
             continue
         # the answer comes after a line that names the file
         answer, wanted = json.loads(said[said.index("{") :]), declared(domain)
