@@ -100,7 +100,8 @@ def test_a_save_that_is_one(save: Save, conf_file: Path, saves: int) -> None:
 
 @pytest.mark.parametrize("save", CLOSING_MEANWHILE)
 def test_a_save_in_pieces(save: Save, conf_file: Path, saves: int) -> None:
-    save_and_read(save, conf_file, saves)
+    """The pieces come within the time of quiet, which is longer here: a machine may be busy with tests."""
+    save_and_read(save, conf_file, saves // 4, quiet=1.0)
 
 
 @pytest.mark.parametrize("save", AT_ONCE)

@@ -133,6 +133,7 @@ def save_and_read(save: Save, path: Path, saves: int, poll: bool = False, quiet:
             patch.setattr(pyinotify.WatchManager, "add_watch", _no_watch)
         if quiet is not None:
             patch.setattr(conffiles, "_QUIET", quiet)
+            patch.setattr(conffiles, "_PAUSE", max(conffiles._PAUSE, quiet / 2))
         watching, hasty = Reader(path.parent), HastyReader(path.parent)
         watch = ConfigWatch(str(path.parent), watching.woken.set, 0.01)
         assert poll or watch.ready.wait(PATIENCE)
