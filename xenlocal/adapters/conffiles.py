@@ -21,7 +21,7 @@ from xenlocal.model.errors import ConfigError
 FILE_LIMIT = 256 << 10  # bytes: the parser is quadratic on hostile text (FACTS)
 _TRIES, _PAUSE = 5, 0.05  # seconds; for a file that changes while it is read
 _QUIET = 0.1  # seconds since its latest change: a script may go on with `>>` in the next moment
-_SETTLED = 10.0  # seconds, after which one that is still open for writing is read all the same
+_SETTLED = 300.0  # seconds, after which one that is still open is read all the same; a busy disk may stall a writer
 
 
 class _Changing(Exception):
