@@ -16,9 +16,10 @@ APT_VENV := python3 python3-venv
 APT_DEB := build-essential debhelper dh-python fakeroot lintian pybuild-plugin-pyproject python3-all python3-setuptools scdoc
 APT_XEN := busybox-static cpio e2fsprogs fakeroot kmod mmdebstrap python3 qemu-system-x86 qemu-utils zstd
 APT_LINT := fonts-dejavu-core graphviz librsvg2-bin lvm2 shellcheck systemd
+APT_EDITORS := emacs-nox fakeroot nano rsync vim
 
 # All tests that need neither a package nor a machine, and those that do, in the order of their cost.
-SLOW_TESTS := $(wildcard tests/package tests/systemd tests/xen)
+SLOW_TESTS := $(wildcard tests/editors tests/package tests/systemd tests/xen)
 FAST_TESTS := $(filter-out $(SLOW_TESTS) tests/records tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 FAST_TESTS += $(wildcard tests/test_*.py)
 
@@ -61,11 +62,28 @@ lint: venv
 check: lint  ## lint, types, layers, unit and property tests: what to run after every edit (seconds)
 	$(PY) -m pytest -q $(FAST_TESTS)
 
+build/fuzz-venv/ready: requirements-fuzz.txt requirements-dev.txt
+	$(call need,$(APT_VENV))
+	rm -rf build/fuzz-venv
+	/usr/bin/python3 -m venv build/fuzz-venv
+	build/fuzz-venv/bin/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	touch $@
+
+.PHONY: fuzz
+fuzz: build/fuzz-venv/ready  ## look for bytes that the configuration or the control socket cannot bear (SECONDS=1200 for each)
+	build/fuzz-venv/bin/python -m tests.fuzz configuration -max_total_time=$(or $(SECONDS),1200)
+	build/fuzz-venv/bin/python -m tests.fuzz control -max_total_time=$(or $(SECONDS),1200)
+
 .PHONY: coverage
 coverage: venv  ## which lines of xenlocal the fast tests do not reach
 	$(call need,$(APT_LINT))
 	$(PY) -m coverage run -m pytest -q $(FAST_TESTS)
 	$(PY) -m coverage report
+
+.PHONY: saves
+saves: venv  ## a thousand saves by each way to save and each editor, read by the real watcher (hours)
+	$(call need,$(APT_EDITORS))
+	$(PY) -m pytest tests/config/test_saves.py tests/editors --saves=1000
 
 .PHONY: deb
 deb:  ## the Debian package, in build/
@@ -77,12 +95,12 @@ deb:  ## the Debian package, in build/
 
 .PHONY: test
 test: lint deb  ## check, the package, and everything on a real Xen dom0 (Debian 12) in QEMU (under an hour)
-	$(call need,$(APT_XEN))
+	$(call need,$(APT_XEN) $(APT_EDITORS))
 	$(PY) -m pytest $(FAST_TESTS) $(SLOW_TESTS) -m "not long" --deb=$(DEB) --suite=bookworm
 
 .PHONY: test-all
 test-all: lint deb  ## test, the long scenarios, and what is for every release on Debian 13 too
-	$(call need,$(APT_XEN))
+	$(call need,$(APT_XEN) $(APT_EDITORS))
 	$(PY) -m pytest $(FAST_TESTS) $(SLOW_TESTS) --deb=$(DEB) --suite=bookworm --suite=trixie
 
 .PHONY: demo

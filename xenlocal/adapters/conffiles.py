@@ -7,11 +7,13 @@ could have written it. A file that does not qualify is a problem like any other:
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shlex
+import signal
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from xenlocal.adapters.own import who_else_writes
 from xenlocal.model.desired import ConfigFile, Problem
@@ -20,10 +22,12 @@ from xenlocal.model.text import printable
 
 FILE_LIMIT = 256 << 10  # bytes: the parser is quadratic on hostile text (FACTS)
 _TRIES, _PAUSE = 5, 0.05  # seconds; for a file that changes while it is read
+_QUIET = 0.1  # seconds since its latest change: a script may go on with `>>` in the next moment
+_SETTLED = 300.0  # seconds, after which one that is still open is read all the same; a busy disk may stall a writer
 
 
 class _Changing(Exception):
-    """The file or the directory was changed while it was read."""
+    """A file or the directory is being changed: what is there now may be half of something."""
 
 
 class ConfigFiles:
@@ -43,12 +47,7 @@ class ConfigFiles:
         Raises ConfigError with every offender at once, and with the files that could be read. An empty directory is
         an empty configuration; one that is missing, or that others can write to, is a problem.
         """
-        for _ in range(_TRIES):
-            try:
-                return self._read_once()
-            except _Changing:
-                time.sleep(_PAUSE)
-        raise ConfigError([Problem(self.path, 0, "", "", "files in it change faster than they can be read")])
+        return _patiently(self._read_once, self.path)
 
     def _read_once(self) -> tuple[ConfigFile, ...]:
         try:
@@ -62,7 +61,7 @@ class ConfigFiles:
             names = _configuration(directory)
             files = _read_all([(name, os.path.join(self.path, name)) for name in names], directory)
             if _configuration(directory) != names:
-                raise _Changing
+                raise _Changing("files in it come and go faster than they can be read")
             return files
         finally:
             os.close(directory)
@@ -70,12 +69,19 @@ class ConfigFiles:
 
 def read_files(paths: Sequence[str]) -> tuple[ConfigFile, ...]:
     """The given files, for `xenlocal check FILE...`, by the same rules. Raises ConfigError."""
+    return _patiently(lambda: _read_all([(path, path) for path in paths], None), paths[0])
+
+
+def _patiently(read: Callable[[], tuple[ConfigFile, ...]], place: str) -> tuple[ConfigFile, ...]:
+    """Again and again for a moment, where something changes."""
+    why = ""
     for _ in range(_TRIES):
         try:
-            return _read_all([(path, path) for path in paths], None)
-        except _Changing:
+            return read()
+        except _Changing as error:
+            why = str(error)
             time.sleep(_PAUSE)
-    raise ConfigError([Problem(paths[0], 0, "", "", "the files change faster than they can be read")])
+    raise ConfigError([Problem(place, 0, "", "", why)])
 
 
 def is_configuration(name: str) -> bool:
@@ -110,7 +116,7 @@ def _read_one(name: str, shown: str, directory: int | None) -> str | Problem:
         descriptor = os.open(name, flags, dir_fd=directory)
     except OSError as error:
         if error.errno == errno.ENOENT and directory is not None:
-            raise _Changing from error  # it was there when the directory was listed
+            raise _Changing(f"{shown} comes and goes") from error
         return problem(_about_file(shown, error))
     try:
         before = os.fstat(descriptor)
@@ -120,24 +126,53 @@ def _read_one(name: str, shown: str, directory: int | None) -> str | Problem:
             return problem(wrong)
         if before.st_size > FILE_LIMIT:
             return problem(f"has {before.st_size} bytes, more than the {FILE_LIMIT} allowed; split it")
+        age = time.time() - before.st_ctime
+        if directory is not None and 0 <= age < _QUIET:
+            raise _Changing(f"{shown} changes all the time; it is read when that ends")
+        if _is_open_for_writing(descriptor) and 0 <= age < _SETTLED:
+            raise _Changing(f"{shown} is open for writing by another program; it is read when that is done")
         data = b""
         while len(data) <= before.st_size and (part := os.read(descriptor, before.st_size + 1 - len(data))):
             data += part
         if _state(before) != _state(os.fstat(descriptor)) or len(data) != before.st_size:
-            raise _Changing
+            raise _Changing(f"{shown} changes while it is read")
     except OSError as error:
         return problem(_about_file(shown, error))
     finally:
         os.close(descriptor)
+    return text_of(shown, data)
+
+
+def text_of(shown: str, data: bytes) -> str | Problem:
+    """The text of a file, unless it is seen to have been cut off: half of `eno1, eno2` or of a volume's name is one
+    too, and would take something away."""
+    last = data.rpartition(b"\n")[2].strip()
+    if last and not last.startswith(b"#"):
+        message = "ends in the middle of a line, so it may be cut off; if it is not, end its last line with a newline"
+        return Problem(shown, data.count(b"\n") + 1, "", "", message)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return problem(
+        message = (
             f"is not UTF-8 (byte 0x{data[error.start]:02x}); save it as UTF-8, for example: "
-            f"iconv -f latin1 -t utf-8 -o NEW {shlex.quote(shown)}",
-            line,
+            f"iconv -f latin1 -t utf-8 -o NEW {shlex.quote(shown)}"
         )
+        return Problem(shown, line, "", "", message)
+
+
+def _is_open_for_writing(descriptor: int) -> bool:
+    """Whether somebody has the file open for writing, so that it may be half of what it is to become; else nobody can
+    open it so until `descriptor` is closed: the kernel has them wait (fcntl(2), leases). Network file systems may say
+    so without a reason, which is why it is not believed for long."""
+    fcntl.fcntl(
+        descriptor, fcntl.F_SETSIG, signal.SIGURG
+    )  # that somebody waits for us; SIGIO, the default, would end us
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False
 
 
 def _state(found: os.stat_result) -> tuple[int, int, int]:

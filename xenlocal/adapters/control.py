@@ -26,6 +26,7 @@ from xenlocal.model.errors import XenlocalError
 
 log = logging.getLogger("xenlocal")
 _LINE_LIMIT = 64 * 1024  # bytes
+_ANSWER_LIMIT = 16 << 20  # bytes of one answer; the status of a thousand domUs is below one tenth of it
 _SEND_TIME = 10.0  # seconds a client has for its one line, and to take each of ours
 _CLIENTS = 32
 _STILL_THERE = 5.0  # seconds between two looks whether a client still waits: one that is gone takes no place
@@ -126,7 +127,8 @@ class ControlServer:
 def ask(
     path: Path, verb: str, names: Sequence[str], progress: Callable[[str], None]
 ) -> tuple[int, dict[str, Any]] | None:
-    """The daemon's answer; None when there is no daemon. Raises ConnectionLost when it goes away meanwhile."""
+    """The daemon's answer; None when there is no daemon. Raises ConnectionLost when it goes away meanwhile, or talks
+    nonsense."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
             connection.connect(str(path))
@@ -138,14 +140,27 @@ def ask(
             with suppress(BrokenPipeError, ConnectionResetError):  # turned away unheard: the answer says why
                 _send(connection, {"schema": 1, "verb": verb, "names": list(names)})
             with connection.makefile("rb") as lines:
-                for line in lines:
-                    answer = json.loads(line)
-                    if "code" in answer:
-                        return int(answer["code"]), dict(answer["result"])
-                    progress(str(answer["progress"]))
+                while line := lines.readline(_ANSWER_LIMIT):
+                    answer = _understood(line)
+                    if not isinstance(answer, str):
+                        return answer
+                    progress(answer)
         except (OSError, ValueError) as error:
             raise ConnectionLost(str(error)) from error
     raise ConnectionLost("the daemon went away before it answered")
+
+
+def _understood(line: bytes) -> tuple[int, dict[str, Any]] | str:
+    """The result, or a word of progress. Raises ValueError for what no daemon of ours says."""
+    try:
+        match json.loads(line):
+            case {"code": int(code), "result": dict(result)}:
+                return code, result
+            case {"progress": str(text)}:
+                return text
+    except RecursionError:
+        pass
+    raise ValueError("it answered something that this xenlocal does not understand")
 
 
 def _send(connection: socket.socket, message: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from xenlocal.model.desired import (
     ImageFile,
     LogicalVolume,
     Nic,
+    State,
 )
 from xenlocal.model.names import Kind
 from xenlocal.model.names import domain as domain_target
@@ -51,7 +52,12 @@ def build_host(section: Section, problems: Problems) -> Host:
 
 
 def build_defaults(section: Section, problems: Problems) -> Settings:
-    return _without_parts(section, "defaults", problems)
+    settings = _without_parts(section, "defaults", problems)
+    state = settings.get("state")
+    if state in (State.STOPPED, State.ABSENT):  # a file cut off above `state = running` would stop that domU
+        message = f"state = {state} is not for every domU that is silent; write it into each [domain NAME] it is for"
+        problems.add(settings.at("state"), message, "state")
+    return settings
 
 
 def build_bridge(section: Section, name: str, problems: Problems) -> tuple[Bridge, Settings]:

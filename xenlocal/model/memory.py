@@ -68,6 +68,7 @@ class Record:
     born: float | None = None  # of the present domid
     ready: bool = False  # of the present domid
     gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
+    probe: str = ""  # by which it has to prove that it is ready, at the last look
     probed: float | None = None  # when its probe last said that the present domid is ready
     lost: float | None = None  # since when the present domid, which was ready, is not any more
     unready: str = ""  # why the latest try of its probe failed, of the present domid; "" once it is ready

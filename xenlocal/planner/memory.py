@@ -60,10 +60,13 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
             record = _decided_anew(record)
             withdrawn = domain.state in (State.RUNNING, State.MANUAL)
             record = replace(record, reply=None) if withdrawn else record
+        if record.probe not in ("", str(domain.probe)):
+            record = _to_be_proved_anew(record)
         records[uuid] = replace(
             record,
             name=domain.name,
             declared=domain.state,
+            probe=str(domain.probe),
             predecessors=domain.predecessors,
             stop_timeout=domain.stop_timeout.seconds,
             hung_timeout=None if domain.hung_timeout is None else domain.hung_timeout.seconds,
@@ -97,6 +100,11 @@ def _decided_anew(record: Record) -> Record:
     if record.off is not Off.REBOOTING:
         record = replace(record, off=None, off_since=None)
     return replace(record, hand=None, hand_domid=None, away=None, crashes=(), retry_at=None, failures=0, failure="")
+
+
+def _to_be_proved_anew(record: Record) -> Record:
+    """What another probe has proved is not lost where this one fails: it may have a mistake in it."""
+    return replace(record, ready=False, gave_up_waiting=False, probed=None, lost=None, unready="", untried=False)
 
 
 def new_record(domain: Domain) -> Record:

@@ -42,11 +42,11 @@ def refused(directory: Path) -> dict[str, str]:
 
 
 def test_reads_conf_files_in_order(conf: Path) -> None:
-    put(conf, "b.conf", "ü")
+    put(conf, "b.conf", "ü\n")
     put(conf, "a.conf", "")
     for name in (".a.conf.swp", ".hidden.conf", "4913", "a.conf~", "a.conf.dpkg-old", "README", "a.conf.bak"):
         put(conf, name, b"\xff")
-    assert ConfigDir(str(conf)).read() == (ConfigFile(f"{conf}/a.conf", ""), ConfigFile(f"{conf}/b.conf", "ü"))
+    assert ConfigDir(str(conf)).read() == (ConfigFile(f"{conf}/a.conf", ""), ConfigFile(f"{conf}/b.conf", "ü\n"))
 
 
 def test_an_empty_directory_is_an_empty_configuration(conf: Path) -> None:
@@ -94,6 +94,17 @@ def test_every_offender_is_named_at_once(conf: Path) -> None:
     assert found["latin.conf"].startswith("2: is not UTF-8 (byte 0xe9)")
 
 
+def test_a_file_that_ends_in_the_middle_of_a_line(conf: Path) -> None:
+    """Half of a list of ports, or of a volume's name, would take something away. A comment takes nothing away."""
+    put(conf, "a.conf", b"[bridge br0]\nports = eno1, eno")
+    put(conf, "b.conf", b"[host]\n  # b\xc3")
+    put(conf, "c.conf", b"[host]\n# the end")
+    put(conf, "d.conf", b"[host]\n  ")
+    found = refused(conf)
+    assert set(found) == {"a.conf", "b.conf"}
+    assert found["a.conf"].startswith("2: ends in the middle of a line") and "UTF-8" in found["b.conf"]
+
+
 def test_the_largest_file_is_read(conf: Path) -> None:
     put(conf, "a.conf", b"#" * conffiles.FILE_LIMIT)
     (file,) = ConfigDir(str(conf)).read()
@@ -110,24 +121,75 @@ def test_a_file_of_another_user(conf: Path) -> None:
 def test_names_with_any_bytes(conf: Path) -> None:
     name = os.fsencode(conf) + b"/\xff\n\x1b[31m.conf"
     with open(name, "wb") as file:
-        file.write(b"x")
+        file.write(b"x\n")
     os.chmod(name, 0o644)
     (found,) = ConfigDir(str(conf)).read()
-    assert found.name == f"{conf}/\\xff\\n\\x1b[31m.conf" and found.text == "x"
+    assert found.name == f"{conf}/\\xff\\n\\x1b[31m.conf" and found.text == "x\n"
 
 
 def test_a_file_that_never_stands_still(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = put(conf, "a.conf", "x")
+    """On a file system on which nobody can be kept from writing to it."""
+    path = put(conf, "a.conf", "x\n")
     monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(conffiles, "_QUIET", 0.0)
+    monkeypatch.setattr(conffiles, "_is_open_for_writing", lambda _: False)
     real = os.read
 
     def read_and_append(descriptor: int, count: int) -> bytes:
         with open(path, "ab") as file:
-            file.write(b"y")
+            file.write(b"y\n")
         return real(descriptor, count)
 
     monkeypatch.setattr(os, "read", read_and_append)
-    assert "change faster" in refused(conf)["xenlocal"]
+    assert "changes while it is read" in refused(conf)["xenlocal"]
+
+
+def test_a_file_that_somebody_is_writing(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(conffiles, "_QUIET", 0.0)
+    path = put(conf, "a.conf", "[host]\n")
+    with open(path, "ab"):
+        assert "a.conf is open for writing by another program" in refused(conf)["xenlocal"]
+        with pytest.raises(ConfigError, match="open for writing"):
+            read_files([str(path)])
+        monkeypatch.setattr(conffiles, "_SETTLED", 0.0)  # who keeps it open without a word does not hold it up for ever
+        assert len(ConfigDir(str(conf)).read()) == 1
+    monkeypatch.setattr(conffiles, "_SETTLED", 10.0)
+    assert len(ConfigDir(str(conf)).read()) == 1
+
+
+def test_a_file_that_changed_a_moment_ago(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next `>>` may follow; a clock that was set back does not hold it up."""
+    path = put(conf, "a.conf", "[host]\n")
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(conffiles, "_QUIET", 3600.0)
+    assert "a.conf changes all the time" in refused(conf)["xenlocal"]
+    assert len(read_files([str(path)])) == 1
+    now = path.stat().st_ctime
+    monkeypatch.setattr("time.time", lambda: now - 5)
+    assert len(ConfigDir(str(conf)).read()) == 1
+
+
+def test_who_wants_to_write_waits_and_ends_nobody(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(conf, "a.conf", "[host]\n")
+    real, opened = os.read, threading.Event()
+
+    def open_meanwhile() -> None:
+        with open(path, "ab"):
+            opened.set()
+
+    writer = threading.Thread(target=open_meanwhile)
+
+    def read_slowly(descriptor: int, count: int) -> bytes:
+        if not writer.ident:
+            writer.start()
+            assert not opened.wait(0.2)
+        return real(descriptor, count)
+
+    monkeypatch.setattr(os, "read", read_slowly)
+    assert len(read_files([str(path)])) == 1
+    writer.join(5)
+    assert opened.is_set()
 
 
 def test_whole_files_only_while_they_are_replaced(conf: Path) -> None:
@@ -155,8 +217,8 @@ def test_whole_files_only_while_they_are_replaced(conf: Path) -> None:
 
 
 def test_files_for_check(conf: Path) -> None:
-    path = str(put(conf, "any-name", "x"))
-    assert read_files([path]) == (ConfigFile(path, "x"),)
+    path = str(put(conf, "any-name", "x\n"))
+    assert read_files([path]) == (ConfigFile(path, "x\n"),)
     with pytest.raises(ConfigError) as caught:
         read_files([path, f"{conf}/gone", str(conf)])
     assert [problem.message.split(";")[0] for problem in caught.value.problems] == [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.config.support import WEB, desired, domain, web
+from tests.unit.config.support import WEB, complaints, desired, domain, web
 from xenlocal.config import read
 from xenlocal.model.desired import (
     BlockDevice,
@@ -273,3 +273,13 @@ def test_every_field_is_hashable_and_frozen() -> None:
     assert hash(result)
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.name = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_no_default_takes_domus_away(state: str) -> None:
+    """A file cut off above `state = running` would stop that domU."""
+    assert complaints(f"[defaults]\nstate = {state}\n" + WEB) == [
+        f"web.conf:2: defaults: state = {state} is not for every domU that is silent; write it into each [domain NAME]"
+        " it is for"
+    ]
+    assert complaints("[defaults]\nstate = manual\n" + WEB) == []

@@ -246,3 +246,18 @@ def test_one_that_was_lost_and_cannot_be_asked_since_is_not_restarted_before_it_
     daemon.at(140, lambda: lost.append(machine.record("db").lost))
     daemon.run(800)
     assert lost != [None] and lives == [1] and births(machine) == 2
+
+
+def test_another_probe_has_proved_nothing_that_could_be_lost() -> None:
+    """A port with a mistake in it, or half of one, is no reason to restart a guest that does its job."""
+    machine = machine_of(listens("db", 80, "on_unready = restart"))
+    daemon = Daemon(machine)
+    shown: list[dict[str, Any]] = []
+    daemon.edit(100, HOST, listens("db", 8, "on_unready = restart"))
+    daemon.at(900, lambda: shown.append(row(daemon)))
+    daemon.edit(1000, HOST, listens("db", 80, "on_unready = restart"))
+    daemon.at(1200, lambda: shown.append(row(daemon)))
+    daemon.run(1210)
+    assert births(machine) == 1
+    assert shown[0]["ready"] is False and shown[1]["ready"] is True
+    assert any("was not ready after 5m" in note for note in shown[0]["notices"])

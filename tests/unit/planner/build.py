@@ -41,7 +41,7 @@ from xenlocal.model.observed import (
     XenStore,
 )
 from xenlocal.model.plan import Goal, Plan
-from xenlocal.model.probes import TcpProbe
+from xenlocal.model.probes import NO_PROBE, TcpProbe
 from xenlocal.model.units import Size
 from xenlocal.planner import make_plan
 from xenlocal.planner.memory import learn
@@ -163,6 +163,7 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
 
 def rec(name: str, **values: Any) -> Record:
     values.setdefault("declared", "running")
+    values.setdefault("probe", str(NO_PROBE))
     if values.get("stop_asked") is not None:
         values.setdefault("reply", Reply(values["stop_asked"]))
     return Record(uid(name), name, **values)
