@@ -29,9 +29,11 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.desired import Disk
 from xenlocal.model.memory import Hand, Off
-from xenlocal.model.observed import Observed
+from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal
 from xenlocal.model.units import Size
+from xenlocal.planner.draft import Draft
+from xenlocal.planner.hurdles import Budget, hurdle_to_start
 
 ROOT = volume("root", device=(253, 1), opened=True)
 
@@ -196,3 +198,10 @@ def test_a_monitor_that_knows_it_by_the_name_before_a_rename_may_create_it_anew(
     assert plan(want, with_tables(seen, domains={7: live(7, "old")}), memory(kept)).steps
     down = plan(want, seen, memory(kept, shutting_down=NOW), Goal.SHUTDOWN)
     assert "an xl process is at work on it" in refused(down, "domain/web")
+
+
+def test_the_domus_being_unknown_is_a_hurdle_by_itself() -> None:
+    """The planner asks for nothing then; the guard does not rely on that."""
+    seen = with_tables(observed(), domains=Unavailable("xl hangs"))
+    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget(Size(0)))
+    assert hurdle == "which domUs are running could not be found out"

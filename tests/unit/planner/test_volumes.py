@@ -179,6 +179,14 @@ def test_an_lv_that_another_live_domain_holds_too_is_not_retired_after_its_own_s
     assert "held by domain/theirs" in refused(made, ROOT)
 
 
+def test_who_holds_an_lv_being_unknown_keeps_it_from_being_retired() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    seen = observed(live(3, "web"), storage=storage(volume("root", opened=True)), xenstore=Unavailable("hangs"))
+    made = learned_plan(want, seen)
+    assert ids(made) == ("stop domain/web",)
+    assert refused(made, ROOT) == "not retired: who uses it could not be found out"
+
+
 def test_an_lv_that_another_section_names_is_not_retired() -> None:
     absent = dom("old", lv("root"), state=State.ABSENT)
     seen = observed(storage=storage(volume("root", device=(253, 1))))
