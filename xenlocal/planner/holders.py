@@ -15,7 +15,7 @@ class Identity:
     devices: frozenset[tuple[int, int]]
 
     def is_of(self, vbd: Vbd) -> bool:
-        return vbd.params in self.names or (vbd.device is not None and vbd.device in self.devices)
+        return vbd.params in self.names or vbd.device in self.devices
 
     def same_as(self, other: Identity) -> bool:
         return bool(self.names & other.names or self.devices & other.devices)
@@ -63,8 +63,8 @@ class Claims:
     def take(self, domain: Domain, observed: Observed) -> None:
         self.taken += [(domain, disk, identity(disk.backing, observed)) for disk in domain.disks]
 
-    def against(self, domain: Domain, disk: Disk, which: Identity) -> str | None:
+    def against(self, disk: Disk, which: Identity) -> str | None:
         for other, theirs, claimed in self.taken:
-            if other.name != domain.name and which.same_as(claimed) and not (disk.readonly and theirs.readonly):
+            if which.same_as(claimed) and not (disk.readonly and theirs.readonly):
                 return f"is also disk {theirs.vdev} of {other.target}, which has it first"
         return None

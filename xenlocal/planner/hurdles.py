@@ -137,7 +137,7 @@ def _disks(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Obse
     if store is None:
         return _unknown(draft, Table.XENSTORE)
     for disk in domain.disks:
-        reason = _backing(draft, disk, observed) or _held(domain, disk, live, observed, store.vbds, claims)
+        reason = _backing(draft, disk, observed) or _held(disk, live, observed, store.vbds, claims)
         if reason is not None:
             return f"disk {disk.vdev}: {disk.backing.target} {reason}"
     return None
@@ -165,7 +165,6 @@ def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
 
 
 def _held(
-    domain: Domain,
     disk: Disk,
     live: LiveDomain | None,
     observed: Observed,
@@ -180,7 +179,7 @@ def _held(
             return f"is held by {who(vbd.domid, observed)}"
     if not any(which.is_of(vbd) for vbd in vbds) and _is_open(disk.backing, observed):
         return "is open on the dom0 itself, perhaps mounted; `lsblk` tells where"
-    return claims.against(domain, disk, which)
+    return claims.against(disk, which)
 
 
 def _is_open(backing: Backing, observed: Observed) -> bool:
