@@ -67,7 +67,7 @@ def hurdle_to_start(
             return f"its former self (domid {other.domid}) is still dying"
     if isinstance(observed.monitors, Unavailable):
         return _unknown(draft, Table.MONITORS)
-    if live is None and observed.monitors & {domain.name, *names_of_monitor(record, observed)}:
+    if live is None and not observed.monitors.isdisjoint(names_of_monitor(record, observed)):
         return "an xl process is at work on it: its own reboot, or a start begun before xenlocal was restarted"
     return (
         hurdle_of_needs(draft, domain, observed)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.planner.build import (
     GIB,
+    HERE,
     NOW,
     UP,
     block_facts,
@@ -27,9 +28,9 @@ from tests.unit.planner.build import (
     volume,
     with_tables,
 )
-from xenlocal.model.desired import Disk, State
+from xenlocal.model.desired import Disk, LogicalVolume, State
 from xenlocal.model.memory import Hand, Off
-from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavailable
+from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavailable, Volume
 from xenlocal.model.plan import Goal
 from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
@@ -149,7 +150,9 @@ def test_what_is_missing_is_named() -> None:
     assert "does not exist yet; waiting for it" in why(device("/dev/sdb"), observed())
     assert "is not a block device" in why(device("/srv/x"), observed(paths={"/srv/x": file_facts("/srv/x")}))
     assert "nic eth0: bridge/br0 does not exist" in why(None, observed(), bridges=("br0",))
-    assert "not yet supported" in why(None, observed(), unsupported=("type = hvm",))
+    assert why(None, observed(), unsupported=("type = hvm", "pci")) == (
+        "type = hvm, pci: not yet supported by this version (a.conf:1)"
+    )
 
 
 def test_a_hurdle_is_looked_at_again_soon() -> None:
@@ -243,6 +246,23 @@ def test_a_dash_in_a_name_is_doubled_where_the_device_mapper_does() -> None:
     held = vbd(7, "/dev/mapper/vg0-web--root")
     seen = observed(live(7, "theirs"), storage=storage(volume("web-root")), vbds=(held,))
     assert "is held by domain/theirs" in why(lv("web-root"), seen)
+
+
+def test_a_dash_in_the_name_of_a_group_is_doubled_too() -> None:
+    disk = Disk("xvda", LogicalVolume("vg-0", "web-root"), HERE)
+    there = Volume("vg-0", "web-root", GIB, True, False, frozenset())
+    seen = observed(live(7, "theirs"), storage=storage(there), vbds=(vbd(7, "/dev/mapper/vg--0-web--root"),))
+    assert "is held by domain/theirs" in why(disk, seen)
+
+
+def test_one_device_is_known_by_its_number_whatever_its_node_is_called() -> None:
+    want = desired(dom("a", device("/dev/sdb")), dom("b", device("/srv/node")))
+    same = {"/dev/sdb": block_facts("/dev/sdb", number=(8, 16)), "/srv/node": block_facts("/srv/node", number=(8, 16))}
+    assert refused(plan(want, observed(paths=same)), "domain/b").endswith(
+        "is also disk xvda of domain/a, which has it first"
+    )
+    other = {**same, "/srv/node": block_facts("/srv/node", number=(8, 32))}
+    assert {"start domain/a", "start domain/b"} <= set(ids(plan(want, observed(paths=other))))
 
 
 def test_a_holder_without_a_name_is_told_by_its_domid() -> None:
