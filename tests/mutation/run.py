@@ -39,7 +39,7 @@ NEAR = (
     "tests/unit/adapters/test_probe.py",
 )
 FAR = ("tests/unit/engine", "tests/unit/app", "tests/unit/rehearsal")
-_SECONDS = 3.0  # of CPU: the quickest of its tests that take no longer together, the near ones first
+_SECONDS = 1.0  # of CPU: the quickest of its tests that take no longer together, the near ones first
 _SLACK = 10  # seconds of CPU that a mutant may take beside three times what the tests took
 _WALL = 120  # seconds after which one that waits is ended
 _MEMORY = 2 << 30

@@ -119,7 +119,7 @@ def _kept_in_trash(lv: LogicalVolume, storage: Storage) -> str | None:
 
 def _why_no_room(lv: LogicalVolume, size: Size, free: Mapping[str, int]) -> str | None:
     if size.bytes > free[lv.vg]:
-        return f"needs {size} more, and {lv.vg} has {Size(max(free[lv.vg], 0))} free"
+        return f"needs {size} more, and {lv.vg} has {Size(free[lv.vg])} free"
     return None
 
 
