@@ -30,6 +30,7 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.desired import Disk, LogicalVolume, State
 from xenlocal.model.memory import Hand, Off
+from xenlocal.model.names import Kind, Target, bridge
 from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavailable, Volume
 from xenlocal.model.plan import Goal
 from xenlocal.model.units import Size
@@ -218,6 +219,8 @@ def test_all_that_a_start_needs_to_know_is_asked_for_at_once() -> None:
     assert plan(desired(dom("web")), seen).wanted == plain
     assert plan(desired(dom("web", image("/srv/x.img"))), seen).wanted == {*plain, Table.XENSTORE}
     assert plan(desired(dom("web", bridges=("br0",))), seen).wanted == {*plain, Table.NETWORK}
+    things = dom("web", after_things=(bridge("br0"),), needs_things=(Target(Kind.VOLUME, "vg0/x"),))
+    assert plan(desired(things), seen).wanted == {*plain, Table.NETWORK, Table.STORAGE}
 
 
 def test_what_has_no_device_number_is_not_taken_for_another_without_one() -> None:

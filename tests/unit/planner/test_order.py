@@ -60,3 +60,8 @@ def test_what_critical_ones_stand_on_is_critical_and_comes_first_in_its_own_orde
     assert with_predecessors(["web"], before) == {"web", "db", "nas"}
     assert with_predecessors([], before) == frozenset()
     assert critical_first(("a", "nas", "b", "db"), frozenset({"db", "nas"})) == ("nas", "db", "a", "b")
+
+
+def test_two_ways_to_one_that_all_stand_on_are_no_circle() -> None:
+    before = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c"), "e": ("d",)}
+    assert without_circles(before) == before
