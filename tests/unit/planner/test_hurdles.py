@@ -8,6 +8,8 @@ from tests.unit.planner.build import (
     NOW,
     UP,
     block_facts,
+    br,
+    bridge_link,
     desired,
     device,
     dom,
@@ -18,6 +20,7 @@ from tests.unit.planner.build import (
     live,
     lv,
     memory,
+    network,
     observed,
     plan,
     ready,
@@ -145,15 +148,20 @@ def test_an_xl_at_work_on_it_is_not_raced_with() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    assert "kernel /boot/k does not exist" in why(None, observed(), kernel="/boot/k")
+    assert why(None, observed(), kernel="/boot/k") == "kernel /boot/k does not exist (a.conf:1)"
     paths = {"/boot/k": file_facts("/boot/k")}
-    assert "ramdisk /boot/r does not exist" in why(None, observed(paths=paths), kernel="/boot/k", ramdisk="/boot/r")
+    assert why(None, observed(paths=paths), ramdisk="/boot/r") == "ramdisk /boot/r does not exist (a.conf:1)"
     assert "does not exist yet; waiting for it" in why(device("/dev/sdb"), observed())
     assert "is not a block device" in why(device("/srv/x"), observed(paths={"/srv/x": file_facts("/srv/x")}))
     assert "nic eth0: bridge/br0 does not exist" in why(None, observed(), bridges=("br0",))
     assert why(None, observed(), unsupported=("type = hvm", "pci")) == (
         "type = hvm, pci: not yet supported by this version (a.conf:1)"
     )
+
+
+def test_a_bridge_that_is_there_as_declared_is_no_hurdle() -> None:
+    want = desired(dom("web", bridges=("br0",)), br("br0"))
+    assert "start domain/web" in ids(plan(want, observed(network=network(bridge_link("br0")))))
 
 
 def test_a_hurdle_is_looked_at_again_soon() -> None:
