@@ -71,7 +71,8 @@ class Reach:
 
     def ordered(self, tests: set[str]) -> list[str]:
         """The near ones first, of these the quick ones; not all where that would take too long."""
-        found, left = [], _SECONDS
+        found: list[str] = []
+        left = _SECONDS
         for test in sorted(tests, key=lambda test: (not test.startswith(NEAR), self.seconds.get(test, 0.0), test)):
             left -= self.seconds.get(test, 0.0)
             if left >= 0 or not found:

@@ -191,6 +191,20 @@ def test_a_restart_gets_back_what_its_present_self_holds() -> None:
 
 
 @pytest.mark.parametrize(
+    ("held", "free", "starts"),
+    [
+        (GIB, Size.mib(256 + 9), True),
+        (GIB, Size(Size.mib(256 + 9).bytes - 1), False),
+        (Size.mib(2048), Size.mib(256), True),  # it gives back more than it needs
+    ],
+)
+def test_a_restart_needs_what_it_lacks_beside_its_present_self(held: Size, free: Size, starts: bool) -> None:
+    seen = observed(live(3, "web", memory=held), hardware=hardware(free))
+    made = plan(desired(dom("web")), seen, memory(ready("web", 3, hand=Hand.RESTART, hand_domid=3)))
+    assert ("stop domain/web" in ids(made)) == ("start domain/web" in ids(made)) == starts
+
+
+@pytest.mark.parametrize(
     ("autoballoon", "vcpus", "declared", "slots"),
     [(False, 8, None, 4), (False, 2, None, 2), (True, 8, None, 1), (True, 8, 3, 3)],
 )
