@@ -8,7 +8,7 @@ import pytest
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError
+from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.model.memory import Hand, Off
 from xenlocal.simulator.state import Domain, Path, Volume
 
@@ -316,6 +316,12 @@ def test_a_word_by_hand_counts_for_a_domu_that_no_look_has_shown_yet() -> None:
     assert machine.record("web").hand is Hand.STOP and not machine.order("born")
 
 
+def test_a_start_by_hand_on_a_host_that_nobody_has_looked_at() -> None:
+    machine = Machine(conf("web", "state = manual"))
+    assert Daemon(machine).serve("start", "web").code == 0
+    assert machine.running == {"web": "running"} and machine.record("web").hand is Hand.START
+
+
 def test_a_request_for_a_domu_whose_section_goes_away_meanwhile_says_so() -> None:
     machine = Machine(conf("web", "stop_timeout = 1m"), conf("db"))
     Daemon(machine).run(20)
@@ -345,14 +351,21 @@ def test_a_parser_that_fails_makes_its_table_unknown_and_asks_for_a_report(caplo
 
 def test_status_of_what_is_not_known() -> None:
     """Unknown is shown as unknown, neither as missing nor as 0."""
-    text = conf("web", "[[disk xvda]]", "volume = vg0/web", "size = 1G", "[[nic eth0]]", "bridge = br1")
+    disks = ("[[disk xvda]]", "volume = vg0/web", "size = 1G", "[[disk xvdb]]", "file = /srv/web.img")
+    text = conf("web", *disks, "[[nic eth0]]", "bridge = br1")
     machine = Machine(text, "[bridge br1]", "external = yes")
     daemon = Daemon(machine, fail("lvm", "ip -"))
     assert daemon.loop.status() is None
+
+    def unknown(_paths: object) -> dict[str, Any]:
+        raise XenlocalError("stat failed")
+
+    daemon.tools.reader.paths = unknown  # type: ignore[method-assign, assignment]
     daemon.run(30)
     status = daemon.loop.status()
     assert status is not None
-    assert [(row["name"], row["observed"]) for row in status["volumes"]] == [("volume/vg0/web", None)]
+    seen = {row["name"]: row["observed"] for row in status["volumes"]}
+    assert seen == {"volume/vg0/web": None, "file//srv/web.img": None}
     assert status["bridges"][0] | {"notices": []} == {"name": "br1", "observed": "unknown", "ports": [], "notices": []}
     assert status["host"]["state"] == "up" and not machine.running
 
