@@ -23,6 +23,9 @@ SLOW_TESTS := $(wildcard tests/editors tests/package tests/systemd tests/xen)
 FAST_TESTS := $(filter-out $(SLOW_TESTS) tests/records tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 FAST_TESTS += $(wildcard tests/test_*.py)
 
+# Silent where nothing is missing, so that the closing line of pytest is the last one.
+COVERED = found=$$($(PY) -m coverage report) || { echo "$$found"; exit 1; }
+
 define need
 @missing=; for package in $(1); do \
 	dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
@@ -75,7 +78,7 @@ fuzz: build/fuzz-venv/ready  ## look for bytes that the configuration or the con
 	build/fuzz-venv/bin/python -m tests.fuzz control -max_total_time=$(or $(SECONDS),1200)
 
 .PHONY: coverage
-coverage: venv  ## which lines of xenlocal the fast tests do not reach
+coverage: venv  ## whether the fast tests reach every line and branch of what decides: model, config, planner, engine
 	$(call need,$(APT_LINT))
 	$(PY) -m coverage run -m pytest -q $(FAST_TESTS)
 	$(PY) -m coverage report
@@ -84,6 +87,10 @@ coverage: venv  ## which lines of xenlocal the fast tests do not reach
 saves: venv  ## a thousand saves by each way to save and each editor, read by the real watcher (hours)
 	$(call need,$(APT_EDITORS))
 	$(PY) -m pytest tests/config/test_saves.py tests/editors --saves=1000
+
+.PHONY: mutants
+mutants: venv  ## how many small faults in planner, configuration checks and guards the tests notice (half an hour)
+	$(PY) -m tests.mutation
 
 .PHONY: deb
 deb:  ## the Debian package, in build/
@@ -96,12 +103,14 @@ deb:  ## the Debian package, in build/
 .PHONY: test
 test: lint deb  ## check, the package, and everything on a real Xen dom0 (Debian 12) in QEMU (under an hour)
 	$(call need,$(APT_XEN) $(APT_EDITORS))
-	$(PY) -m pytest $(FAST_TESTS) $(SLOW_TESTS) -m "not long" --deb=$(DEB) --suite=bookworm
+	$(PY) -m coverage run -m pytest $(FAST_TESTS) $(SLOW_TESTS) -m "not long" --deb=$(DEB) --suite=bookworm
+	@$(COVERED)
 
 .PHONY: test-all
 test-all: lint deb  ## test, the long scenarios, and what is for every release on Debian 13 too
 	$(call need,$(APT_XEN) $(APT_EDITORS))
-	$(PY) -m pytest $(FAST_TESTS) $(SLOW_TESTS) --deb=$(DEB) --suite=bookworm --suite=trixie
+	$(PY) -m coverage run -m pytest $(FAST_TESTS) $(SLOW_TESTS) --deb=$(DEB) --suite=bookworm --suite=trixie
+	@$(COVERED)
 
 .PHONY: demo
 demo:  ## the real daemon and command line on a simulated dom0, narrated (a minute)

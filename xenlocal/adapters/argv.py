@@ -201,9 +201,9 @@ def arm(action: ChangeBridge, context: Context) -> tuple[Argv, ...]:
 
 
 def verify(action: ChangeBridge) -> tuple[Argv, ...]:
-    if action.way_back is None or action.gateway is None:
+    if action.way_back is None:
         return ()
-    return (("ping", "-n", "-q", "-c", "1", "-w", "5", _checked(_GATEWAY, action.gateway, "an address")),)
+    return (("ping", "-n", "-q", "-c", "1", "-w", "5", _checked(_GATEWAY, action.gateway or "", "an address")),)
 
 
 def ping(host: str) -> Argv:

@@ -194,7 +194,7 @@ class Execution:
         note_ends(self._tools, before)
         for uuid, record in keeper.memory.records.items():
             old = before.records.get(uuid)
-            if old is None:
+            if old is None:  # pragma: no cover - the survey before this plan has made a record of each
                 continue
             if self._plan.goal is Goal.SHUTDOWN:
                 born = record.domid is not None and record.domid != old.domid

@@ -31,8 +31,6 @@ class Readiness:
     def poll(self) -> tuple[Outcome, str] | None:
         record = self._tools.keeper.memory.records[self._action.uuid]
         now = self._tools.work.now()
-        if record.ready:
-            return Outcome.DONE, ""
         if record.off is Off.REBOOTING and record.domid is None:
             return self._comes_back(now)
         if record.off is not None:

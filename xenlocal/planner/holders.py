@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from xenlocal.model.desired import Backing, BlockDevice, Disk, Domain, LogicalVolume
-from xenlocal.model.observed import Observed, PathFacts, Storage, Unavailable, Vbd
+from xenlocal.model.observed import Observed, PathFacts, Unavailable, Vbd
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Identity:
     devices: frozenset[tuple[int, int]]
 
     def is_of(self, vbd: Vbd) -> bool:
-        return vbd.params in self.names or (vbd.device is not None and vbd.device in self.devices)
+        return vbd.params in self.names or vbd.device in self.devices
 
     def same_as(self, other: Identity) -> bool:
         return bool(self.names & other.names or self.devices & other.devices)
@@ -23,24 +23,21 @@ class Identity:
 
 def identity(backing: Backing, observed: Observed) -> Identity:
     """As far as the tables at hand tell."""
-    names, devices = {backing.path}, set()
     paths: Mapping[str, PathFacts] = {} if isinstance(observed.paths, Unavailable) else observed.paths
-    storage: Storage | None = None if isinstance(observed.storage, Unavailable) else observed.storage
+    volumes = {} if isinstance(observed.storage, Unavailable) else observed.storage.volumes
+    names, devices = {backing.path}, set[tuple[int, int] | None]()
     facts = paths.get(backing.path)
     if facts is not None:
         names.add(facts.real)
-        if facts.device is not None:
-            devices.add(facts.device)
+        devices.add(facts.device)
     if isinstance(backing, LogicalVolume):
         names.add(f"/dev/mapper/{backing.vg.replace('-', '--')}-{backing.lv.replace('-', '--')}")
-        present = storage.volumes.get((backing.vg, backing.lv)) if storage is not None else None
-        if present is not None and present.device is not None:
-            devices.add(present.device)
-    elif isinstance(backing, BlockDevice) and storage is not None:
-        for volume in storage.volumes.values():
-            if facts is not None and volume.device is not None and volume.device == facts.device:
-                names.add(f"/dev/{volume.vg}/{volume.lv}")
-    return Identity(frozenset(names), frozenset(devices))
+        present = volumes.get((backing.vg, backing.lv))
+        devices.add(present.device if present is not None else None)
+    known = frozenset(device for device in devices if device is not None)
+    if isinstance(backing, BlockDevice):  # an LV knows its name, a file is none: no need to look through them all
+        names |= {f"/dev/{each.vg}/{each.lv}" for each in volumes.values() if each.device in known}
+    return Identity(frozenset(names), known)
 
 
 def holders(which: Identity, vbds: Iterable[Vbd], own: int | None) -> tuple[Vbd, ...]:
@@ -63,8 +60,8 @@ class Claims:
     def take(self, domain: Domain, observed: Observed) -> None:
         self.taken += [(domain, disk, identity(disk.backing, observed)) for disk in domain.disks]
 
-    def against(self, domain: Domain, disk: Disk, which: Identity) -> str | None:
+    def against(self, disk: Disk, which: Identity) -> str | None:
         for other, theirs, claimed in self.taken:
-            if other.name != domain.name and which.same_as(claimed) and not (disk.readonly and theirs.readonly):
+            if which.same_as(claimed) and not (disk.readonly and theirs.readonly):
                 return f"is also disk {theirs.vdev} of {other.target}, which has it first"
         return None

@@ -67,7 +67,7 @@ def hurdle_to_start(
             return f"its former self (domid {other.domid}) is still dying"
     if isinstance(observed.monitors, Unavailable):
         return _unknown(draft, Table.MONITORS)
-    if live is None and observed.monitors & {domain.name, *names_of_monitor(record, observed)}:
+    if live is None and not observed.monitors.isdisjoint(names_of_monitor(record, observed)):
         return "an xl process is at work on it: its own reboot, or a start begun before xenlocal was restarted"
     return (
         hurdle_of_needs(draft, domain, observed)
@@ -137,7 +137,7 @@ def _disks(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Obse
     if store is None:
         return _unknown(draft, Table.XENSTORE)
     for disk in domain.disks:
-        reason = _backing(draft, disk, observed) or _held(domain, disk, live, observed, store.vbds, claims)
+        reason = _backing(draft, disk, observed) or _held(disk, live, observed, store.vbds, claims)
         if reason is not None:
             return f"disk {disk.vdev}: {disk.backing.target} {reason}"
     return None
@@ -165,7 +165,6 @@ def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
 
 
 def _held(
-    domain: Domain,
     disk: Disk,
     live: LiveDomain | None,
     observed: Observed,
@@ -180,7 +179,7 @@ def _held(
             return f"is held by {who(vbd.domid, observed)}"
     if not any(which.is_of(vbd) for vbd in vbds) and _is_open(disk.backing, observed):
         return "is open on the dom0 itself, perhaps mounted; `lsblk` tells where"
-    return claims.against(domain, disk, which)
+    return claims.against(disk, which)
 
 
 def _is_open(backing: Backing, observed: Observed) -> bool:

@@ -28,7 +28,7 @@ def without_circles(predecessors: Mapping[str, Iterable[str]]) -> Mapping[str, t
     kept: dict[str, tuple[str, ...]] = dict.fromkeys(predecessors, ())
     for name, before in sorted(predecessors.items()):
         for other in before:
-            if other in kept and not _reaches(kept, other, name):
+            if not _reaches(kept, other, name):
                 kept[name] += (other,)
     return kept
 
@@ -63,8 +63,7 @@ def successors(predecessors: Mapping[str, Iterable[str]]) -> dict[str, tuple[str
     result: dict[str, list[str]] = {name: [] for name in predecessors}
     for name, before in predecessors.items():
         for other in before:
-            if other in result:
-                result[other].append(name)
+            result[other].append(name)
     return {name: tuple(sorted(names)) for name, names in result.items()}
 
 

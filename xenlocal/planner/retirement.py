@@ -73,7 +73,7 @@ def _plan_lv(
     if storage is None or live is None:
         return
     present = storage.volumes.get((lv.vg, lv.lv))
-    if present is None or draft.steps_of(lv.target) or _is_used(lv, desired, observed):
+    if present is None or _is_used(lv, desired, observed):
         return
     unknown = _why_unknown(draft, desired, present, observed)
     if unknown is not None:

@@ -71,10 +71,13 @@ def _plan_lvs(draft: Draft, wants: Mapping[LogicalVolume, _Want], storage: Stora
         present = storage.volumes.get((lv.vg, lv.lv))
         size = want.size and want.size.rounded_up(group.extent)
         if present is None:
-            missing = _why_not_create(lv, size, storage) or _why_no_room(lv, size, free)
-            if missing:
-                draft.refuse(lv.target, missing)
-            elif size is not None:
+            if kept := _kept_in_trash(lv, storage):
+                draft.refuse(lv.target, kept)
+            elif size is None:
+                draft.refuse(lv.target, "does not exist, and without size = ... it is not created")
+            elif hurdle := _why_no_room(lv, size, free):
+                draft.refuse(lv.target, hurdle)
+            else:
                 free[lv.vg] -= size.bytes
                 draft.step(CreateVolume(lv.vg, lv.lv, size), f"declared in {want.where}, does not exist")
             continue
@@ -102,7 +105,7 @@ def _plan_lvs(draft: Draft, wants: Mapping[LogicalVolume, _Want], storage: Stora
             draft.step(UntagVolume(lv.vg, lv.lv, (KEPT_TAG,)), "is in use again after its restore from the trash")
 
 
-def _why_not_create(lv: LogicalVolume, size: Size | None, storage: Storage) -> str | None:
+def _kept_in_trash(lv: LogicalVolume, storage: Storage) -> str | None:
     for vg, name in sorted(storage.volumes):
         trash = parse_trash_name(name)
         if vg == lv.vg and trash and trash[1] == lv.lv:
@@ -111,14 +114,12 @@ def _why_not_create(lv: LogicalVolume, size: Size | None, storage: Storage) -> s
                 f" {vg}/{name}` brings it back; `xenlocal trash purge {vg}/{name}` makes room for an"
                 " empty one"
             )
-    if size is None:
-        return "does not exist, and without size = ... it is not created"
     return None
 
 
-def _why_no_room(lv: LogicalVolume, size: Size | None, free: Mapping[str, int]) -> str | None:
-    if size is not None and size.bytes > free[lv.vg]:
-        return f"needs {size} more, and {lv.vg} has {Size(max(free[lv.vg], 0))} free"
+def _why_no_room(lv: LogicalVolume, size: Size, free: Mapping[str, int]) -> str | None:
+    if size.bytes > free[lv.vg]:
+        return f"needs {size} more, and {lv.vg} has {Size(free[lv.vg])} free"
     return None
 
 

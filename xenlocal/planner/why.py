@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xenlocal.model.actions import AwaitReady
 from xenlocal.model.clock import since
 from xenlocal.model.desired import Desired, Domain, State
 from xenlocal.model.history import Deed, Entry, Event, What
@@ -200,7 +201,7 @@ def _wish(domain: Domain, case: _Case, view: View) -> str:
 
 
 def _about_to_start(case: _Case, view: View, past: Sequence[Entry]) -> list[str]:
-    """Nothing is refused: it is being started, unless a step that must come first keeps failing."""
+    """Nothing is refused: it is being started, unless a step that must come first keeps failing or takes its time."""
     steps = {step.id: step for step in view.plan.steps}
     start = steps.get(f"start {domain_target(case.name)}")
     if start is None:
@@ -212,7 +213,7 @@ def _about_to_start(case: _Case, view: View, past: Sequence[Entry]) -> list[str]
 def _failure(step: Step, view: View, past: Sequence[Entry]) -> str:
     tried = [entry for entry in past if isinstance(entry, Deed) and entry.step == step.id]
     if not tried or tried[-1].outcome == "done":
-        return ""
+        return f"it waits until {step.action.target} is ready" if isinstance(step.action, AwaitReady) else ""
     when = since(tried[-1].stamp.wall, view.wall)
     return f"it waits for {step.action.target}: {step.action.verb} {tried[-1].outcome} at {when}: {tried[-1].message}"
 

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xenlocal.adapters.argv import Context, commands, unit_escape
+from xenlocal.adapters.argv import Context, commands, unit_escape, verify
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
 from xenlocal.model.names import trash_name
@@ -74,6 +74,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
          "'--description=domU web, started by xenlocal' --property=Before=xenlocal-guests.service -- "
          "xl create -q /run/xenlocal/domains/web.cfg"],
     ),
+    (act.ChangeBridge("fifteen-letters", up=True), ["ip link set dev fifteen-letters up"]),
     (act.AwaitReady("web", UUID, DefaultProbe(), Duration(1)), []),
     (act.CheckReady("web", UUID, DefaultProbe()), []),
     (act.StopDomain("web", UUID, 5, Duration(1)), ["xl shutdown -F 5"]),
@@ -121,6 +122,7 @@ REFUSED: list[Action] = [
     act.ChangeBridge("br0", add_ports=("-x",)),
     act.ChangeBridge("br0; reboot", create=True),
     act.ChangeBridge("a-name-that-is-too-long", create=True),
+    act.ChangeBridge("sixteen-letters1", up=True),
     act.ChangeBridge("br0", add_address="10.0.0.1/24 dev lo"),
     act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500)),
     act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500), gateway="-f"),
@@ -147,6 +149,12 @@ def test_a_way_back_needs_systemd() -> None:
     action = act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500), gateway="192.0.2.1")
     with pytest.raises(ValueError, match="timed way back"):
         commands(action, Context("/run/xenlocal", systemd=False, unique="k"))
+
+
+def test_a_change_is_proved_where_there_is_a_way_back_and_never_by_nothing() -> None:
+    assert verify(act.ChangeBridge("br0", mtu=1400, gateway="192.0.2.1")) == ()
+    with pytest.raises(ValueError, match="'' is not an address"):
+        verify(act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500)))
 
 
 def test_unit_escape() -> None:

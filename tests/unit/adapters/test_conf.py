@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from xenlocal.adapters import confdir, conffiles
 from xenlocal.adapters.confdir import ConfigDir, ConfigWatch, read_files
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -118,6 +119,94 @@ def test_a_file_of_another_user(conf: Path) -> None:
     assert f"chown root:root '{path}'; chmod 644 '{path}'" in refused(conf)["a b.conf"]
 
 
+@ROOT
+@pytest.mark.parametrize("owner", [0, 12345])
+def test_who_runs_us_is_trusted_as_root_is(conf: Path, monkeypatch: pytest.MonkeyPatch, owner: int) -> None:
+    os.chown(put(conf, "a.conf", "x"), owner, owner)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    (file,) = ConfigDir(str(conf)).read()
+    assert file.text == "x"
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    if owner:
+        assert "belongs to user 12345, not to root" in refused(conf)["a.conf"]
+
+
+def test_a_file_that_goes_or_comes_while_the_others_are_read_makes_no_half_configuration(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(conf, "a.conf", "a")
+    gone = put(conf, "b.conf", "b")
+    real_open, real_read = os.open, os.read
+
+    def open_late(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == "b.conf":
+            gone.unlink(missing_ok=True)
+        return real_open(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_late)
+    assert [file.text for file in ConfigDir(str(conf)).read()] == ["a"]
+
+    def read_and_add(descriptor: int, count: int) -> bytes:
+        if not (conf / "c.conf").exists():
+            put(conf, "c.conf", "c")
+        return real_read(descriptor, count)
+
+    monkeypatch.setattr(os, "read", read_and_add)
+    assert [file.text for file in ConfigDir(str(conf)).read()] == ["a", "c"]
+
+
+@pytest.mark.parametrize("function", ["open", "read", "fstat"])
+def test_a_disk_that_fails_is_a_problem_of_that_file(
+    conf: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    put(conf, "a.conf", "x")
+    real, calls = getattr(os, function), []
+
+    def fail(*words: object, **more: object) -> object:
+        calls.append(words)
+        if function != "read" and len(calls) == 1:  # of the directory
+            return real(*words, **more)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, function, fail)
+    assert refused(conf) == {"a.conf": "0: cannot be read: Input/output error"}
+
+
+def test_a_directory_that_cannot_be_opened_is_a_problem(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_words: object, **_more: object) -> int:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", fail)
+    assert refused(conf) == {"xenlocal": "0: cannot be opened: Permission denied"}
+
+
+def problem_of(directory: Path) -> Problem:
+    with pytest.raises(ConfigError) as caught:
+        ConfigDir(str(directory)).read()
+    (problem,) = caught.value.problems
+    return problem
+
+
+def test_a_problem_of_the_whole_directory_has_no_line(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    assert problem_of(conf / "gone").line == 0
+    conf.chmod(0o777)
+    assert problem_of(conf).line == 0
+    conf.chmod(0o755)
+    path, real = put(conf, "a.conf", "x"), os.read
+
+    def read_and_append(descriptor: int, count: int) -> bytes:
+        with open(path, "ab") as file:
+            file.write(b"y")
+        return real(descriptor, count)
+
+    monkeypatch.setattr(os, "read", read_and_append)
+    assert problem_of(conf).line == 0
+    with pytest.raises(ConfigError) as caught:
+        read_files([str(path)])
+    assert [problem.line for problem in caught.value.problems] == [0]
+
+
 def test_names_with_any_bytes(conf: Path) -> None:
     name = os.fsencode(conf) + b"/\xff\n\x1b[31m.conf"
     with open(name, "wb") as file:
@@ -214,6 +303,13 @@ def test_whole_files_only_while_they_are_replaced(conf: Path) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_which_paths_are_of_the_configuration(conf: Path) -> None:
+    directory = ConfigDir(f"{conf}/../{conf.name}/")
+    assert directory.path == str(conf) and directory.holds(f"{conf}/a.conf")
+    assert not directory.holds(f"{conf}/a.conf~") and not directory.holds(f"{conf}/.a.conf")
+    assert not directory.holds(f"{conf.parent}/a.conf") and not directory.holds("a.conf")
 
 
 def test_files_for_check(conf: Path) -> None:

@@ -196,3 +196,12 @@ def test_whatever_waits_for_a_start_that_failed_names_that_one_and_why_once() ->
     daemon.run(5)
     (why,) = {text.partition(": ")[2] for text in told if text.startswith("domain/a: start blocked")}
     assert why.count("waits for") == 1 and "domain/c" in why and "injected fault" in why
+
+
+def test_one_that_waits_for_two_that_failed_for_one_reason_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    disk = ("[[disk xvda]]", "volume = vg0/data", "size = 1G", "mode = r")
+    machine = Machine(conf("a", *disk), conf("b", *disk), conf("c", "needs = a, b"))
+    Daemon(machine, fail("lvcreate", fault=Fault(stderr="no extents"))).serve("boot")
+    told = [each.message for each in caplog.records if each.message.startswith("domain/c: start blocked")]
+    assert len(told) == 1 and told[0].startswith("domain/c: start blocked: waits for volume/vg0/data: ")
+    assert "no extents" in told[0] and machine.running == {}

@@ -252,3 +252,16 @@ def test_a_daemon_killed_while_it_destroys_a_guest_does_not_hide_that() -> None:
     job, _ = shutdown(machine)
     assert machine.record("hung").off is Off.DESTROYED and not machine.running
     assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")
+
+
+def test_a_shell_that_waits_for_one_that_cannot_be_destroyed_is_named_in_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine = up(conf("nas"), conf("db", "after = nas", "stop_timeout = 10s"))
+    machine.behave("db", stop_seconds=None)
+    nas = machine.dom0.state.domain("nas")
+    assert nas is not None
+    guests.end(machine.dom0, nas, "poweroff")
+    request, seconds = shutdown(machine, fail(f"xl destroy {machine.domid('db')}", fault=HANGS))
+    assert request.code == 5 and seconds <= 120
+    assert "domain/nas: reap failed: its turn did not come before shutdown_deadline was over" in caplog.text

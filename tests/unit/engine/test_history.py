@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from tests.unit.engine.rig import Daemon, Machine, Paper, conf, fail, listens
 from xenlocal.engine import explain
-from xenlocal.model.history import Deed, Entry, Event, Stamp, What
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.history import Deed, Entry, Event, Query, Stamp, What
+from xenlocal.simulator.runner import Fault
+from xenlocal.simulator.state import Volume
 
 
 def story(machine: Machine, name: str) -> list[str]:
@@ -131,6 +136,54 @@ def test_volumes_restored_and_purged_by_hand_are_recorded() -> None:
     assert Daemon(machine).serve("trash purge", f"vg0/{trash}").code == 0
     last = machine.history.deeds()[-1]
     assert (last.step, last.goal, last.outcome) == (f"purge volume/vg0/{trash}", "by hand", "done")
+
+
+def in_trash() -> tuple[Machine, str]:
+    """A host on which an LV was retired, and its name in the trash."""
+    disk = ("[[disk xvda]]", "volume = vg0/web", "size = 1G")
+    machine = Machine(conf("web", "state = stopped", *disk))
+    daemon = Daemon(machine)
+    daemon.edit(10, conf("web", "state = absent", *disk))
+    daemon.run(30)
+    (volume,) = machine.dom0.state.volumes
+    return machine, volume.lv
+
+
+def test_a_restore_that_fails_half_way_is_recorded_as_failed_and_told() -> None:
+    machine, trash = in_trash()
+    request = Daemon(machine, fail("lvrename", fault=Fault(stderr="no locks"))).serve("trash restore", f"vg0/{trash}")
+    assert request.code == 1 and "no locks" in request.result["message"]
+    last = machine.history.deeds()[-1]
+    assert (last.step, last.goal, last.outcome) == ("restore volume/vg0/web", "by hand", "failed")
+    assert "no locks" in last.message and [volume.lv for volume in machine.dom0.state.volumes] == [trash]
+
+
+def test_nothing_is_restored_over_a_volume_that_took_its_name() -> None:
+    machine, trash = in_trash()
+    machine.dom0.state.volumes.append(Volume("vg0", "web", 1 << 30, 9, tags=["xenlocal"]))
+    request = Daemon(machine).serve("trash restore", f"vg0/{trash}")
+    assert (request.code, request.result["message"]) == (1, f"cannot restore vg0/{trash}: volume/vg0/web exists")
+    assert not [text for text in machine.changes() if text.startswith("lvrename vg0 xenlocal-trash")]
+
+
+def test_storage_that_cannot_be_seen_purges_nothing() -> None:
+    machine, trash = in_trash()
+    request = Daemon(machine, fail("lvm fullreport", fault=Fault(stderr="hangs"))).serve("trash purge", f"vg0/{trash}")
+    assert request.code == 1 and "hangs" in request.result["message"]
+    assert [volume.lv for volume in machine.dom0.state.volumes] == [trash]
+
+
+def test_lessons_that_cannot_be_read_are_said_and_nothing_waits_for_them(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(conf("web"))
+
+    class Unreadable(Paper):
+        def read(self, query: Query) -> tuple[Entry, ...]:
+            raise XenlocalError("cannot read history.db: disk I/O error")
+
+    machine.history = Unreadable()
+    Daemon(machine).serve("boot")
+    assert machine.running == {"web": "running"}
+    assert "cannot read how long the domUs took before: cannot read history.db" in caplog.text
 
 
 def test_a_history_that_fails_harms_nobody() -> None:

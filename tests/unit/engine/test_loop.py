@@ -3,12 +3,14 @@
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
 from xenlocal.engine.inbox import Request
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError
+from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.model.memory import Hand, Off
-from xenlocal.simulator.state import Path, Volume
+from xenlocal.simulator.state import Domain, Path, Volume
 
 
 def test_nothing_happens_when_nothing_is_to_be_done() -> None:
@@ -255,3 +257,143 @@ def test_a_file_that_cannot_be_read_hides_no_problem_of_another_and_nothing_is_a
     machine.write(conf("web"), conf("new"))
     assert daemon.configuration.load() == (unreadable,)
     assert daemon.configuration.desired is before
+
+
+def test_what_xen_can_change_while_the_guest_runs_is_changed_once_and_remembered() -> None:
+    machine = Machine(conf("web", "maxmem = 1G"))
+    daemon = Daemon(machine)
+    daemon.edit(20, conf("web", "maxmem = 1G").replace("512M", "768M"))
+    daemon.run(40)
+    assert [text for text in machine.changes() if "mem-set" in text] == ["xl mem-set 1 768m"]
+    assert machine.record("web").running["memory"] == "768"
+    Daemon(machine).run(30)
+    assert len([text for text in machine.changes() if "mem-set" in text]) == 1
+
+
+def test_a_last_good_configuration_that_this_version_refuses_is_said_and_nothing_is_in_force(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine = Machine("[domain web\n")
+    machine.disk.good = (ConfigFile("a.conf", conf("web", "colour = blue")),)
+    daemon = Daemon(machine)
+    boot = daemon.ask(0, "boot")
+    daemon.run(30)
+    assert "the last good configuration is not valid for this version: " in caplog.text and "colour" in caplog.text
+    assert machine.running == {} and boot.code != 0
+    assert daemon.loop.status()["host"]["summary"].endswith("nothing is done until they are")  # type: ignore[index]
+
+
+def test_files_that_are_valid_again_are_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(conf("web"))
+    daemon = Daemon(machine)
+    daemon.edit(10, "[domain web")
+    daemon.edit(20, conf("web"))
+    caplog.set_level("INFO", "xenlocal")
+    daemon.run(30)
+    said = [each.message for each in caplog.records if "valid" in each.message]
+    assert said == [
+        "the configuration is not valid; the configuration before stays in force",
+        "the configuration is valid again",
+    ]
+
+
+def test_one_that_is_to_be_absent_is_not_started_by_hand() -> None:
+    machine = Machine(conf("web", "state = absent"), conf("db"))
+    daemon = Daemon(machine)
+    start, restart = daemon.ask(10, "start", "web"), daemon.ask(20, "restart", "db", "web")
+    daemon.run(30)
+    message = "cannot start web: state = absent; change the file first"
+    assert [(each.code, each.result["message"]) for each in (start, restart)] == [(1, message)] * 2
+    assert machine.order("born") == ["db"]
+
+
+def test_a_word_by_hand_counts_for_a_domu_that_no_look_has_shown_yet() -> None:
+    """While xl does not answer nothing is learned; the word is kept, and holds when it does."""
+    machine = Machine(conf("web"))
+    daemon = Daemon(machine, fail("xl list", times=3))
+    daemon.ask(1, "stop", "web")
+    daemon.run(60)
+    assert machine.record("web").hand is Hand.STOP and not machine.order("born")
+
+
+def test_a_start_by_hand_on_a_host_that_nobody_has_looked_at() -> None:
+    machine = Machine(conf("web", "state = manual"))
+    assert Daemon(machine).serve("start", "web").code == 0
+    assert machine.running == {"web": "running"} and machine.record("web").hand is Hand.START
+
+
+def test_a_request_for_a_domu_whose_section_goes_away_meanwhile_says_so() -> None:
+    machine = Machine(conf("web", "stop_timeout = 1m"), conf("db"))
+    Daemon(machine).run(20)
+    machine.behave("web", stop_seconds=20.0)
+    daemon = Daemon(machine)
+    stop = daemon.ask(1, "stop", "web")
+    daemon.edit(5, conf("db"))
+    daemon.run(60)
+    assert stop.code != 0 and stop.result["message"] == "domain/web is not declared any more"
+
+
+def test_a_parser_that_fails_makes_its_table_unknown_and_asks_for_a_report(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine).run(20)
+    daemon = Daemon(machine)
+
+    def parse() -> None:
+        raise KeyError("dom")
+
+    daemon.tools.reader.domains = parse  # type: ignore[method-assign, assignment]
+    daemon.edit(5, conf("web", "state = stopped"))
+    daemon.run(60)
+    status = daemon.loop.status()
+    assert status is not None and status["host"]["summary"] == "cannot see the domUs: internal error: KeyError('dom')"
+    assert "please report this" in caplog.text and not machine.order("heard")
+
+
+def test_status_of_what_is_not_known() -> None:
+    """Unknown is shown as unknown, neither as missing nor as 0."""
+    disks = ("[[disk xvda]]", "volume = vg0/web", "size = 1G", "[[disk xvdb]]", "file = /srv/web.img")
+    text = conf("web", *disks, "[[nic eth0]]", "bridge = br1")
+    machine = Machine(text, "[bridge br1]", "external = yes")
+    daemon = Daemon(machine, fail("lvm", "ip -"))
+    assert daemon.loop.status() is None
+
+    def unknown(_paths: object) -> dict[str, Any]:
+        raise XenlocalError("stat failed")
+
+    daemon.tools.reader.paths = unknown  # type: ignore[method-assign, assignment]
+    daemon.run(30)
+    status = daemon.loop.status()
+    assert status is not None
+    seen = {row["name"]: row["observed"] for row in status["volumes"]}
+    assert seen == {"volume/vg0/web": None, "file//srv/web.img": None}
+    assert status["bridges"][0] | {"notices": []} == {"name": "br1", "observed": "unknown", "ports": [], "notices": []}
+    assert status["host"]["state"] == "up" and not machine.running
+
+
+def test_status_while_the_host_shuts_down_and_of_domus_that_are_not_ours() -> None:
+    machine = Machine(conf("web", "stop_timeout = 1m"))
+    Daemon(machine).run(20)
+    machine.behave("web", stop_seconds=20.0)
+    machine.dom0.state.domains.append(Domain(77, "", "99999999-0000-0000-0000-000000000000"))
+    daemon = Daemon(machine)
+    shown: list[Any] = []
+    daemon.ask(1, "shutdown")
+    daemon.at(10, lambda: shown.append(daemon.loop.status()))
+    daemon.run(12)
+    (status,) = shown
+    assert status["host"]["state"] == "shutting down"
+    foreign = next(row for row in status["domains"] if row["desired"] == "foreign")
+    assert foreign["name"] == "domid-77" and foreign["since"] is None and foreign["notices"] == []
+
+
+def test_why_one_is_not_ready_is_in_its_row_while_it_is_waited_for() -> None:
+    web = conf("web", "[[ready]]", "tcp = 192.0.2.50:80")
+    machine = Machine(web)
+    daemon = Daemon(machine)
+    shown: list[dict[str, Any] | None] = []
+    daemon.edit(20, web, conf("db"))  # interrupts the waiting, and ends the first cycle
+    daemon.at(40, lambda: shown.append(daemon.loop.status()))
+    daemon.run(50)
+    (status,) = shown
+    assert status is not None
+    assert status["domains"][-1]["notices"] == ["is not ready: tcp 192.0.2.50:80 refuses"]

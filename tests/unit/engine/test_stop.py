@@ -1,17 +1,21 @@
 """The stop ladder: asked once, given its own time, destroyed only then; and what a guest may do instead."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from tests.unit.engine.rig import Daemon, Machine, conf, fail
+from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.jobs import settle
 from xenlocal.engine.tasks import Outcome, Result
 from xenlocal.model.actions import StopDomain
+from xenlocal.model.history import What
 from xenlocal.model.plan import Step
 from xenlocal.model.units import Duration
+from xenlocal.simulator import guests
 from xenlocal.simulator.runner import Fault
+from xenlocal.simulator.state import Later
 
 OFF = "state = stopped"
 
@@ -250,3 +254,48 @@ def test_a_stop_is_not_over_while_the_guest_that_came_back_is_still_to_be_stoppe
     assert not asked.finished
     settle(asked, replace(came_back, results=(Result(stop(former + 1), Outcome.FAILED, "xl"),)), memory, 0.0)
     assert asked.finished and asked.code != 0
+
+
+@pytest.mark.parametrize("how", ["down", "gone"])
+def test_one_that_ends_in_the_last_moment_is_not_destroyed_and_not_called_forced(how: str) -> None:
+    """Its time is over, the decision is made; the look just before the destroying shows that it has ended."""
+    machine = started(conf("web", "stop_timeout = 10s", "needs = db"), conf("db"))
+    machine.behave("web", stop_seconds=None)
+    struck: list[float] = []
+
+    def ends_now(argv: Sequence[str], _n: int) -> Fault | None:
+        if argv[:2] == ("xl", "list") and machine.record("web").destroying is not None and not struck:
+            struck.append(machine.dom0.now)
+            guest = machine.dom0.state.domain("web")
+            assert guest is not None
+            if how == "down":
+                guests.end(machine.dom0, guest, "poweroff")
+            else:
+                guests.destroy(machine.dom0, guest)
+        return None
+
+    shutdown = Daemon(machine, ends_now).serve("shutdown")
+    assert struck and not machine.running
+    assert (shutdown.code, machine.disk.memory.forced) == (0, ())
+    stop = next(deed for deed in machine.history.deeds() if deed.step == "stop domain/web")
+    assert stop.outcome == "done"
+
+
+def test_a_nudge_that_fails_is_said_and_puts_nothing_off(caplog: pytest.LogCaptureFixture) -> None:
+    machine = started(conf("web", "stop_timeout = 30s"))
+    machine.behave("web", stop_seconds=None)
+    machine.write(conf("web", "stop_timeout = 30s", OFF))
+    Daemon(machine, fail("xl sysrq", fault=Fault(stderr="no such thing"))).run(100)
+    assert "no such thing" in caplog.text and len(destroyed(machine)) == 1
+    assert 30 <= machine.moments("gone")["web"] - machine.moments("heard")["web"] < 40
+
+
+def test_one_that_ends_while_it_is_waited_for_is_told_as_ended_and_not_as_late() -> None:
+    machine = Machine(listens("web", 80, "on_poweroff = stay-off"))
+    machine.behave("web", later=[Later(20.0, "poweroff")])
+    daemon = Daemon(machine)
+    start = daemon.ask(0.1, "start", "web")
+    daemon.run(60)
+    told = [event.what for event in machine.history.events("/web")]
+    assert What.LATE not in told
+    assert (start.code, start.result["message"]) == (1, "domain/web: ended before it was ready")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from tests.unit.engine.rig import Daemon, Faults, Machine, conf, fail, listens
+from xenlocal.model.history import What
+from xenlocal.model.memory import Off
 from xenlocal.simulator.runner import Fault
 from xenlocal.simulator.state import Program
 
@@ -261,3 +264,22 @@ def test_another_probe_has_proved_nothing_that_could_be_lost() -> None:
     assert births(machine) == 1
     assert shown[0]["ready"] is False and shown[1]["ready"] is True
     assert any("was not ready after 5m" in note for note in shown[0]["notices"])
+
+
+def test_one_that_ends_while_it_is_asked_again_has_not_lost_its_readiness() -> None:
+    """That it is off is another matter, with a cause of its own."""
+    machine = Machine(HOST, conf("db", "on_crash = stay-off", "[[ready]]", "ping = 192.0.2.50"))
+    machine.behave("db", answer={"192.0.2.50": 0.0})
+    lost: list[float] = []
+
+    def ends_at_the_first_lost_ping(argv: Sequence[str], _n: int) -> Fault | None:
+        if argv[0] != "ping" or machine.dom0.now < 1100:
+            return None
+        if not lost:
+            machine.dom0.schedule(0.1, "end", machine.domid("db"), "crash")
+        lost.append(machine.dom0.now)
+        return Fault(status=1)
+
+    Daemon(machine, ends_at_the_first_lost_ping).run(300)
+    assert len(lost) == 1 and machine.record("db").off is Off.CRASH
+    assert not [event for event in machine.history.events("/db") if event.what is What.UNREADY]

@@ -16,6 +16,7 @@ from xenlocal.simulator.runner import Fault
 from xenlocal.simulator.state import Domain, Later, Path
 
 DISK = ("[[disk xvda]]", "volume = vg0/web", "size = 1G")
+NIC, BR0 = ("[[nic eth0]]", "bridge = br0"), "[bridge br0]\nexternal = yes\n"
 OTHER = "99999999-0000-0000-0000-000000000000"
 
 
@@ -197,6 +198,18 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     "domUs unknown": (
         lambda: Host(faults=fail("xl list", fault=Fault(stderr="no xenstore"))),
         "unknown whether it runs: cannot run 'xl list",
+    ),
+    "one of two tables unknown": (
+        lambda: Host(*DISK, *NIC, others=(BR0,), faults=fail("lvm", "ip -", fault=Fault(stderr="no locks"))),
+        "the host's storage could not be found out (cannot run 'lvm fullreport",
+    ),
+    "not ready yet": (
+        lambda: Host("[[ready]]", "tcp = 192.0.2.50:80"),
+        "running since 22:30 (domid 1), not known to be ready yet",
+    ),
+    "waits for one that is not ready yet": (
+        lambda: Host("needs = db", others=(listens("db", 80),)),
+        "off: it waits until domain/db is ready",
     ),
     "not ready in time": (
         lambda: Host("start_timeout = 20s", "[[ready]]", "tcp = 192.0.2.50:80"),

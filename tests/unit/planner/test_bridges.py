@@ -1,5 +1,7 @@
 """DESIGN rule 9: bridges of ours follow the files, others are looked at, the way to the dom0 is never cut."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.planner.build import (
@@ -19,7 +21,7 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.actions import ChangeBridge
 from xenlocal.model.desired import Bridge
-from xenlocal.model.observed import Network
+from xenlocal.model.observed import Link, Network, Observed, Table
 from xenlocal.model.plan import Plan
 
 NIC = link("eno1")
@@ -172,3 +174,53 @@ def test_addresses_that_are_none_of_our_business_are_not_told() -> None:
     assert not made(external, network(bridge_link("br0", addresses=addresses))).notices
     leased = bridge_link("br0", addresses=addresses, leased=("10.9.0.1/24",))
     assert not made(wanted, network(leased)).notices
+
+
+def test_a_plan_says_of_each_difference_what_it_is() -> None:
+    here = bridge_link("br0", up=False, stp=True, vlan_filtering=True)
+    wanted = br("br0", ports=("eno1",), mtu=9000, stp=False, vlan_filtering=False, address="10.9.0.1/24")
+    (step,) = made(wanted, network(here, NIC, link("eno2", master="br0"))).steps
+    assert step.reason == (
+        "differs from a.conf:1: port eno1 is missing, port eno2 is not declared, address 10.9.0.1/24 is missing,"
+        " mtu is not 9000, stp is not no, vlan_filtering is not no, it is down"
+    )
+    (step,) = made(br("br0", stp=True, vlan_filtering=True), network(bridge_link("br0"))).steps
+    assert step.reason == "differs from a.conf:1: stp is not yes, vlan_filtering is not yes"
+    (step,) = made(br("br0"), network()).steps
+    assert step.reason == "does not exist"
+
+
+def test_the_way_back_undoes_all_that_is_changed_and_no_more() -> None:
+    here = bridge_link("br0", mtu=1500, stp=True, vlan_filtering=False, up=False)
+    seen = network(here, NIC, link("eno2", master="br0"), default=["br0"], gateways=("192.0.2.1", "192.0.2.2"))
+    wanted = br("br0", ports=("eno1",), stp=False, vlan_filtering=True, address="10.9.0.1/24")
+    change = action(made(wanted, seen), "change bridge/br0")
+    assert change.gateway == "192.0.2.1" and change.way_back == ChangeBridge(
+        "br0",
+        add_ports=("eno2",),
+        remove_ports=("eno1",),
+        remove_address="10.9.0.1/24",
+        stp=True,
+        vlan_filtering=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        link("vif3.0"),
+        link("tap3"),
+        link("x", "vif"),
+        link("x", "tun"),
+        link("x", "veth"),
+        link("x", "tap"),
+        link("vnet0"),
+    ],
+)
+def test_a_guests_port_is_known_by_its_name_or_its_kind(port: Link) -> None:
+    assert made(br("br0", ports=()), network(bridge_link("br0"), replace(port, master="br0"))).is_empty
+
+
+def test_no_bridge_means_no_look_at_the_network() -> None:
+    assert not plan(desired(), Observed(domains={})).wanted
+    assert plan(desired(br("br0")), Observed(domains={})).wanted == {Table.NETWORK}

@@ -140,6 +140,12 @@ def test_one_that_may_come_back_by_itself_is_waited_for(off: Off, grace: float) 
     assert "start domain/web" in ids(plan(WEB, observed(), record, now=NOW + grace))
 
 
+def test_one_that_disappears_again_and_again_stays_off_however_long_it_is_gone() -> None:
+    record = rec("web", off=Off.LOST, off_since=NOW, crashes=tuple(NOW - number for number in range(CRASH_CAP)))
+    made = plan(WEB, observed(), memory(record), now=NOW + LOST_GRACE + 1)
+    assert not made.steps and "the guest disappeared 5 times within an hour" in noticed(made, "domain/web")
+
+
 @pytest.mark.parametrize("off", [Off.STOPPED, Off.DESTROYED])
 def test_what_we_stopped_ourselves_starts_when_it_is_wanted_again(off: Off) -> None:
     assert "start domain/web" in ids(plan(WEB, observed(), memory(rec("web", off=off, off_since=1.0))))

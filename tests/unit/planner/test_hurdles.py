@@ -4,9 +4,12 @@ import pytest
 
 from tests.unit.planner.build import (
     GIB,
+    HERE,
     NOW,
     UP,
     block_facts,
+    br,
+    bridge_link,
     desired,
     device,
     dom,
@@ -17,6 +20,7 @@ from tests.unit.planner.build import (
     live,
     lv,
     memory,
+    network,
     observed,
     plan,
     ready,
@@ -27,11 +31,15 @@ from tests.unit.planner.build import (
     volume,
     with_tables,
 )
-from xenlocal.model.desired import Disk
+from xenlocal.model.desired import Disk, LogicalVolume, State
 from xenlocal.model.memory import Hand, Off
-from xenlocal.model.observed import Observed
+from xenlocal.model.names import Kind, Target, bridge
+from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavailable, Volume
 from xenlocal.model.plan import Goal
 from xenlocal.model.units import Size
+from xenlocal.planner.draft import Draft
+from xenlocal.planner.holders import who
+from xenlocal.planner.hurdles import Budget, hurdle_to_start, memory_needed
 
 ROOT = volume("root", device=(253, 1), opened=True)
 
@@ -140,13 +148,20 @@ def test_an_xl_at_work_on_it_is_not_raced_with() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    assert "kernel /boot/k does not exist" in why(None, observed(), kernel="/boot/k")
+    assert why(None, observed(), kernel="/boot/k") == "kernel /boot/k does not exist (a.conf:1)"
     paths = {"/boot/k": file_facts("/boot/k")}
-    assert "ramdisk /boot/r does not exist" in why(None, observed(paths=paths), kernel="/boot/k", ramdisk="/boot/r")
+    assert why(None, observed(paths=paths), ramdisk="/boot/r") == "ramdisk /boot/r does not exist (a.conf:1)"
     assert "does not exist yet; waiting for it" in why(device("/dev/sdb"), observed())
     assert "is not a block device" in why(device("/srv/x"), observed(paths={"/srv/x": file_facts("/srv/x")}))
     assert "nic eth0: bridge/br0 does not exist" in why(None, observed(), bridges=("br0",))
-    assert "not yet supported" in why(None, observed(), unsupported=("type = hvm",))
+    assert why(None, observed(), unsupported=("type = hvm", "pci")) == (
+        "type = hvm, pci: not yet supported by this version (a.conf:1)"
+    )
+
+
+def test_a_bridge_that_is_there_as_declared_is_no_hurdle() -> None:
+    want = desired(dom("web", bridges=("br0",)), br("br0"))
+    assert "start domain/web" in ids(plan(want, observed(network=network(bridge_link("br0")))))
 
 
 def test_a_hurdle_is_looked_at_again_soon() -> None:
@@ -176,6 +191,20 @@ def test_a_restart_gets_back_what_its_present_self_holds() -> None:
 
 
 @pytest.mark.parametrize(
+    ("held", "free", "starts"),
+    [
+        (GIB, Size.mib(256 + 9), True),
+        (GIB, Size(Size.mib(256 + 9).bytes - 1), False),
+        (Size.mib(2048), Size.mib(256), True),  # it gives back more than it needs
+    ],
+)
+def test_a_restart_needs_what_it_lacks_beside_its_present_self(held: Size, free: Size, starts: bool) -> None:
+    seen = observed(live(3, "web", memory=held), hardware=hardware(free))
+    made = plan(desired(dom("web")), seen, memory(ready("web", 3, hand=Hand.RESTART, hand_domid=3)))
+    assert ("stop domain/web" in ids(made)) == ("start domain/web" in ids(made)) == starts
+
+
+@pytest.mark.parametrize(
     ("autoballoon", "vcpus", "declared", "slots"),
     [(False, 8, None, 4), (False, 2, None, 2), (True, 8, None, 1), (True, 8, 3, 3)],
 )
@@ -196,3 +225,106 @@ def test_a_monitor_that_knows_it_by_the_name_before_a_rename_may_create_it_anew(
     assert plan(want, with_tables(seen, domains={7: live(7, "old")}), memory(kept)).steps
     down = plan(want, seen, memory(kept, shutting_down=NOW), Goal.SHUTDOWN)
     assert "an xl process is at work on it" in refused(down, "domain/web")
+
+
+def test_the_domus_being_unknown_is_a_hurdle_by_itself() -> None:
+    """The planner asks for nothing then; the guard does not rely on that."""
+    seen = with_tables(observed(), domains=Unavailable("xl hangs"))
+    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget(Size(0)))
+    assert hurdle == "which domUs are running could not be found out"
+
+
+def test_all_that_a_start_needs_to_know_is_asked_for_at_once() -> None:
+    """Otherwise each table would cost a round of looks."""
+    seen = Observed(domains={})
+    plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS}
+    assert plan(desired(dom("web")), seen).wanted == plain
+    assert plan(desired(dom("web", image("/srv/x.img"))), seen).wanted == {*plain, Table.XENSTORE}
+    assert plan(desired(dom("web", bridges=("br0",))), seen).wanted == {*plain, Table.NETWORK}
+    things = dom("web", after_things=(bridge("br0"),), needs_things=(Target(Kind.VOLUME, "vg0/x"),))
+    assert plan(desired(things), seen).wanted == {*plain, Table.NETWORK, Table.STORAGE}
+
+
+def test_what_has_no_device_number_is_not_taken_for_another_without_one() -> None:
+    files = {path: file_facts(path) for path in ("/srv/a.img", "/srv/b.img")}
+    want = desired(dom("a", image("/srv/a.img")), dom("b", image("/srv/b.img")))
+    seen = observed(live(7, "theirs"), paths=files, vbds=(vbd(7, "/srv/c.img"),))
+    assert {"start domain/a", "start domain/b"} <= set(ids(plan(want, seen)))
+    want = desired(dom("a", lv("a")), dom("b", lv("b")))
+    seen = observed(live(7, "theirs"), storage=storage(volume("a"), volume("b")), vbds=(vbd(7, "/dev/vg0/c"),))
+    assert {"start domain/a", "start domain/b"} <= set(ids(plan(want, seen)))
+
+
+def test_a_given_device_is_not_held_by_who_has_another_lv() -> None:
+    paths = {"/dev/sdb": block_facts("/dev/sdb", number=(8, 16))}
+    seen = observed(
+        live(7, "theirs"),
+        paths=paths,
+        storage=storage(volume("root", device=(253, 1), opened=True), volume("late", active=False)),
+        vbds=(vbd(7, "/dev/vg0/root", (253, 1)), vbd(7, "/dev/vg0/late", vdev="xvdb")),
+    )
+    want = desired(dom("web", device("/dev/sdb")), dom("z", lv("root"), state=State.MANUAL))
+    assert "start domain/web" in ids(plan(want, seen))
+
+
+def test_a_dash_in_a_name_is_doubled_where_the_device_mapper_does() -> None:
+    held = vbd(7, "/dev/mapper/vg0-web--root")
+    seen = observed(live(7, "theirs"), storage=storage(volume("web-root")), vbds=(held,))
+    assert "is held by domain/theirs" in why(lv("web-root"), seen)
+
+
+def test_a_dash_in_the_name_of_a_group_is_doubled_too() -> None:
+    disk = Disk("xvda", LogicalVolume("vg-0", "web-root"), HERE)
+    there = Volume("vg-0", "web-root", GIB, True, False, frozenset())
+    seen = observed(live(7, "theirs"), storage=storage(there), vbds=(vbd(7, "/dev/mapper/vg--0-web--root"),))
+    assert "is held by domain/theirs" in why(disk, seen)
+
+
+def test_one_device_is_known_by_its_number_whatever_its_node_is_called() -> None:
+    want = desired(dom("a", device("/dev/sdb")), dom("b", device("/srv/node")))
+    same = {"/dev/sdb": block_facts("/dev/sdb", number=(8, 16)), "/srv/node": block_facts("/srv/node", number=(8, 16))}
+    assert refused(plan(want, observed(paths=same)), "domain/b").endswith(
+        "is also disk xvda of domain/a, which has it first"
+    )
+    other = {**same, "/srv/node": block_facts("/srv/node", number=(8, 32))}
+    assert {"start domain/a", "start domain/b"} <= set(ids(plan(want, observed(paths=other))))
+
+
+def test_a_holder_without_a_name_is_told_by_its_domid() -> None:
+    seen = observed(live(7, "", "dying"), storage=storage(ROOT), vbds=(vbd(7, "/dev/vg0/root"),))
+    assert why(lv("root"), seen).endswith("is held by domid 7")
+    assert who(7, with_tables(seen, domains=Unavailable("xl hangs"))) == "domid 7"
+
+
+def test_one_plan_shares_out_a_read_only_disk_and_no_other() -> None:
+    seen = observed(storage=storage(volume("root")))
+    for first, second, both in ((True, True, True), (True, False, False), (False, True, False)):
+        want = desired(dom("a", lv("root", readonly=first)), dom("b", lv("root", readonly=second)))
+        assert ("start domain/b" in ids(plan(want, seen))) == both
+
+
+def test_a_restart_is_not_kept_by_its_own_monitor() -> None:
+    seen = observed(live(3, "web"), monitors=frozenset({"web"}))
+    made = plan(desired(dom("web")), seen, memory(ready("web", 3, hand=Hand.RESTART, hand_domid=3)))
+    assert "start domain/web" in ids(made)
+
+
+def test_xens_own_share_grows_with_the_vcpus_it_may_have() -> None:
+    assert memory_needed(dom("web")) == Size.mib(1024 + 8 + 1)
+    assert memory_needed(dom("web", vcpus=3)) == Size.mib(1024 + 8 + 3)
+    assert memory_needed(dom("web", vcpus=3, maxvcpus=16)) == Size.mib(1024 + 8 + 16)
+
+
+def test_a_start_that_fits_exactly_is_made_and_none_that_lacks_a_byte() -> None:
+    room = Size.mib(256 + 1024 + 9)
+    assert not why(None, observed(hardware=hardware(room)))
+    assert "0B are free" not in why(None, observed(hardware=hardware(Size(room.bytes - 1))))
+    assert "and 1032M are free" in why(None, observed(hardware=hardware(Size(room.bytes - 1))))
+    assert "and 0B are free" in why(None, observed(hardware=hardware(Size.mib(100))))
+
+
+def test_what_a_disk_must_be() -> None:
+    paths = {"/dev/sdb": block_facts("/dev/sdb"), "/srv/d": PathFacts(PathKind.OTHER, Size(0), "/srv/d")}
+    assert "file//dev/sdb is not a regular file" in why(image("/dev/sdb"), observed(paths=paths))
+    assert "is not a block device" in why(device("/srv/d"), observed(paths=paths))
+    assert "is not active" in why(lv("root"), observed(storage=storage(volume("root", active=False, tags=frozenset()))))

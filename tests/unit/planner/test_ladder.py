@@ -71,6 +71,27 @@ def test_the_rungs_in_their_order() -> None:
     assert what(30, seen(26), tried=ASKED + 20) is Rung.DESTROY
 
 
+def test_the_edges_of_each_rung() -> None:
+    assert end(seen(5.9, heard=False)) == 30 and end(seen(6, heard=False)) == 12  # half of hung_timeout is quiet
+    assert what(6.5, seen(6.5, heard=False, nudged=None)) is Rung.NUDGE
+    assert what(30, seen(25), tried=ASKED + 20) is Rung.DESTROY  # a look as old as FRESH will do
+    assert what(24.9, seen(24, nudged=None), tried=ASKED + 20) is Rung.WAIT
+    assert what(25, seen(25, nudged=None), tried=ASKED + 20) is Rung.NUDGE
+    short = Case(Patience(4, 4, 8), ASKED, ASKED, seen(1.5, nudged=None))
+    assert decide(short, ASKED + 1.9) == (Rung.WAIT, ASKED + 2)  # half of its time is left for what it writes then
+    assert decide(short, ASKED + 2)[0] is Rung.NUDGE
+
+
+def test_when_to_decide_again_is_the_first_of_what_may_be_due() -> None:
+    assert decide(case(seen(5)), ASKED + 5) == (Rung.WAIT, ASKED + 10)  # to ask again
+    assert decide(case(seen(21), tried=ASKED + 20), ASKED + 21) == (Rung.WAIT, ASKED + 30)  # its end
+    assert decide(case(seen(21, nudged=None), tried=ASKED + 20), ASKED + 21) == (Rung.WAIT, ASKED + 25)  # a nudge
+    hung = seen(8, heard=False)
+    assert decide(case(hung, tried=ASKED + 12), ASKED + 14) == (Rung.LOOK, ASKED + 12 + LOOK_WAIT)
+    assert decide(case(hung, tried=ASKED + 20), ASKED + 22) == (Rung.WAIT, ASKED + 30)
+    assert what(22, hung, tried=ASKED + 2) is Rung.ASK  # while no look ends, it is asked all the same
+
+
 def test_a_guest_that_hangs_is_nudged_early() -> None:
     assert what(7, seen(7, heard=False, nudged=None)) is Rung.NUDGE
     assert what(7, seen(7, heard=False, nudged=ASKED)) is Rung.WAIT

@@ -23,7 +23,7 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.actions import StopDomain
 from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
-from xenlocal.model.observed import LiveDomain, Unavailable
+from xenlocal.model.observed import LiveDomain, Observed, Table, Unavailable
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
 from xenlocal.planner.shutdown import DEFAULT_STOP
@@ -203,3 +203,10 @@ def test_an_xl_process_that_hangs_does_not_hold_up_the_host_for_long() -> None:
 def test_what_is_started_after_the_shutdown_had_ended_is_left_alone() -> None:
     made = down(live(1, "web"), kept=memory(ready("web", 1), shutting_down=NOW - 9000, shutdown_over=True))
     assert not made.steps and "xenlocal boot" in noticed(made, "domain/web")
+
+
+def test_a_table_that_was_not_asked_for_is_asked_for_and_not_called_a_fault() -> None:
+    made = plan(desired(), Observed(), memory(), Goal.SHUTDOWN)
+    assert made.wanted == {Table.DOMAINS} and not made.notices and not made.steps
+    made = plan(desired(), Observed(domains=Unavailable("xl hangs")), memory(), Goal.SHUTDOWN)
+    assert "no guest can be seen" in noticed(made, "host/this")

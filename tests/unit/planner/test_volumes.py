@@ -1,5 +1,7 @@
 """DESIGN rules 1 and 2 for LVs and image files: create, grow, activate, retire; never shrink or remove."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.planner.build import (
@@ -25,13 +27,14 @@ from tests.unit.planner.build import (
     plan,
     refused,
     storage,
+    uid,
     vbd,
     volume,
     with_tables,
 )
-from xenlocal.model.desired import Disk, LogicalVolume, State
+from xenlocal.model.desired import Disk, LogicalVolume, Source, State
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, NOT_ASKED, OUR_TAG, Table, Unavailable, Volume
+from xenlocal.model.observed import KEPT_TAG, NOT_ASKED, OUR_TAG, Observed, Table, Unavailable, Volume
 from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
 
@@ -92,6 +95,62 @@ def test_no_room_in_the_volume_group_names_both_amounts() -> None:
     assert [step for step in ids(made) if step.startswith("create")] == ["create volume/vg0/data"]
     assert refused(made, ROOT) == "needs 600M more, and vg0 has 424M free"
     assert "needs 600M more" in refused(made, "domain/web")
+
+
+def test_growing_needs_only_what_is_more_and_what_one_takes_the_next_has_not() -> None:
+    more = Size.mib(600)
+    wanted = [lv(name, Size.mib(1624), f"xvd{name}") for name in "ab"]
+    present = [volume(name) for name in "ab"]
+    made = plan(
+        desired(dom("web", *wanted, state=State.STOPPED)), observed(storage=storage(*present, free=Size.mib(1200)))
+    )
+    assert ids(made) == ("grow volume/vg0/a", "grow volume/vg0/b") and not made.refusals
+    assert {step.reason for step in made.steps} == {"is 1G, declared 1624M in a.conf:1"}
+    tight = storage(*present, free=Size.mib(1196))
+    made = plan(desired(dom("web", *wanted, state=State.STOPPED)), observed(storage=tight))
+    assert ids(made) == ("grow volume/vg0/a",)
+    assert refused(made, "volume/vg0/b") == f"needs {more} more, and vg0 has 596M free"
+    mixed = plan(
+        desired(dom("web", wanted[0], lv("new", Size.mib(600), "xvdn"), state=State.STOPPED)), observed(storage=tight)
+    )
+    assert ids(mixed) == ("grow volume/vg0/a",) and "596M free" in refused(mixed, "volume/vg0/new")
+
+
+def test_a_create_takes_all_that_is_left_and_no_more() -> None:
+    want = desired(dom("web", lv("root"), state=State.STOPPED))
+    assert ids(plan(want, observed(storage=storage(free=GIB)))) == (f"create {ROOT}",)
+    made = plan(want, observed(storage=storage(free=Size(GIB.bytes - 1))))
+    assert not made.steps and "needs 1G more" in refused(made, ROOT)
+
+
+def test_an_lv_of_ours_that_is_small_and_inactive_is_grown_then_activated() -> None:
+    made = with_volume(volume("root", active=False), lv("root", Size.mib(2048)))
+    assert ids(made) == (f"grow {ROOT}", f"activate {ROOT}")
+    assert edges(made, f"activate {ROOT}") == ((), (f"grow {ROOT}",))
+
+
+def test_what_is_not_ours_says_what_is_not_done_to_it() -> None:
+    hand_over = "it does not carry the tag xenlocal; to hand it over type: lvchange --addtag xenlocal vg0/root"
+    made = with_volume(volume("root", tags=FOREIGN), lv("root", Size.mib(2048)))
+    assert refused(made, ROOT) == f"is used as it is, but not grown: {hand_over}"
+    made = with_volume(volume("root", tags=FOREIGN, active=False), lv("root"))
+    assert refused(made, ROOT) == (
+        f"is not active; is used as it is, but not activated: {hand_over}, or type: lvchange -ay vg0/root"
+    )
+
+
+def test_a_host_that_declares_no_volume_is_not_asked_for_any() -> None:
+    seen = Observed(domains={})
+    assert Table.STORAGE not in plan(desired(dom("web", state=State.STOPPED)), seen).wanted
+    assert plan(desired(dom("web", lv("root"), state=State.STOPPED)), seen).wanted == {Table.STORAGE}
+    assert plan(desired(dom("web", image("/srv/x.img"), state=State.STOPPED)), seen).wanted == {Table.PATHS}
+    assert not plan(desired(dom("web", device("/dev/sdb"), state=State.STOPPED)), seen).wanted
+
+
+def test_trash_of_another_name_or_group_is_no_former_content() -> None:
+    other = [volume(trash_name("data", 1)), volume(trash_name("root", 1), vg="vg1")]
+    made = plan(desired(dom("web", lv("root"), state=State.STOPPED)), observed(storage=storage(*other)))
+    assert ids(made) == (f"create {ROOT}",)
 
 
 def test_a_missing_volume_group_holds_its_domu_only() -> None:
@@ -177,6 +236,14 @@ def test_an_lv_that_another_live_domain_holds_too_is_not_retired_after_its_own_s
     )
     assert ids(made) == ("stop domain/web",)
     assert "held by domain/theirs" in refused(made, ROOT)
+
+
+def test_who_holds_an_lv_being_unknown_keeps_it_from_being_retired() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    seen = observed(live(3, "web"), storage=storage(volume("root", opened=True)), xenstore=Unavailable("hangs"))
+    made = learned_plan(want, seen)
+    assert ids(made) == ("stop domain/web",)
+    assert refused(made, ROOT) == "not retired: who uses it could not be found out"
 
 
 def test_an_lv_that_another_section_names_is_not_retired() -> None:
@@ -287,3 +354,71 @@ def test_until_the_boot_goal_has_run_no_lv_is_taken_from_under_a_running_domu() 
         memory(boot_done=False),
     )
     assert made.is_empty and "still on the host" in refused(made, ROOT)
+
+
+def test_a_file_of_the_declared_size_is_left_alone() -> None:
+    want = desired(dom("db", image("/srv/db.img", GIB), state=State.STOPPED))
+    made = plan(want, observed(paths={"/srv/db.img": file_facts("/srv/db.img", GIB)}))
+    assert made.is_empty and not made.refusals
+
+
+def test_the_mark_of_a_restored_lv_goes_from_ours_only() -> None:
+    foreign = volume("root", tags=frozenset({KEPT_TAG}))
+    assert with_volume(foreign, lv("root")).is_empty
+
+
+def test_of_several_in_the_trash_the_oldest_is_named_in_whatever_order_they_come() -> None:
+    names = [trash_name("root", when) for when in (1_600_000_000, 1_500_000_000, 1_700_000_000)]
+    made = plan(desired(dom("web", lv("root"), state=State.STOPPED)), observed(storage=storage(*map(volume, names))))
+    assert f"restore vg0/{names[1]}`" in refused(made, ROOT)
+
+
+def test_who_declared_it_first_is_named_where_two_share_an_lv() -> None:
+    disks = [replace(lv("iso", GIB, readonly=True), source=Source(name, 7)) for name in ("a.conf", "b.conf")]
+    made = plan(desired(dom("a", disks[0]), dom("b", disks[1])), observed())
+    assert [step.reason for step in made.steps if step.id == "create volume/vg0/iso"] == [
+        "declared in a.conf:7, does not exist"
+    ]
+
+
+def test_retired_in_the_order_of_their_names() -> None:
+    names = ["f", "b", "e", "a", "d", "c"]
+    want = desired(dom("web", *(lv(name, GIB, f"xvd{name}") for name in names), state=State.ABSENT))
+    made = plan(want, observed(storage=storage(*map(volume, names))))
+    assert ids(made) == tuple(f"retire volume/vg0/{name}" for name in sorted(names))
+
+
+@pytest.mark.parametrize("table", ["domains", "storage", "paths"])
+def test_nothing_of_an_absent_domu_is_retired_or_told_while_a_table_is_unknown(table: str) -> None:
+    disks = (lv("root"), image("/srv/x.img", vdev="xvdb"))
+    want = desired(dom("web", *disks, state=State.ABSENT), dom("db", device("/dev/sdb"), state=State.STOPPED))
+    seen = observed(
+        storage=storage(volume("root")),
+        paths={"/srv/x.img": file_facts("/srv/x.img"), "/dev/sdb": block_facts("/dev/sdb")},
+    )
+    assert ids(plan(want, seen)) == (f"retire {ROOT}",) and noticed(plan(want, seen), "file//srv/x.img")
+    made = plan(want, with_tables(seen, **{table: Unavailable("hangs")}))
+    assert not made.steps
+    assert bool(noticed(made, "file//srv/x.img")) == (table == "storage")
+
+
+def test_what_is_left_of_a_domu_is_known_by_its_uuid_when_its_name_is_gone() -> None:
+    want = desired(dom("web", lv("root"), state=State.ABSENT))
+    dying = live(9, "", "dying", uuid=uid("web"))
+    made = plan(want, observed(dying, storage=storage(volume("root"))))
+    assert not made.steps and refused(made, ROOT) == "not retired: domain/web is still on the host"
+
+
+def test_only_given_devices_of_others_are_a_reason_to_look_at_paths() -> None:
+    absent = dom("web", lv("root"), state=State.ABSENT)
+    there = storage(volume("root"), volume("data"))
+    others = desired(absent, dom("db", lv("data"), state=State.STOPPED))
+    assert ids(plan(others, observed(storage=there, paths=Unavailable("hangs")))) == (f"retire {ROOT}",)
+    asleep = storage(volume("root", active=False))
+    with_file = desired(absent, dom("db", image("/srv/none.img", GIB), state=State.STOPPED))
+    assert f"retire {ROOT}" in ids(plan(with_file, observed(storage=asleep)))
+    found = observed(storage=asleep, paths={"/dev/sdb": block_facts("/dev/sdb")})
+    with_device = desired(absent, dom("db", device("/dev/sdb"), state=State.STOPPED))
+    assert ids(plan(with_device, found)) == (f"retire {ROOT}",)
+    two = desired(absent, dom("db", device("/dev/y"), device("/dev/x", "xvdb"), state=State.STOPPED))
+    assert "may be what /dev/x is" in refused(plan(two, found), ROOT)

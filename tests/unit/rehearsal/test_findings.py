@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import builtins
 import os
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, listens
 from tests.unit.rehearsal.support import rehearsed, scene_of, with_a_past
 from xenlocal.model.errors import XenlocalError
-from xenlocal.planner.rehearsal import Rehearsal
+from xenlocal.model.observed import Unavailable
+from xenlocal.planner.rehearsal import Rehearsal, findings
 from xenlocal.rehearsal import rehearse
 from xenlocal.simulator import guests
 from xenlocal.simulator.state import Link, Path
@@ -189,3 +191,17 @@ def test_nothing_real_is_touched_and_nothing_is_said(
     assert foreseen.well and foreseen.phases[1].moments
     assert (machine.disk.saves, len(machine.history.entries), len(machine.dom0.trace)) == before
     assert not caplog.records
+
+
+def test_one_that_is_to_be_absent_has_no_fate_to_tell() -> None:
+    machine = with_a_past(Machine(conf("web"), conf("old", "state = absent")))
+    assert [fate.name for fate in rehearsed(machine).fates] == ["web"]
+
+
+def test_a_host_whose_memory_is_not_known_is_not_said_to_have_too_little() -> None:
+    scene = scene_of(with_a_past(Machine(conf("web"), conf("big").replace("512M", "900G"))))
+    assert "memory" in {each.kind for each in findings(scene, frozenset({"web"}))}
+    unknown = replace(scene, observed=replace(scene.observed, hardware=Unavailable("xl info hangs")))
+    assert not findings(unknown, frozenset({"web"}))
+    with pytest.raises(XenlocalError, match="cannot rehearse: hardware unknown: xl info hangs"):
+        rehearse(unknown)

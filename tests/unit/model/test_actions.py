@@ -1,0 +1,44 @@
+"""Steps are named by what an action does to what: no two actions of one object may go by the same name."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from xenlocal.model import actions
+from xenlocal.model.actions import Action
+from xenlocal.model.probes import PingProbe
+from xenlocal.model.units import Duration, Size
+
+WEB, ROOT = ("web", "uuid"), ("vg0", "root")
+ALL: dict[str, Action] = {
+    "create volume/vg0/root": actions.CreateVolume(*ROOT, Size(1)),
+    "grow volume/vg0/root": actions.GrowVolume(*ROOT, Size(1)),
+    "activate volume/vg0/root": actions.ActivateVolume(*ROOT),
+    "retire volume/vg0/root": actions.RetireVolume(*ROOT, "trash"),
+    "restore volume/vg0/root": actions.RestoreVolume(*ROOT, "trash"),
+    "untag volume/vg0/root": actions.UntagVolume(*ROOT, ("tag",)),
+    "purge volume/vg0/root": actions.PurgeVolume(*ROOT),
+    "create file//srv/x.img": actions.ResizeFile("/srv/x.img", Size(1)),
+    "create bridge/br0": actions.ChangeBridge("br0", create=True),
+    "change bridge/br0": actions.ChangeBridge("br0"),
+    "start domain/web": actions.StartDomain(*WEB, ""),
+    "await domain/web": actions.AwaitReady(*WEB, PingProbe("192.0.2.1"), Duration(1)),
+    "check domain/web": actions.CheckReady(*WEB, PingProbe("192.0.2.1")),
+    "stop domain/web": actions.StopDomain(*WEB, 1, Duration(1)),
+    "sync domain/web": actions.NudgeDomain(*WEB, 1),
+    "press the power button of domain/web": actions.NudgeDomain(*WEB, 1, hvm=True),
+    "destroy domain/web": actions.DestroyDomain(*WEB, 1, verb="destroy"),
+    "set domain/web": actions.SetLive(*WEB, 1, "memory", "1"),
+    "stage domain/web": actions.StageConfig(*WEB, 1, ""),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_done_to_what(name: str) -> None:
+    assert f"{ALL[name].verb} {ALL[name].target}" == name
+
+
+def test_every_action_is_in_the_table() -> None:
+    assert {type(each) for each in ALL.values()} == set(get_args(Action))
