@@ -70,17 +70,16 @@ def test_every_live_guest_is_asked_whatever_it_is() -> None:
 def test_followers_end_before_those_they_stand_on_are_asked() -> None:
     lives, records = chain("nas", "db", "web")
     made = down(*lives, live(9, "free"), kept=memory(*records))
-    assert edges(made, "stop domain/nas")[1] == ("stop domain/db",)
-    assert edges(made, "stop domain/db")[1] == ("stop domain/web",)
+    assert edges(made, "stop domain/nas")[0] == ("stop domain/db",)
+    assert edges(made, "stop domain/db")[0] == ("stop domain/web",)
     assert edges(made, "stop domain/web") == ((), ())
-    assert all(not step.needs for step in made.steps)  # a guest that hangs never keeps another from being asked
 
 
 def test_the_order_holds_across_one_that_is_off() -> None:
     lives, records = chain("nas", "db", "cache", "web")
     off = [replace(record, domid=None, ready=False) for record in records[1:3]]
     made = down(lives[0], lives[3], kept=memory(records[0], *off, records[3]))
-    assert edges(made, "stop domain/nas")[1] == ("stop domain/web",)
+    assert edges(made, "stop domain/nas")[0] == ("stop domain/web",)
     made = down(lives[0], live(2, "db", "shutdown"), lives[3], kept=memory(*records[:2], off[1], records[3]))
     assert edges(made, "stop domain/nas")[1] == ("reap domain/db",)
     assert edges(made, "reap domain/db")[1] == ("stop domain/web",)
@@ -92,7 +91,7 @@ def test_the_order_holds_across_one_that_is_off() -> None:
 def test_one_renamed_in_the_files_while_it_runs_keeps_its_place() -> None:
     lives, records = chain("nas", "web")
     store, web = replace(records[0], name="store"), replace(records[1], predecessors=("store",))
-    assert edges(down(*lives, kept=memory(store, web)), "stop domain/nas")[1] == ("stop domain/web",)
+    assert edges(down(*lives, kept=memory(store, web)), "stop domain/nas")[0] == ("stop domain/web",)
 
 
 def test_one_already_asked_is_not_asked_again() -> None:
