@@ -16,7 +16,7 @@ from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, 
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft, ends_and_shells
 from xenlocal.planner.memory import names_of_monitor
-from xenlocal.planner.order import nearest, start_order, successors, without_circles
+from xenlocal.planner.order import nearest, start_order, successors, tied, without_circles
 from xenlocal.planner.wishes import is_up
 
 DEFAULT_STOP = 300.0  # seconds, for a foreign domU
@@ -66,7 +66,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     whole = desired.host.shutdown_deadline.seconds - ENDGAME
     share: dict[str, float] = {}
     ask_by: dict[str, float] = {}
-    for part in (order,) if order else ():
+    for part in tied(order, before):  # a chain that is too long takes no time from guests that have no part in it
         own = _share_of_time(going, memory, part, followers, left, now)
         share |= dict.fromkeys(part, own)
         ask_by |= _last_turns(going, memory, part, before, whole, end_by)
@@ -74,7 +74,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             draft.notice(
                 THIS_HOST,
                 "the stop timeouts along the longest chain exceed shutdown_deadline ="
-                f" {desired.host.shutdown_deadline}: every guest gets {own:.0%} of its own",
+                f" {desired.host.shutdown_deadline}: every guest that is tied to it gets {own:.0%} of its own",
             )
     times = {key: _time_left(going, memory, key, share[key], now) for key in going}
     behind = _time_behind(times, order, before)

@@ -130,7 +130,15 @@ def test_a_chain_longer_than_the_deadline_is_scaled_and_that_is_said() -> None:
     lives, records = chain("a", "b", "c", "d", timeout=600)
     made = down(*lives, kept=memory(*records, shutting_down=NOW), shutdown_deadline=Duration(615))
     assert {step.timeout for step in actions(made, StopDomain)} == {Duration(150)}
-    assert "every guest gets 25% of its own" in noticed(made, "host/this")
+    assert "every guest that is tied to it gets 25% of its own" in noticed(made, "host/this")
+
+
+def test_a_chain_that_is_too_long_takes_no_time_from_those_that_have_no_part_in_it() -> None:
+    lives, records = chain("a", "b", "c", "d", timeout=600)
+    kept = memory(*records, ready("alone", 9, stop_timeout=200.0), shutting_down=NOW)
+    made = down(*lives, live(9, "alone"), kept=kept, shutdown_deadline=Duration(615))
+    assert action(made, "stop domain/alone").timeout == Duration(200)
+    assert action(made, "stop domain/a").timeout == Duration(150)
 
 
 @pytest.mark.parametrize("passed", [0, 10, 100, 149])
