@@ -61,6 +61,10 @@ lint: venv
 check: lint  ## lint, types, layers, unit and property tests: what to run after every edit (seconds)
 	$(PY) -m pytest -q $(FAST_TESTS)
 
+.PHONY: soak
+soak: venv  ## every fault at every command of every scenario, then random days (SECONDS=600 SEEDS=1000000 JOBS=2)
+	$(PY) -m tests.faults.soak --seconds $(or $(SECONDS),600) --seeds $(or $(SEEDS),1000000) --jobs $(or $(JOBS),2)
+
 .PHONY: coverage
 coverage: venv  ## which lines of xenlocal the fast tests do not reach
 	$(call need,$(APT_LINT))
