@@ -77,6 +77,10 @@ fuzz: build/fuzz-venv/ready  ## look for bytes that the configuration or the con
 	build/fuzz-venv/bin/python -m tests.fuzz configuration -max_total_time=$(or $(SECONDS),1200)
 	build/fuzz-venv/bin/python -m tests.fuzz control -max_total_time=$(or $(SECONDS),1200)
 
+.PHONY: soak
+soak: venv  ## every fault at every command of every scenario, then random days (SECONDS=600 SEEDS=1000000 JOBS=2)
+	$(PY) -m tests.faults.soak --seconds $(or $(SECONDS),600) --seeds $(or $(SEEDS),1000000) --jobs $(or $(JOBS),2)
+
 .PHONY: coverage
 coverage: venv  ## whether the fast tests reach every line and branch of what decides: model, config, planner, engine
 	$(call need,$(APT_LINT))

@@ -6,6 +6,7 @@ That the domid still is the domU that is meant, is checked by the executor just 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import shlex
@@ -27,6 +28,7 @@ _XENSTORE = 10.0
 # libxl gives the scripts of a device 40 s, and they wait for each other: on a busy host that may be too little (FACTS).
 _GAVE_UP = re.compile("unable to add (?:disk|vif|nic) devices")
 _HOTPLUG_PAUSE = 10.0
+_CHANGE_SECONDS = 15.0  # all commands of a change with a way back: one that took effect after that had come would stay
 _VERIFY_SECONDS = 30.0  # the gateway has to answer within this, or the bridge goes back
 _RETRY_SECONDS = 600.0
 
@@ -115,11 +117,12 @@ class HostActuator:
                 raise error from None
             log.warning("%s: asked through xenstore, since xl does not do it: %s", action.target, error)
 
-    def _run(self, lines: Sequence[mapping.Argv]) -> None:
+    def _run(self, lines: Sequence[mapping.Argv], until: float = math.inf) -> None:
+        """`until`: when the last of them has to end, by `clock`; each gets a second at least."""
         for line in lines:
             words = line[line.index("--") + 1 :] if "--" in line else line
             timeout = _TIMEOUTS.get(words[1], _TIMEOUT) if words[0] == "xl" else _TIMEOUT
-            self._runner.run(line, timeout=timeout)
+            self._runner.run(line, timeout=min(timeout, max(until - self._clock(), 1.0)))
 
     def _change_with_way_back(self, action: ChangeBridge, back: ChangeBridge, context: mapping.Context) -> None:
         """Rule 9. A gateway that does not answer before the change proves nothing after it: then nothing is done."""
@@ -131,7 +134,7 @@ class HostActuator:
             )
         self._run(mapping.arm(action, context))
         try:
-            self._run(mapping.change(action))
+            self._run(mapping.change(action), self._clock() + _CHANGE_SECONDS)
             if not self._gateway_answers(action, _VERIFY_SECONDS):
                 raise Temporary(
                     f"the change of {action.target} was taken back: the gateway {action.gateway} did not answer "

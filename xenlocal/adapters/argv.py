@@ -68,11 +68,13 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             # lvchange succeeds without a word where activation/volume_list of lvm.conf(5) leaves the LV out
             return (("lvchange", "--activate", "y", _lv(vg, lv)), ("blockdev", "--getsize64", f"/dev/{_lv(vg, lv)}"))
         case RetireVolume(vg, lv, trash):
-            return (("lvrename", _name(vg), _name(lv), _trash(trash)),)
+            # LVM itself renames an LV that is open; but to deactivate one it refuses, whatever anybody else has said
+            return (("lvchange", "--activate", "n", _lv(vg, lv)), ("lvrename", _name(vg), _name(lv), _trash(trash)))
         case RestoreVolume(vg, lv, trash):
             # Tagged first: a volume that came back untagged would be retired again by the next cycle.
             mark = ("lvchange", "--addtag", KEPT_TAG, _lv(vg, _trash(trash)))
-            return (mark, ("lvrename", _name(vg), trash, _name(lv)))
+            rename = ("lvrename", _name(vg), trash, _name(lv))
+            return (mark, rename, ("lvchange", "--activate", "y", _lv(vg, lv)))
         case UntagVolume(vg, lv, tags):
             options = tuple(word for tag in tags for word in ("--deltag", _name(tag)))
             return (("lvchange", *options, _lv(vg, lv)),)

@@ -54,7 +54,7 @@ def _task_for(step: Step, tools: Tools) -> Task:
 
 def _last_turn(step: Step) -> float | None:
     """At host shutdown a guest is asked then at the latest, though one that follows it is still there."""
-    return step.action.end_by if isinstance(step.action, StopDomain) else None
+    return step.action.ask_by if isinstance(step.action, StopDomain) else None
 
 
 def _spoils(result: Result, follower: Step) -> bool:

@@ -20,6 +20,7 @@ class Request:
     result: dict[str, Any] = field(default_factory=dict)
     code: int = 0
     finished: bool = False
+    begun: float = 0.0  # when the loop took it up, monotonic seconds
 
     def finish(self, code: int, **result: Any) -> None:
         self.code, self.result, self.finished = code, result, True

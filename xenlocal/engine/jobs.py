@@ -181,12 +181,12 @@ def settle_skip(request: Request, memory: Memory, failed: Sequence[Result] = ())
         request.finish(FAILED if len(left) == len(request.names) else PARTLY, message="; ".join(reasons))
 
 
-def has_to_end(requests: list[Request], desired: Desired, tools: Tools) -> float | None:
+def has_to_end(requests: Sequence[Request], desired: Desired, tools: Tools) -> float | None:
     """When a shutdown that somebody waits for is over, done or not. One that is asked for late gets a last try."""
-    begun, now = tools.keeper.memory.shutting_down, tools.work.now()
-    if begun is None or not any(request.verb == "shutdown" for request in requests):
+    begun, asked = tools.keeper.memory.shutting_down, [each.begun for each in requests if each.verb == "shutdown"]
+    if begun is None or not asked:
         return None
-    return max(begun + desired.host.shutdown_deadline.seconds, now + ENDGAME)
+    return max(begun + desired.host.shutdown_deadline.seconds, max(asked) + ENDGAME)
 
 
 def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:

@@ -41,8 +41,9 @@ def _not_tried(why: str) -> Answer:
 
 
 class Tries(Protocol):
-    next: float | None
-    """When to poll again although nothing happened."""
+    @property
+    def next(self) -> float | None:
+        """When to poll again although nothing happened."""
 
     @property
     def under_way(self) -> bool:
@@ -64,13 +65,19 @@ class _Looks:
     def __init__(self, probe: DefaultProbe | XenstoreProbe, guest: Guest, born: float, tools: Tools) -> None:
         self._probe, self._tools = probe, tools
         self._node = (guest.domid, probe.key if isinstance(probe, XenstoreProbe) else _STOPPABLE)
-        self.next: float | None = born + probe.after.seconds if isinstance(probe, DefaultProbe) else None
+        self._due = born + probe.after.seconds if isinstance(probe, DefaultProbe) else float("inf")
         self._answered = float("-inf")
+
+    @property
+    def next(self) -> float | None:
+        return self._due if self._tools.work.now() < self._due < float("inf") else None
 
     def poll(self) -> Answer | None:
         lookout = self._tools.lookout
-        lookout.call(within=INTERVAL, node=self._node)
-        if self.next is not None and self._tools.work.now() >= self.next:
+        is_due = self._tools.work.now() >= self._due
+        lookout.call(within=0 if is_due else INTERVAL, node=self._node)
+        # that so many seconds have passed is not enough: a look after them has to show that it still runs
+        if is_due and lookout.since >= self._due and not isinstance(lookout.domains, Unavailable):
             return Answer()
         if self._node not in lookout.nodes or lookout.since == self._answered:
             return None
@@ -78,6 +85,8 @@ class _Looks:
         value = lookout.nodes[self._node]
         if isinstance(value, Unavailable):
             return _not_tried(f"xenstore cannot be read: {value.why}")
+        if isinstance(lookout.domains, Unavailable):  # what a guest wrote stays when it has crashed
+            return _not_tried(f"whether it still runs cannot be seen: {lookout.domains.why}")
         if isinstance(self._probe, DefaultProbe):
             return Answer("" if value == "1" else "it does not show yet that it can be asked to stop")
         if value is None:

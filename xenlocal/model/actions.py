@@ -204,8 +204,8 @@ class StopDomain:
     """Ask for a clean shutdown, wait until it is gone; destroy it only when its own time is over (`planner.ladder`).
 
     `asked`: when it was already asked (monotonic seconds), so that a restart of the daemon gives nobody more or less
-    time. `destroy` False (a foreign domU): never, only report that it did not stop in time. `grow_until`, `end_by`:
-    what the deadline of the host leaves, monotonic seconds; None: there is none.
+    time. `destroy` False (a foreign domU): never, only report that it did not stop in time. `grow_until`, `end_by`,
+    `ask_by`: what the deadline of the host leaves, monotonic seconds; None: there is none.
     """
 
     name: str
@@ -218,6 +218,7 @@ class StopDomain:
     most: Duration | None = None
     grow_until: float | None = None
     end_by: float | None = None
+    ask_by: float | None = None
     hvm: bool = False
     verb = "stop"
 

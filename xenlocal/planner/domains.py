@@ -17,7 +17,7 @@ from xenlocal.model.names import domain as live_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
-from xenlocal.planner.draft import Draft
+from xenlocal.planner.draft import Draft, ends_and_shells
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, nearest, start_order, successors, with_predecessors
@@ -171,7 +171,7 @@ def _plan_stops(
                     hvm=domain.type is GuestType.HVM,
                 ),
                 case.wish.reason,
-                after=later,
+                *ends_and_shells(later),
             )
 
 

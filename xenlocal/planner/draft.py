@@ -85,3 +85,10 @@ class Draft:
             critical=self.critical,
             look_again=min(self._look_again, default=None),
         )
+
+
+def ends_and_shells(steps: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of steps that end the followers of a domU that is to stop: those that have to succeed before it is asked, since
+    their guests still run; and those that only clear away what is left of a guest that has ended."""
+    shells = tuple(step for step in steps if step.startswith("reap "))
+    return tuple(step for step in steps if step not in shells), shells

@@ -67,6 +67,27 @@ def successors(predecessors: Mapping[str, Iterable[str]]) -> dict[str, tuple[str
     return {name: tuple(sorted(names)) for name, names in result.items()}
 
 
+def tied(order: tuple[str, ...], predecessors: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    """The names in parts that have nothing to do with each other, each part in the given order."""
+    neighbours = {name: {*predecessors[name]} for name in order}
+    for name in order:
+        for other in predecessors[name]:
+            neighbours[other].add(name)
+    place = {name: number for number, name in enumerate(order)}
+    parts, seen = [], set[str]()
+    for first in order:
+        part, waiting = set[str](), [] if first in seen else [first]
+        while waiting:
+            name = waiting.pop()
+            if name not in part:
+                part.add(name)
+                waiting += neighbours[name]
+        seen |= part
+        if part:
+            parts.append(tuple(sorted(part, key=place.__getitem__)))
+    return tuple(parts)
+
+
 def with_predecessors(names: Iterable[str], predecessors: Mapping[str, Iterable[str]]) -> frozenset[str]:
     """These and all they stand on."""
     wanted: set[str] = set()

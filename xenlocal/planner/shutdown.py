@@ -14,9 +14,9 @@ from xenlocal.model.names import THIS_HOST
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
 from xenlocal.model.units import Duration
-from xenlocal.planner.draft import Draft
+from xenlocal.planner.draft import Draft, ends_and_shells
 from xenlocal.planner.memory import names_of_monitor
-from xenlocal.planner.order import nearest, start_order, successors, without_circles
+from xenlocal.planner.order import nearest, start_order, successors, tied, without_circles
 from xenlocal.planner.wishes import is_up
 
 DEFAULT_STOP = 300.0  # seconds, for a foreign domU
@@ -63,14 +63,21 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     order, followers = start_order(before), successors(before)
     left = max(begun + desired.host.shutdown_deadline.seconds - ENDGAME - now, 1.0)
     end_by = now + left
-    share = _share_of_time(going, memory, order, followers, left, now)
-    if share < 1:
-        draft.notice(
-            THIS_HOST,
-            "the stop timeouts along the longest chain exceed shutdown_deadline ="
-            f" {desired.host.shutdown_deadline}: every guest gets {share:.0%} of its own",
-        )
-    behind = _time_behind(going, memory, order, before, share, now)
+    whole = desired.host.shutdown_deadline.seconds - ENDGAME
+    share: dict[str, float] = {}
+    ask_by: dict[str, float] = {}
+    for part in tied(order, before):  # a chain that is too long takes no time from guests that have no part in it
+        own = _share_of_time(going, memory, part, followers, left, now)
+        share |= dict.fromkeys(part, own)
+        ask_by |= _last_turns(going, memory, part, before, whole, end_by)
+        if own < 1:
+            draft.notice(
+                THIS_HOST,
+                "the stop timeouts along the longest chain exceed shutdown_deadline ="
+                f" {desired.host.shutdown_deadline}: every guest that is tied to it gets {own:.0%} of its own",
+            )
+    times = {key: _time_left(going, memory, key, share[key], now) for key in going}
+    behind = _time_behind(times, order, before)
     steps: dict[str, str] = {}
     for key in reversed(order):
         each = going[key]
@@ -86,7 +93,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             given_up = DestroyDomain(each.name, each.uuid, each.domid, verb="destroy")
             steps[key] = draft.step(given_up, "given up by hand while the host shuts down")
             continue
-        patience = (record.patience if record is not None else Patience.of(DEFAULT_STOP, None, None)).scaled(share)
+        patience = (record.patience if record is not None else Patience.of(DEFAULT_STOP, None, None)).scaled(share[key])
         timeout = Duration(patience.stop)
         asked = _asked(memory, each)
         if record is None and asked is not None and now >= asked + timeout.seconds:
@@ -104,10 +111,11 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
                 most=Duration(patience.most),
                 grow_until=end_by - behind[key],
                 end_by=end_by,
+                ask_by=ask_by[key],
                 hvm=record is not None and record.hvm,
             ),
             "the host shuts down" + ("" if record is not None else "; not ours, so only asked"),
-            after=tuple(step for step in later if step),
+            *ends_and_shells(later if now < ask_by[key] else ()),
         )
 
 
@@ -145,20 +153,32 @@ def _time_left(going: Mapping[str, LiveDomain], memory: Memory, key: str, share:
 
 
 def _time_behind(
+    times: Mapping[str, float], order: tuple[str, ...], before: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, float]:
+    """How many seconds those need that are asked only when this one has ended: a guest that takes longer than its own
+    time takes none of theirs. `times`: of each guest alone."""
+    behind: dict[str, float] = {}
+    for key in order:
+        behind[key] = max((times[other] + behind[other] for other in before[key]), default=0.0)
+    return behind
+
+
+def _last_turns(
     going: Mapping[str, LiveDomain],
     memory: Memory,
     order: tuple[str, ...],
     before: Mapping[str, tuple[str, ...]],
-    share: float,
-    now: float,
+    whole: float,
+    end_by: float,
 ) -> Mapping[str, float]:
-    """How many seconds those need that are asked only when this one has ended: a guest that takes longer than its own
-    time takes none of theirs."""
-    behind: dict[str, float] = {}
-    for key in order:
-        times = (_time_left(going, memory, other, share, now) + behind[other] for other in before[key])
-        behind[key] = max(times, default=0.0)
-    return behind
+    """When each guest is asked at the latest, though one that follows it is still there and cannot even be destroyed:
+    half of its own time is left to it then, and the whole of theirs to those it stands on. Its time is its share of
+    the `whole`, not of what waiting has left of that: else its turn would recede for ever."""
+    full = {key: 0.0 if each.is_down else _timeout(memory.records.get(each.uuid)) for key, each in going.items()}
+    behind = _time_behind(full, order, before)
+    longest = max(full[key] + behind[key] for key in order)
+    share = min(1.0, whole / longest) if longest else 1.0
+    return {key: end_by - (behind[key] + full[key] / 2) * share for key in order}
 
 
 def _share_of_time(

@@ -299,7 +299,8 @@ def _forget(dom0: SimulatedDom0, domid: int) -> None:
 
 def stoppable(dom0: SimulatedDom0, domain: Domain) -> bool:
     """Its control/feature-poweroff is "1"."""
-    booted = domain.released and dom0.now >= domain.born + domain.boot_seconds
+    lived_until = dom0.now if domain.ended is None else domain.ended
+    booted = domain.released and lived_until >= domain.born + domain.boot_seconds
     return booted and not dom0.state.behaviour(domain.name).no_pv
 
 

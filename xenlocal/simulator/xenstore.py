@@ -158,6 +158,7 @@ def _domain(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
             f"{at}/device/vif/{nic.devid}/mac": nic.mac,
             f"{at}/device/vif/{nic.devid}/state": _connected(domain),
         }
-    age, behaviour = dom0.now - domain.born, dom0.state.behaviour(domain.name)
+    lived_until = dom0.now if domain.ended is None else domain.ended
+    age, behaviour = lived_until - domain.born, dom0.state.behaviour(domain.name)
     written = {key: "1" for key, after in behaviour.write.items() if age >= after}
     return leaves | {f"{at}/{key}": value for key, value in {**written, **domain.extra}.items()}

@@ -104,6 +104,14 @@ def test_way_back_is_armed_before_and_disarmed_after() -> None:
     assert not runner.script
 
 
+def test_a_change_with_a_way_back_is_over_before_that_comes() -> None:
+    """A command that hangs, and takes effect when the way back has come and gone, would stay for good."""
+    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), ""), PING, DISARM)
+    actuator(runner, systemd=True).perform(CHANGE)
+    armed, changed = runner.timeouts[1:3]
+    assert armed == 120.0 and 1 <= changed <= 15
+
+
 def test_way_back_is_taken_when_the_gateway_is_gone() -> None:
     runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), ""), *[NO_PING] * 10, ((*MTU, "1500"), ""), DISARM)
     with pytest.raises(Temporary, match="was taken back"):

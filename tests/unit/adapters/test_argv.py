@@ -30,10 +30,17 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.GrowVolume("vg0", "web-root", Size.mib(8)), ["lvextend --size 8388608b vg0/web-root"]),
     (act.ActivateVolume("vg0", "web-root"),
         ["lvchange --activate y vg0/web-root", "blockdev --getsize64 /dev/vg0/web-root"]),
-    (act.RetireVolume("vg0", "web-root", TRASH), [f"lvrename vg0 web-root {TRASH}"]),
+    (
+        act.RetireVolume("vg0", "web-root", TRASH),
+        ["lvchange --activate n vg0/web-root", f"lvrename vg0 web-root {TRASH}"],
+    ),
     (
         act.RestoreVolume("vg0", "web-root", TRASH),
-        [f"lvchange --addtag xenlocal-kept vg0/{TRASH}", f"lvrename vg0 {TRASH} web-root"],
+        [
+            f"lvchange --addtag xenlocal-kept vg0/{TRASH}",
+            f"lvrename vg0 {TRASH} web-root",
+            "lvchange --activate y vg0/web-root",
+        ],
     ),
     (act.UntagVolume("vg0", "a", ("xenlocal-kept", "x")), ["lvchange --deltag xenlocal-kept --deltag x vg0/a"]),
     (act.PurgeVolume("vg0", TRASH), [f"lvremove --yes vg0/{TRASH}"]),

@@ -6,6 +6,7 @@ command.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -155,6 +156,7 @@ class Machine:
         self.dom0 = SimulatedDom0(state)
         self.disk, self.history, self.boot = Disk(), Paper(), "first boot"
         self.disk.memory = Memory(boot_done=True)
+        self.unique = itertools.count()  # across its daemons, and the same in each run
         self.write(*texts)
 
     def write(self, *texts: str, name: str = "a.conf") -> None:
@@ -204,6 +206,7 @@ class Daemon:
             "/run/xenlocal",
             systemd=True,
             write=self._write,
+            unique=lambda: f"{next(machine.unique):08x}",
             clock=self.work.now,
             pause=self.work.sleep,
         )

@@ -53,6 +53,18 @@ def test_one_behind_a_destroy_that_hangs_is_still_asked() -> None:
     assert seconds <= 120 and machine.moments("ended")["nas"] and job.code == 5
 
 
+def test_one_behind_a_destroy_that_fails_is_asked_while_it_still_has_time() -> None:
+    """Rule 5: not before the one that follows it is off, as long as there is any other way."""
+    machine = up(conf("nas", "stop_timeout = 40s"), conf("hung", "stop_timeout = 10s", "after = nas"))
+    machine.behave("hung", stop_seconds=None)
+    machine.behave("nas", stop_seconds=15.0)
+    began = machine.dom0.now
+    job, seconds = shutdown(machine, fail("xl destroy"))
+    assert 80 <= machine.moments("heard")["nas"] - began <= 90
+    assert machine.moments("ended")["nas"] and seconds <= 120
+    assert job.code == 5 and job.result["message"] == "still running: hung"
+
+
 @pytest.mark.parametrize("fault", [HANGS, Fault(missing=True), Fault(status=127)])
 def test_where_xl_does_not_ask_xenstore_does(fault: Fault) -> None:
     machine = up(conf("nas"), conf("web", "after = nas"))

@@ -1,0 +1,411 @@
+"""The rules of DESIGN section 4 as one judge of every single step, independent of the planner.
+
+`issued` is called before each external command, with the host as it truly is at that moment; `happened` after every
+entry of the trace. Nothing is raised where it happens, since the engine is built to survive errors: what is broken is
+noted in `broken`, and whoever plays a day asks for it at the end.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tests.faults.strikes import tool
+from tests.faults.truth import LATELY, Truth, keeps, paths_of, words_of
+from xenlocal.model.desired import Domain as Declared
+from xenlocal.model.desired import LogicalVolume, OnCrash, State
+from xenlocal.model.names import parse_trash_name
+from xenlocal.model.observed import OUR_ALIAS, OUR_TAG
+from xenlocal.simulator import xlcfg
+from xenlocal.simulator.host import Trace
+from xenlocal.simulator.state import Domain, Link
+
+_NEVER = ("save", "restore", "migrate", "migrate-receive", "rename", "reboot", "block-detach", "network-detach")
+_LOOKS = ("list", "info", "domid", "uptime", "vcpu-list")
+_LVM = ("lvextend", "lvchange", "lvrename", "lvremove", "lvreduce", "lvresize")
+_ENDGAME = 16.0  # seconds before the deadline of a host shutdown, from which on nobody gets their whole time
+_FOREIGN_STOP = 300.0
+
+
+class Oracle:
+    def __init__(self, truth: Truth) -> None:
+        self.truth = truth
+        self.broken: list[str] = []
+        self._way_back: dict[str, Link] = {}  # the links as they were when a way back was set
+
+    def say(self, rule: int, text: str) -> None:
+        self.broken.append(f"rule {rule} at {self.truth.now:.2f}: {text}")
+
+    # What happened on the host
+
+    def happened(self, entry: Trace) -> None:
+        truth = self.truth
+        if entry.what == "born":
+            domid = int(entry.text.split()[1])
+            domain = truth.live(domid)
+            if domain is not None:
+                truth.born(domain)
+        elif entry.what in ("ended", "gone") and entry.text.split()[1].isdigit():
+            truth.ended(int(entry.text.split()[1]))
+        elif entry.what == "unknown":
+            self.say(0, f"a command that the simulated host does not know: {entry.text}")
+        self._one_writer()
+
+    def _one_writer(self) -> None:
+        """Rule 1: no volume is writable in two domains that exist."""
+        held: dict[str, Domain] = {}
+        for domain in self.truth.dom0.state.domains:
+            for disk in domain.disks:
+                for key in {disk.path, disk.device or disk.path}:
+                    other = held.get(key)
+                    if other is not None and other is not domain and (disk.writable or _writes(other, key)):
+                        self.say(1, f"{key} is writable in domid {other.domid} and {domain.domid}")
+                    held[key] = domain
+
+    # What the daemon is about to do
+
+    def issued(self, argv: Sequence[str]) -> None:
+        words = words_of(argv)
+        name = words[0].rsplit("/", 1)[-1]
+        if argv[0] == "systemd-run" and "--on-active=60s" in argv:
+            self._way_back = {link.name: replace(link) for link in self.truth.dom0.state.links}
+        elif name == "sh":
+            for line in words[2].split("; "):
+                if not line.startswith(("devices=", "for ", "do ", "done")):
+                    self.issued(shlex.split(line))
+        elif name == "xl":
+            self._xl(words)
+        elif name in ("lvcreate", *_LVM):
+            self._lvm(name, words)
+        elif name == "ip":
+            self._ip(words)
+        elif name == "systemctl":
+            if words[1] != "stop" or not words[2].startswith("xenlocal-way-back-"):
+                self.say(11, f"{' '.join(words)}: a unit that holds a monitor may be ended")
+        elif name == "xenstore-write":
+            self._asks(int(words[1].split("/")[3]), words)
+        elif name == "truncate":
+            self._file(words)
+        elif name in ("rm", "dd", "mkfs", "kill", "pkill", "brctl", "losetup") and "--set-capacity" not in words:
+            self.say(2, f"{' '.join(words)}: never run by xenlocal")
+
+    def _xl(self, words: list[str]) -> None:
+        verb = words[1]
+        if verb in _NEVER:
+            self.say(10, f"xl {verb} is never run")
+        elif verb == "create":
+            self._starts(words[-1])
+        elif verb in ("shutdown", "sysrq", "trigger"):
+            self._asks(int(words[-1] if verb == "shutdown" else words[2]), words)
+        elif verb == "destroy":
+            self._destroys(int(words[2]))
+        elif verb not in _LOOKS:
+            domid = int(words[words.index("-d") + 1] if "-d" in words else words[2])
+            domain = self.truth.live(domid)
+            if domain is not None and not self.truth.is_ours(domain.uuid):
+                self.say(4, f"{' '.join(words)} changes a foreign domU")
+            if domain is not None and not self.truth.declares(domain):
+                self.say(6, f"{' '.join(words)} changes one whose section has vanished")
+
+    def _starts(self, path: str) -> None:
+        truth, name = self.truth, path.rsplit("/", 1)[-1].removesuffix(".cfg")
+        declared = truth.declared(name)
+        config = xlcfg.parse(truth.dom0.state.texts.get(path, ""), path)
+        if not declared:
+            self.say(6, f"{name} is started, and no valid file declares it")
+            return
+        uuid, state = str(config.get("uuid")), truth.dom0.state
+        if truth.shutdown is not None:
+            self.say(12, f"{name} is started while the host shuts down")
+        self._is_wanted(name, declared)
+        if f"/var/lib/xen/save/{name}" in state.paths:
+            self.say(10, f"{name} is started over its saved state")
+        if not truth.lying:
+            if any(each.uuid == uuid for each in state.domains if each.state != "dying"):
+                self.say(1, f"{name} is started while it lives")
+            if truth.named(name):
+                self.say(4, f"{name} is started beside another domU of its name")
+            if any(each.what == "reborn" and each.detail == name for each in state.agenda):
+                self.say(1, f"{name} is started while its monitor creates it anew")
+            self._order_of_start(name, declared)
+        for disk in xlcfg.disks(config):
+            for other in truth.holds(disk.path, uuid):
+                held = next(each for each in other.disks if each.path == disk.path)
+                since = truth.now - other.born
+                if (disk.writable or held.writable) and since > LATELY:
+                    self.say(1, f"{name} is started on {disk.path}, which domid {other.domid} holds")
+        self._nothing_unknown(name, declared)
+
+    def _is_wanted(self, name: str, declared: list[Declared]) -> None:
+        truth, word = self.truth, self.truth.last_word(name)
+        running = any(each.state is State.RUNNING for each in declared)
+        edited = max((at for at, _ in truth.wishes), default=0.0)
+        if word is not None and word.verb in ("stop", "destroy") and word.at >= edited and truth.now > word.at + LATELY:
+            self.say(6, f"{name} is started although it was stopped by hand")
+        elif not running and not (word is not None and word.verb in ("start", "restart")):
+            self.say(6, f"{name} is started, which no file and no word asks for")
+        if not truth.booted and word is None:
+            self.say(5, f"{name} is started before the boot of the guests")
+
+    def _order_of_start(self, name: str, declared: list[Declared]) -> None:
+        """Rule 5. What it comes `after` and is just coming up has to be ready; what it `needs` has to be."""
+        truth = self.truth
+        for other in sorted({each for one in declared for each in one.needs}):
+            if all(other in one.needs for one in declared) and not truth.was_ready_lately(other):
+                self.say(5, f"{name} is started, and {other}, which it needs, is not ready")
+        for other in sorted({each for one in declared for each in one.after}):
+            if not all(other in one.after for one in declared) or truth.was_ready_lately(other):
+                continue
+            for live in truth.named(other):
+                patience = min((each.start_timeout.seconds for each in truth.ever(live.uuid)), default=0.0)
+                own = any(each.uuid == live.uuid for each in truth.declared(other))
+                if own and live.released and LATELY < truth.now - live.born < patience - 1:
+                    self.say(5, f"{name} is started before {other}, which it comes after, is ready")
+
+    def _nothing_unknown(self, name: str, declared: list[Declared]) -> None:
+        """Rule 7: each table that a start rests on was had the last time it was asked for."""
+        needed = ["xl info"]
+        if all(each.disks for each in declared):
+            needed.append("xenstore-ls")
+            if all(any(isinstance(disk.backing, LogicalVolume) for disk in each.disks) for each in declared):
+                needed.append("lvm fullreport")
+        if all(each.nics for each in declared):
+            needed.append("ip show")
+        for each in needed:
+            if not self.truth.answered.get(each, False):
+                self.say(7, f"{name} is started, and the last `{each}` gave no answer")
+
+    def _asks(self, domid: int, words: list[str]) -> None:
+        """A request to stop, or a nudge: harmless to who is gone."""
+        truth, domain = self.truth, self.truth.live(domid)
+        if domain is None:
+            return
+        life = truth.lives[domid]
+        first, life.asked = life.asked is None, truth.now if life.asked is None else life.asked
+        if not truth.is_ours(domain.uuid):
+            if truth.shutdown is None or (words[:2] != ["xl", "shutdown"] and words[0] != "xenstore-write"):
+                self.say(4, f"{' '.join(words)} names a foreign domU")
+            return
+        if truth.shutdown is None:
+            self._is_to_end(domain, " ".join(words))
+        if first and domain.state == "running":
+            self._order_of_stop(domain)
+
+    def _is_to_end(self, domain: Domain, what: str) -> None:
+        """Rule 6: only a file that says so, or a word, ends a domU."""
+        truth, declared = self.truth, self.truth.declares(domain)
+        by_word = truth.asked_for(domain.name, "stop", "restart", "destroy", "shutdown")
+        by_file = any(each.state in (State.STOPPED, State.ABSENT) for each in declared)
+        unready = any(each.on_unready == "restart" for each in declared) and not truth.is_ready(domain)
+        if not (by_word or by_file or unready):
+            self.say(6, f"`{what}` ends {domain.name}, which no file and no word asks for")
+
+    def _order_of_stop(self, domain: Domain) -> None:
+        """Rule 5, the reverse: at host shutdown all that come after it are off; else those that are to be off too."""
+        truth = self.truth
+        if truth.lying or self._in_endgame(self._chain(domain.name)):
+            return
+        for name in sorted(truth.followers(domain.name)):
+            for other in truth.named(name):
+                off_too = all(each.state in (State.STOPPED, State.ABSENT) for each in truth.declared(name))
+                own = truth.is_ours(other.uuid) and truth.now - other.born > LATELY
+                if own and (truth.shutdown is not None or (off_too and truth.declared(name) and not truth.words)):
+                    self.say(5, f"{domain.name} is asked to stop before {name}, which comes after it, is off")
+
+    def _in_endgame(self, own: float = 0.0) -> bool:
+        """The host has to go down: no time is left for order. `own`: what a guest and those it stands on take."""
+        truth = self.truth
+        if truth.shutdown is None:
+            return False
+        deadline = min(desired.host.shutdown_deadline.seconds for _, desired in truth.wishes)
+        share = min(1.0, (deadline - _ENDGAME) / max(self._longest_chain(), 1.0))
+        return truth.now >= truth.shutdown + deadline - _ENDGAME - own * share
+
+    def _destroys(self, domid: int) -> None:
+        truth, domain = self.truth, self.truth.live(domid)
+        if domain is None or domain.state == "dying":
+            return
+        if not truth.is_ours(domain.uuid):
+            self.say(4, f"xl destroy {domid} names a foreign domU")
+            return
+        declared = truth.declares(domain)
+        by_word = truth.asked_for(domain.name, "destroy", "skip")
+        if domain.state == "crashed":
+            kept = declared and all(
+                each.on_crash is OnCrash.PRESERVE and each.state is not State.STOPPED for each in declared
+            )
+            words = truth.asked_for(domain.name, "start", "stop", "restart", "destroy")
+            if kept and truth.shutdown is None and not words and State.ABSENT not in {each.state for each in declared}:
+                self.say(3, f"{domain.name} has crashed, is to be kept, and is destroyed")
+            return
+        if domain.state == "shutdown" and domain.reason != "reboot":
+            return
+        life = truth.lives[domid]
+        life.cut_off = domain.reason == ""
+        if by_word:
+            return
+        if life.asked is None:
+            self.say(3, f"{domain.name} is destroyed and was never asked to stop")
+            return
+        if truth.shutdown is None:
+            self._is_to_end(domain, f"xl destroy {domid}")
+        passed, own = truth.now - life.asked, self._own_time(domain)
+        if passed < own - 0.5 and not self._in_endgame():
+            self.say(3, f"{domain.name} is destroyed {passed:.1f} s after it was asked; its own time is {own:.1f} s")
+
+    def _own_time(self, domain: Domain) -> float:
+        """The least that it has: of all configurations by which it may be judged, and with its share of a host
+        shutdown whose deadline is too short for all."""
+        hung = domain.heard is None and bool(domain.requested)
+        times = [each.patience.hung if hung else each.patience.stop for each in self.truth.ever(domain.uuid)]
+        own = min(times)
+        if self.truth.shutdown is None:
+            return own
+        deadline = min(desired.host.shutdown_deadline.seconds for _, desired in self.truth.wishes)
+        tied = {domain.name, *self.truth.followers(domain.name)}
+        tied |= {other for name in tied for other in self._stands_on(name)}
+        tied |= {name for other in tied for name in self.truth.followers(other)}
+        return 5.0 if max(map(self._chain, tied)) > deadline - 2 * _ENDGAME else own
+
+    def _stands_on(self, name: str) -> set[str]:
+        names = {each for _, desired in self.truth.wishes for each in desired.domains}
+        return {other for other in names if name in self.truth.followers(other)}
+
+    def _longest_chain(self) -> float:
+        """Of the stop timeouts that stand one behind the other."""
+        names = {each.name for _, desired in self.truth.wishes for each in desired.domains.values()}
+        return max(map(self._chain, names), default=0.0)
+
+    def _chain(self, name: str) -> float:
+        """Seconds that this one and those it stands on have to stop, one after the other."""
+        declared = {each.name: each for _, desired in self.truth.wishes for each in desired.domains.values()}
+        if name not in declared:
+            return _FOREIGN_STOP
+        own = declared[name]
+        return own.patience.stop + max(
+            (self._chain(other) for other in own.predecessors if other in declared), default=0.0
+        )
+
+    def _lvm(self, name: str, words: list[str]) -> None:
+        truth, text = self.truth, " ".join(words)
+        if name in ("lvreduce", "lvresize"):
+            self.say(2, f"{text}: may shrink")
+            return
+        if name == "lvcreate":
+            path = f"/dev/{words[-1]}/{words[words.index('--name') + 1]}"
+            if not any(keeps(each, path) for each in truth.lately()):
+                self.say(6, f"{text}: nobody declares it")
+            return
+        vg, lv = words[1:3] if name == "lvrename" else words[-1].split("/", 1)
+        volume = truth.dom0.state.volume(vg, lv)
+        if name == "lvremove":
+            if not any(word.verb == "trash purge" and f"{vg}/{lv}" in word.names for word in truth.words):
+                self.say(2, f"{text}: nobody asked for that")
+            if parse_trash_name(lv) is None:
+                self.say(2, f"{text}: is not in the trash")
+        if volume is None:
+            return
+        if OUR_TAG not in volume.tags:
+            self.say(4, f"{text}: a foreign volume")
+        if name == "lvextend" and int(words[2].rstrip("b")) < volume.size:
+            self.say(2, f"{text}: would shrink")
+        if name == "lvrename" and parse_trash_name(words[3]) is not None:
+            self._retires(vg, lv, text)
+
+    def _retires(self, vg: str, lv: str, text: str) -> None:
+        truth, path = self.truth, f"/dev/{vg}/{lv}"
+        wishes = truth.lately()
+        if all(keeps(each, path) for each in wishes):
+            self.say(6, f"{text}: {', '.join(keeps(wishes[0], path))} has it")
+        absent = [each for one in wishes for each in one.domains.values() if each.state is State.ABSENT]
+        if not any(path in paths_of(each) for each in absent):
+            self.say(6, f"{text}: no domU that has it is absent")
+        if truth.holds(path):
+            self.say(1, f"{text}: a domain still holds it")
+
+    def _ip(self, words: list[str]) -> None:
+        if words[1].startswith("-") or words[2:3] == ["show"]:
+            return
+        truth, text, state = self.truth, " ".join(words), self.truth.dom0.state
+        if "del" in words and words[1] == "link":
+            self.say(9, f"{text}: no link is ever deleted")
+        bridges = {name for each in truth.lately() for name, bridge in each.bridges.items() if not bridge.external}
+        ports = {port for each in truth.lately() for bridge in each.bridges.values() for port in bridge.ports or ()}
+        device = words[words.index("dev") + 1] if "dev" in words else words[words.index("name") + 1]
+        link = state.link(device)
+        if device.startswith(("vif", "tap")):
+            self.say(9, f"{text}: the port of a guest")
+        if words[1:3] == ["link", "add"]:
+            if device not in bridges:
+                self.say(4, f"{text}: no such bridge is declared")
+            return
+        if link is None:
+            return
+        taken_off = "nomaster" in words and state.link(link.master or "") is not None and link.master in bridges
+        if device in bridges:
+            if link.alias != OUR_ALIAS and "alias" not in words:
+                self.say(4, f"{text}: a foreign bridge")
+        elif device not in ports and not taken_off:
+            self.say(4, f"{text}: no bridge of ours, nor a port of one")
+        touched = {device, link.master or "", words[words.index("master") + 1] if "master" in words else ""}
+        routes = {route.link for route in state.routes}
+        routes |= {each.lower for each in state.links if each.name in routes and each.lower}
+        if touched & routes and not any(timer.unit.startswith("xenlocal-way-back-") for timer in state.timers):
+            if not self._goes_back(device, words):
+                self.say(9, f"{text}: carries the default route, and no way back is set")
+
+    def _goes_back(self, device: str, words: list[str]) -> bool:
+        """Whether this makes a link what it was before the latest way back was set."""
+        link = self._way_back.get(device)
+        if link is None or words[1] != "link":
+            return link is not None and words[2] == "del"
+        key, value = words[5], words[-1]
+        if key == "type":
+            now = {"stp_state": link.stp, "vlan_filtering": link.vlan_filtering}
+            return all(now[name] == (wanted == "1") for name, wanted in zip(words[7::2], words[8::2], strict=True))
+        return {
+            "up": link.up,
+            "nomaster": link.master is None,
+            "master": link.master == value,
+            "mtu": str(link.mtu) == value,
+        }[key]
+
+    def _file(self, words: list[str]) -> None:
+        size = next(word.split("=", 1)[1] for word in words if word.startswith("--size="))
+        if not size.startswith(">"):
+            self.say(2, f"{' '.join(words)}: may shrink")
+        if not any(keeps(each, words[-1]) for each in self.truth.lately()):
+            self.say(4, f"{' '.join(words)}: nobody declares it")
+
+    # What the host has answered
+
+    def answered(self, argv: Sequence[str], good: bool) -> None:
+        self.truth.answered[tool(argv)] = good
+
+    # The end of a host shutdown
+
+    def went_down(self, code: int, message: str, asked: float) -> None:
+        """Rule 12. What systemd is told has to be what is. `asked`: when it asked, which may have been once more."""
+        truth = self.truth
+        if truth.lying or truth.shutdown is None or not truth.wishes:
+            return
+        deadline = max(desired.host.shutdown_deadline.seconds for _, desired in truth.wishes)
+        over = max(truth.shutdown + deadline, asked + _ENDGAME) + 1
+        if truth.now > over:
+            self.say(12, f"the shutdown ended {truth.now - over:.0f} s after its deadline of {deadline:.0f} s")
+        running = [each for each in truth.dom0.state.domains if each.state in ("running", "paused")]
+        if running and code == 0:
+            self.say(12, f"told that every guest stopped, and {running[0].name} runs")
+        for life in truth.lives.values():
+            gone = not any(each.domid == domid for domid, one in truth.lives.items() if one is life for each in running)
+            if life.cut_off and gone and (code == 0 or life.name not in message):
+                self.say(12, f"{life.name} was destroyed, and that is not told: {code} {message!r}")
+            life.cut_off = False  # told: it is no matter of another shutdown
+        for each in running if "unknown" not in message else ():
+            if truth.lives[each.domid].asked is None and each.released and truth.now - each.born > LATELY:
+                self.say(12, f"{each.name} was never asked ({message})")
+
+
+def _writes(domain: Domain, key: str) -> bool:
+    return any(disk.writable for disk in domain.disks if key in (disk.path, disk.device))

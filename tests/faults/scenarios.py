@@ -1,0 +1,829 @@
+"""The named scenarios, as data: a host, its files, what happens, and what it has to be in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.faults.stage import Happening, Scenario
+from tests.unit.engine.rig import conf, listens
+from xenlocal.model.names import parse_trash_name, trash_name
+from xenlocal.simulator.state import Behaviour, Disk, Domain, Host, Later, Link, Path, Program, Route, Volume
+
+GIB = 1 << 30
+
+
+def ask(at: float, verb: str, *names: str) -> Happening:
+    return Happening(at, "ask", (verb, *names))
+
+
+def write(at: float, *texts: str, name: str = "a.conf") -> Happening:
+    return Happening(at, "write", (name, "\n".join(texts)))
+
+
+def drop(at: float, name: str = "a.conf") -> Happening:
+    return Happening(at, "drop", (name,))
+
+
+def end(at: float, name: str, how: str) -> Happening:
+    return Happening(at, "end", (name, how))
+
+
+def xl(at: float, *words: str) -> Happening:
+    return Happening(at, "xl", words)
+
+
+def host(at: float, change: Callable[[Host], object]) -> Happening:
+    return Happening(at, "host", change=change)
+
+
+def restart(at: float) -> Happening:
+    return Happening(at, "restart")
+
+
+def files(*texts: str, **more: str) -> dict[str, str]:
+    return {"a.conf": "\n".join(texts), **{f"{name}.conf": text for name, text in more.items()}}
+
+
+def lv(name: str, size: str = "1G", vdev: str = "xvda") -> str:
+    return f"[[disk {vdev}]]\nvolume = vg0/{name}\nsize = {size}"
+
+
+def nic(bridge: str = "br0") -> str:
+    return f"[[nic eth0]]\nbridge = {bridge}"
+
+
+def running(*names: str) -> dict[str, str]:
+    return dict.fromkeys(names, "running")
+
+
+def off(*names: str) -> dict[str, str]:
+    return dict.fromkeys(names, "off")
+
+
+def volumes(host: Host) -> dict[str, int]:
+    return {volume.lv: volume.size for volume in host.volumes}
+
+
+def in_trash(host: Host) -> list[str]:
+    return [found[1] for volume in host.volumes if (found := parse_trash_name(volume.lv))]
+
+
+def _foreign(host: Host, name: str = "alien", **values: Any) -> None:
+    """A domU that somebody started with xl, with an LV of its own."""
+    host.volumes.append(Volume("vg0", f"{name}-root", GIB, host.next_minor))
+    disk = Disk("xvda", f"/dev/vg0/{name}-root", True, 51712, f"253:{host.next_minor}")
+    host.next_minor += 1
+    domain = Domain(host.next_domid, name, f"99999999-0000-0000-0000-{host.next_domid:012d}", memory_kib=256 << 10)
+    domain.maxmem_kib, domain.disks, domain.elsewhere = 256 << 10, [disk], True
+    domain.config = {"name": name, "uuid": domain.uuid, "on_poweroff": "destroy"}
+    for key, value in values.items():
+        setattr(domain, key, value)
+    host.next_domid += 1
+    host.domains.append(domain)
+
+
+def _foreign_paused_and_dead(host: Host) -> None:
+    _foreign(host, "still", state="paused")
+    _foreign(host, "dead", state="shutdown", monitor=False)
+
+
+def unwatched(host: Host, *names: str) -> None:
+    """The xl monitors of these domUs, or of all, have been killed."""
+    for domain in host.domains:
+        domain.monitor = domain.monitor and bool(names) and domain.name not in names
+
+
+def _trunk(host: Host) -> None:
+    """br0 is ours, and carries the default route over eno1."""
+    eno1, br0 = host.link("eno1"), host.link("br0")
+    assert eno1 is not None and br0 is not None
+    eno1.master, br0.addresses, eno1.addresses = "br0", eno1.addresses, []
+    host.routes = [Route("br0", "192.0.2.1")]
+    host.links.append(Link("eno2", host.next_link, up=True, mac="52:54:00:12:34:57"))
+    host.next_link += 1
+
+
+def _spare_nic(host: Host) -> None:
+    host.links.append(Link("eno2", host.next_link, up=True, mac="52:54:00:12:34:57"))
+    host.next_link += 1
+
+
+def _bridge(name: str, **wanted: object) -> Callable[[Host], bool]:
+    def holds(host: Host) -> bool:
+        link = host.link(name)
+        return link is not None and all(getattr(link, key) == value for key, value in wanted.items())
+
+    return holds
+
+
+def _port(name: str, master: str | None) -> Callable[[Host], bool]:
+    return lambda host: host.link(name) is not None and host.link(name).master == master  # type: ignore[union-attr]
+
+
+def _trashed(lv: str) -> Callable[[Host], object]:
+    def change(host: Host) -> None:
+        name = trash_name(lv, host.epoch + host.now - 86400)
+        host.volumes.append(Volume("vg0", name, GIB, host.next_minor, tags=["xenlocal"]))
+        host.next_minor += 1
+
+    return change
+
+
+TRASHED = trash_name("old", 1_700_000_000.0 + 1000.0 - 86400)
+BR0 = "[bridge br0]\nexternal = yes"
+CHAIN = (BR0, conf("nas", lv("nas")), conf("db", "after = nas", lv("db")), conf("web", "needs = db", nic()))
+DIAMOND = (conf("nas"), conf("left", "needs = nas"), conf("right", "after = nas"), conf("top", "needs = left, right"))
+SHORT = "[host]\nshutdown_deadline = 3m"
+QUICK = "stop_timeout = 20s"
+
+
+def _gets(**wanted: object) -> Callable[[Host], bool]:
+    """The one domU's settings, as Xen has them."""
+    return lambda host: all(getattr(domain, key) == value for domain in host.domains for key, value in wanted.items())
+
+
+def _configs(domain: Domain) -> list[dict[str, Any]]:
+    """What it runs with, and what it will after its next reboot."""
+    return [domain.config, domain.staged or {}]
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    # The boot of the host
+    Scenario("boot-chain", files(*CHAIN), (ask(0, "boot"),), running("nas", "db", "web"), cold=True),
+    Scenario("boot-diamond", files(*DIAMOND), (ask(0, "boot"),), running("nas", "left", "right", "top"), cold=True),
+    Scenario(
+        "boot-many-alone",
+        files(BR0, *(conf(f"g{n}", lv(f"g{n}"), nic()) for n in range(6))),
+        (ask(0, "boot"),),
+        running(*(f"g{n}" for n in range(6))),
+        cold=True,
+    ),
+    Scenario(
+        "boot-with-bridge",
+        files("[bridge br7]\nports = none\naddress = 10.9.0.1/24", conf("web", nic("br7"))),
+        (ask(0, "boot"),),
+        running("web"),
+        cold=True,
+        holds=_bridge("br7", up=True, alias="xenlocal"),
+    ),
+    Scenario(
+        "before-the-boot-nothing-starts",
+        files(conf("web", lv("web"))),
+        (),
+        off("web"),
+        cold=True,
+        holds=lambda host: "web" in volumes(host),
+        seconds=60,
+    ),
+    Scenario("boot-by-apply", files(*CHAIN), (ask(2, "apply"),), running("nas", "db", "web"), cold=True),
+    Scenario(
+        "boot-with-broken-files",
+        files("[domain"),
+        (ask(0, "boot"), write(30, conf("web"))),
+        running("web"),
+        cold=True,
+    ),
+    Scenario(
+        "boot-states",
+        files(conf("on"), conf("hand", "state = manual"), conf("no", "state = stopped")),
+        (ask(0, "boot"),),
+        {**running("on"), **off("hand", "no")},
+        cold=True,
+    ),
+    Scenario(
+        "boot-slow-guest",
+        files(conf("slow"), conf("next", "after = slow")),
+        (ask(0, "boot"),),
+        running("slow", "next"),
+        cold=True,
+        behave={"slow": {"boot_seconds": 45.0, "create_seconds": 20.0}},
+    ),
+    Scenario(
+        "boot-under-autoballoon",
+        files(*(conf(f"g{n}") for n in range(3))),
+        (ask(0, "boot"),),
+        running("g0", "g1", "g2"),
+        cold=True,
+        host=lambda host: setattr(host, "xen_commandline", "placeholder"),
+    ),
+    Scenario(
+        "boot-memory-short",
+        files(conf("a"), conf("big").replace("512M", "12G"), conf("c").replace("512M", "6G")),
+        (ask(0, "boot"),),
+        running("a", "big") | off("c"),
+        cold=True,
+    ),
+    Scenario(
+        "boot-critical-first",
+        files(conf("a").replace("512M", "12G"), conf("z", "critical = yes").replace("512M", "6G")),
+        (ask(0, "boot"),),
+        running("z") | off("a"),
+        cold=True,
+    ),
+    Scenario(
+        "boot-over-saved-state",
+        files(conf("saved"), conf("web", "needs = saved"), conf("free")),
+        (ask(0, "boot"),),
+        running("free") | off("saved", "web"),
+        cold=True,
+        host=lambda host: host.paths.update({"/var/lib/xen/save/saved": Path("file", GIB)}),
+    ),
+    Scenario(
+        "boot-kernel-missing",
+        files(conf("web").replace("/boot/vmlinuz", "/srv/none"), conf("free")),
+        (ask(0, "boot"),),
+        running("free") | off("web"),
+        cold=True,
+    ),
+    Scenario(
+        "boot-beside-a-foreign-namesake",
+        files(conf("web"), conf("free")),
+        (ask(0, "boot"),),
+        {"web": "running", "free": "running"},
+        cold=True,
+        host=lambda host: _foreign(host, "web"),
+        holds=lambda host: [domain.uuid[:8] for domain in host.domains if domain.name == "web"] == ["99999999"],
+    ),
+    Scenario(
+        "boot-disk-held-by-a-foreign-domu",
+        files(conf("web", "[[disk xvda]]\nvolume = vg0/alien-root")),
+        (ask(0, "boot"),),
+        off("web") | running("alien"),
+        cold=True,
+        host=_foreign,
+    ),
+    Scenario(
+        "boot-inactive-volume",
+        files(conf("web", lv("web"))),
+        (ask(0, "boot"),),
+        running("web"),
+        cold=True,
+        host=lambda host: host.volumes.append(Volume("vg0", "web", GIB, 7, active=False, tags=["xenlocal"])),
+    ),
+    Scenario(
+        "boot-volume-group-full",
+        files(conf("web", lv("web", "600G")), conf("free", lv("free"))),
+        (ask(0, "boot"),),
+        running("free") | off("web"),
+        cold=True,
+    ),
+    Scenario(
+        "boot-image-file",
+        files(conf("nfs", "[[disk xvda]]\nfile = /srv/nfs.img\nsize = 2G")),
+        (ask(0, "boot"),),
+        running("nfs"),
+        cold=True,
+        holds=lambda host: host.paths["/srv/nfs.img"].size == 2 * GIB,
+    ),
+    # Probes, and those that stand on them
+    Scenario(
+        "ready-tcp",
+        files(listens("db", 5432), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+        behave={"db": {"listen": {"192.0.2.50:5432": 12.0}}},
+    ),
+    Scenario(
+        "ready-ping",
+        files(conf("db", "[[ready]]\nping = 192.0.2.77"), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+        behave={"db": {"answer": {"192.0.2.77": 9.0}}},
+    ),
+    Scenario(
+        "ready-console",
+        files(conf("db", "[[ready]]\nconsole = login:"), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+        behave={"db": {"say": {"Debian login:": 8.0}}},
+    ),
+    Scenario(
+        "ready-xenstore",
+        files(conf("db", "[[ready]]\nxenstore = data/up"), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+        behave={"db": {"write": {"data/up": 11.0}}},
+    ),
+    Scenario(
+        "ready-command",
+        files(conf("db", "[[ready]]\ncommand = /usr/local/bin/up"), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+        host=lambda host: host.programs.update({"/usr/local/bin/up": Program()}),
+    ),
+    Scenario(
+        "never-ready-needs",
+        files(listens("db", 5432, "start_timeout = 20s"), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db") | off("web"),
+        cold=True,
+    ),
+    Scenario(
+        "never-ready-after",
+        files(listens("db", 5432, "start_timeout = 20s"), conf("web", "after = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+    ),
+    Scenario(
+        "ready-late",
+        files(listens("db", 5432, "start_timeout = 20s"), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+        behave={"db": {"listen": {"192.0.2.50:5432": 40.0}}},
+    ),
+    Scenario(
+        "readiness-lost",
+        files(listens("db", 5432, "on_unready = restart"), conf("web", "after = db")),
+        (
+            host(5, lambda host: host.behaviours.__setitem__("db", Behaviour())),
+            host(70, lambda host: host.behaviours.__setitem__("db", Behaviour(listen={"192.0.2.50:5432": 3.0}))),
+        ),
+        running("db", "web"),
+        behave={"db": {"listen": {"192.0.2.50:5432": 3.0}}},
+        seconds=120,
+    ),
+    # Things that come late
+    Scenario(
+        "device-appears-late",
+        files(conf("db", "[[disk xvda]]\ndevice = /dev/disk/by-path/lun-3"), conf("free")),
+        (
+            ask(0, "boot"),
+            host(40, lambda host: host.paths.update({"/dev/disk/by-path/lun-3": Path("block", 0, "/dev/sdc", "8:32")})),
+        ),
+        running("db", "free"),
+        cold=True,
+    ),
+    Scenario(
+        "after-a-device",
+        files(conf("db", "after = device//dev/sdq", "start_timeout = 30s")),
+        (ask(0, "boot"),),
+        running("db"),
+        cold=True,
+        seconds=120,
+    ),
+    Scenario(
+        "needs-a-bridge",
+        files("[bridge br9]\nexternal = yes", conf("web", "needs = bridge/br9", nic("br9"))),
+        (ask(0, "boot"), host(30, lambda host: host.links.append(Link("br9", 90, "bridge", up=True)))),
+        running("web"),
+        cold=True,
+    ),
+    # Edits
+    Scenario(
+        "edit-new-domain", files(conf("nas")), (write(1, conf("nas"), conf("new", lv("new"))),), running("nas", "new")
+    ),
+    Scenario(
+        "edit-grow",
+        files(conf("db", lv("db"))),
+        (write(1, conf("db", lv("db", "3G"))),),
+        running("db"),
+        holds=lambda host: volumes(host)["db"] == 3 * GIB,
+    ),
+    Scenario(
+        "edit-grow-file",
+        files(conf("db", "[[disk xvda]]\nfile = /srv/a.img\nsize = 1G")),
+        (write(1, conf("db", "[[disk xvda]]\nfile = /srv/a.img\nsize = 3G")),),
+        running("db"),
+        holds=lambda host: host.domains[0].disks[0].capacity == 3 * GIB,
+    ),
+    Scenario(
+        "edit-shrink-refused",
+        files(conf("db", lv("db", "3G"))),
+        (write(1, conf("db", lv("db"))),),
+        running("db"),
+        holds=lambda host: volumes(host)["db"] == 3 * GIB,
+    ),
+    Scenario(
+        "edit-stopped",
+        files(conf("nas"), conf("db", "after = nas")),
+        (write(1, conf("nas", "state = stopped"), conf("db", "after = nas", "state = stopped")),),
+        off("nas", "db"),
+    ),
+    Scenario(
+        "edit-stopped-then-running",
+        files(conf("db", QUICK)),
+        (write(1, conf("db", QUICK, "state = stopped")), write(4, conf("db", QUICK))),
+        running("db"),
+        behave={"db": {"stop_seconds": 8.0}},
+    ),
+    Scenario(
+        "edit-manual", files(conf("db")), (write(1, conf("db", "state = manual")), end(20, "db", "poweroff")), off("db")
+    ),
+    Scenario(
+        "edit-absent",
+        files(conf("db", lv("db")), conf("nas")),
+        (write(1, conf("db", "state = absent", lv("db")), conf("nas")),),
+        off("db") | running("nas"),
+        holds=lambda host: in_trash(host) == ["db"] and "db" not in volumes(host),
+    ),
+    Scenario(
+        "edit-absent-hung",
+        files(conf("db", QUICK, lv("db"))),
+        (write(1, conf("db", QUICK, "state = absent", lv("db"))),),
+        off("db"),
+        behave={"db": {"stop_seconds": None}},
+        holds=lambda host: in_trash(host) == ["db"],
+    ),
+    Scenario(
+        "edit-absent-and-back",
+        files(conf("db", lv("db"))),
+        (write(1, conf("db", "state = absent", lv("db"))), write(2.5, conf("db", lv("db")))),
+        running("db"),
+        behave={"db": {"stop_seconds": 30.0}},
+    ),
+    Scenario(
+        "two-readers-of-one-volume",
+        files(*(conf(name, "[[disk xvda]]\nvolume = vg0/both\nsize = 1G\nmode = r") for name in ("a", "b"))),
+        (ask(0, "boot"),),
+        running("a", "b"),
+        cold=True,
+    ),
+    Scenario(
+        "section-vanishes",
+        files(conf("nas"), conf("db", lv("db"))),
+        (write(1, conf("nas")),),
+        running("nas", "db"),
+        holds=lambda host: "db" in volumes(host),
+    ),
+    Scenario(
+        "section-vanishes-then-dies",
+        files(conf("nas"), conf("db")),
+        (write(1, conf("nas")), end(20, "db", "crash")),
+        running("nas") | {"db": "crashed"},
+    ),
+    Scenario(
+        "file-truncated",
+        files(conf("nas"), more=conf("db")),
+        (write(1, conf("db")[:20], name="more.conf"),),
+        running("nas", "db"),
+    ),
+    Scenario("file-vanishes", files(conf("nas"), more=conf("db")), (drop(1, "more.conf"),), running("nas", "db")),
+    Scenario("all-files-vanish", files(conf("nas"), conf("db")), (drop(1),), running("nas", "db")),
+    Scenario(
+        "file-broken-then-mended",
+        files(conf("nas")),
+        (write(1, "[domain nas"), write(30, conf("nas"), conf("db"))),
+        running("nas", "db"),
+    ),
+    Scenario(
+        "renamed-domain",
+        files(conf("old", "uuid = 11111111-2222-3333-4444-555555555555")),
+        (write(1, conf("new", "uuid = 11111111-2222-3333-4444-555555555555")),),
+        running("old") | off("new"),
+    ),
+    Scenario(
+        "edit-memory-live",
+        files(conf("db", "maxmem = 2G")),
+        (write(1, conf("db", "maxmem = 2G").replace("512M", "1G")),),
+        running("db"),
+        holds=_gets(memory_kib=1 << 20),
+    ),
+    Scenario(
+        "edit-vcpus-live",
+        files(conf("db", "vcpus = 1", "maxvcpus = 4")),
+        (write(1, conf("db", "vcpus = 3", "maxvcpus = 4")),),
+        running("db"),
+        holds=_gets(vcpus=3),
+    ),
+    Scenario(
+        "edit-weight-and-pinning",
+        files(conf("db", "cpus = 0-1")),
+        (write(1, conf("db", "cpus = 2-3", "cpu_weight = 512")),),
+        running("db"),
+        holds=_gets(weight=512, pinned="2-3"),
+    ),
+    Scenario(
+        "edit-staged-until-its-reboot",
+        files(conf("db")),
+        (write(1, conf("db", "cmdline = quiet")), end(30, "db", "reboot")),
+        running("db"),
+        holds=lambda host: "quiet" in [config.get("cmdline") for config in _configs(host.domains[0])],
+    ),
+    Scenario(
+        "edit-staged-taken-back",
+        files(conf("db")),
+        (write(1, conf("db", "cmdline = quiet")), write(20, conf("db"))),
+        running("db"),
+        holds=lambda host: not (host.domains[0].staged or {}).get("cmdline"),
+    ),
+    # By hand
+    Scenario("stop-by-hand", files(*CHAIN), (ask(1, "stop", "web"),), running("nas", "db") | off("web")),
+    Scenario(
+        "stop-by-hand-then-start",
+        files(*CHAIN),
+        (ask(1, "stop", "web"), ask(30, "start", "web")),
+        running("nas", "db", "web"),
+    ),
+    Scenario(
+        "stop-a-hung-guest",
+        files(conf("db", QUICK)),
+        (ask(1, "stop", "db"),),
+        off("db"),
+        behave={"db": {"stop_seconds": None}},
+    ),
+    Scenario(
+        "stop-a-deaf-guest",
+        files(conf("db", QUICK, "hung_timeout = 12s", lv("db"))),
+        (ask(1, "stop", "db"),),
+        off("db"),
+        behave={"db": {"deaf": True}},
+    ),
+    Scenario(
+        "stop-a-busy-guest",
+        files(conf("db", QUICK, "stop_max = 2m", lv("db"))),
+        (ask(1, "stop", "db"),),
+        off("db"),
+        behave={"db": {"stop_seconds": 50.0, "write_seconds": 50.0}},
+        seconds=150,
+    ),
+    Scenario("restart-by-hand", files(*CHAIN), (ask(1, "restart", "db"),), running("nas", "db", "web")),
+    Scenario("restart-of-two", files(*CHAIN), (ask(1, "restart", "nas", "db"),), running("nas", "db", "web")),
+    Scenario("destroy-by-hand", files(conf("db")), (ask(1, "destroy", "db"),), off("db")),
+    Scenario("start-a-manual-one", files(conf("db", "state = manual")), (ask(1, "start", "db"),), running("db")),
+    Scenario(
+        "stop-and-boot-again",
+        files(conf("db")),
+        (ask(1, "stop", "db"), ask(30, "shutdown"), ask(60, "boot")),
+        running("db"),
+    ),
+    Scenario("xl-destroy-by-somebody", files(conf("db")), (xl(1, "destroy", "db"),), off("db")),
+    Scenario("xl-shutdown-by-somebody", files(conf("db")), (xl(1, "shutdown", "db"),), off("db")),
+    # What guests do
+    Scenario("guest-crashes", files(*CHAIN), (end(1, "db", "crash"),), running("nas", "db", "web")),
+    Scenario("guest-crashes-stays-off", files(conf("db", "on_crash = stay-off")), (end(1, "db", "crash"),), off("db")),
+    Scenario(
+        "guest-crashes-is-kept", files(conf("db", "on_crash = preserve")), (end(1, "db", "crash"),), {"db": "crashed"}
+    ),
+    Scenario(
+        "guest-powers-off",
+        files(conf("db"), conf("web", "after = db")),
+        (end(1, "db", "poweroff"),),
+        off("db") | running("web"),
+    ),
+    Scenario(
+        "guest-powers-off-restart",
+        files(conf("db", "on_poweroff = restart")),
+        (end(70, "db", "poweroff"),),
+        running("db"),
+        seconds=160,
+    ),
+    Scenario("guest-reboots", files(*CHAIN), (end(1, "db", "reboot"),), running("nas", "db", "web")),
+    Scenario(
+        "guest-reboots-again-and-again",
+        files(conf("db")),
+        tuple(end(at, "db", "reboot") for at in (1, 12, 23)),
+        running("db"),
+    ),
+    Scenario(
+        "guest-crashes-in-a-loop",
+        files(conf("db")),
+        (end(1, "db", "crash"),),
+        off("db"),
+        behave={"db": {"later": [Later(70.0, "crash", 9)]}},
+        seconds=1200,
+    ),
+    Scenario(
+        "guest-crashes-while-booting",
+        files(conf("db"), conf("web", "needs = db")),
+        (ask(0, "boot"),),
+        running("db", "web"),
+        cold=True,
+        behave={"db": {"later": [Later(1.5, "crash", 1)]}},
+        seconds=150,
+    ),
+    Scenario(
+        "reboot-while-it-is-stopped",
+        files(conf("db", QUICK)),
+        (ask(1, "stop", "db"), end(1.4, "db", "reboot")),
+        {"db": "off|running"},  # where its monitor's log cannot be read, somebody may have started it with xl
+        behave={"db": {"stop_seconds": 6.0}},
+    ),
+    Scenario(
+        "monitor-killed",
+        files(conf("db"), conf("web")),
+        (host(1, unwatched), ask(5, "restart", "db")),
+        running("db", "web"),
+    ),
+    # Others on the host
+    Scenario(
+        "foreign-domu", files(*CHAIN), (ask(1, "restart", "web"),), running("nas", "db", "web", "alien"), host=_foreign
+    ),
+    Scenario(
+        "foreign-domu-paused-and-dead",
+        files(conf("db")),
+        (ask(1, "restart", "db"),),
+        running("db") | {"still": "paused", "dead": "shutdown"},
+        host=_foreign_paused_and_dead,
+    ),
+    Scenario(
+        "volume-not-ours",
+        files(conf("db", "[[disk xvda]]\nvolume = vg0/given\nsize = 2G")),
+        (write(1, conf("db", "state = absent", "[[disk xvda]]\nvolume = vg0/given\nsize = 2G")),),
+        off("db"),
+        host=lambda host: host.volumes.append(Volume("vg0", "given", GIB, 9)),
+        holds=lambda host: volumes(host) == {"given": GIB},
+    ),
+    Scenario(
+        "a-domain-lingers-dying",
+        files(conf("db", lv("db")), conf("web")),
+        (ask(1, "destroy", "db"), ask(8, "start", "db")),
+        running("db", "web"),
+        host=lambda host: setattr(host.durations, "dying", 25.0),
+    ),
+    # Bridges
+    Scenario(
+        "bridge-created",
+        files(conf("web")),
+        (write(1, "[bridge br5]\nports = eno2\nmtu = 9000\nstp = no", conf("web")),),
+        running("web"),
+        host=_spare_nic,
+        holds=_bridge("br5", up=True, alias="xenlocal", mtu=9000),
+    ),
+    Scenario(
+        "bridge-gets-a-port",
+        files("[bridge br0]\nports = none", conf("web", nic())),
+        (write(1, "[bridge br0]\nports = eno2\nvlan_filtering = yes", conf("web", nic())),),
+        running("web"),
+        host=_spare_nic,
+        holds=_port("eno2", "br0"),
+    ),
+    Scenario(
+        "bridge-loses-a-port",
+        files("[bridge br0]\nports = eno2", conf("web", nic())),
+        (write(1, "[bridge br0]\nports = none", conf("web", nic())),),
+        running("web"),
+        host=_spare_nic,
+        holds=_port("eno2", None),
+    ),
+    Scenario(
+        "bridge-of-the-default-route",
+        files("[bridge br0]\nports = eno1", conf("web", nic())),
+        (write(1, "[bridge br0]\nports = eno1, eno2\nmtu = 1400\nstp = yes", conf("web", nic())),),
+        running("web"),
+        host=_trunk,
+        holds=lambda host: _bridge("br0", mtu=1400, stp=True)(host) and bool(host.routes) and not host.timers,
+        seconds=150,
+    ),
+    Scenario(
+        "bridge-change-cuts-the-host-off",
+        files("[bridge br0]\nports = eno1", conf("web", nic())),
+        (
+            write(1, "[bridge br0]\nports = eno2", conf("web", nic())),
+            write(60, "[bridge br0]\nports = eno1", conf("web", nic())),
+        ),
+        running("web"),
+        host=_trunk,
+        holds=_port("eno1", "br0"),
+        seconds=150,
+    ),
+    Scenario(
+        "bridge-foreign",
+        files("[bridge br0]\nports = none\nmtu = 1400", conf("web", nic())),
+        (ask(1, "apply"),),
+        running("web"),
+        host=lambda host: setattr(host.link("br0"), "alias", ""),
+        holds=_bridge("br0", mtu=1500),
+    ),
+    Scenario(
+        "bridge-external",
+        files("[bridge br0]\nexternal = yes\nmtu = 1400", conf("web", nic())),
+        (ask(1, "apply"),),
+        running("web"),
+        holds=_bridge("br0", mtu=1500),
+    ),
+    # The trash
+    Scenario(
+        "trash-purge",
+        files(conf("db", lv("db"))),
+        (ask(1, "trash purge", f"vg0/{TRASHED}"),),
+        running("db"),
+        host=_trashed("old"),
+        holds=lambda host: list(volumes(host)) == ["db"],
+    ),
+    Scenario(
+        "trash-restore",
+        files(conf("db", lv("db"))),
+        (ask(1, "trash restore", f"vg0/{TRASHED}"), write(20, conf("db", lv("db")), conf("old", lv("old")))),
+        running("db", "old"),
+        host=_trashed("old"),
+        holds=lambda host: not in_trash(host),
+    ),
+    Scenario(
+        "trash-in-the-way",
+        files(conf("db", lv("db"))),
+        (write(1, conf("db", lv("db")), conf("old", lv("old"))),),
+        running("db") | off("old"),
+        host=_trashed("old"),
+        holds=lambda host: in_trash(host) == ["old"],
+    ),
+    Scenario(
+        "saved-state-goes-away",
+        files(conf("db")),
+        (ask(0, "boot"), host(40, lambda host: host.paths.pop("/var/lib/xen/save/db"))),
+        running("db"),
+        cold=True,
+        host=lambda host: host.paths.update({"/var/lib/xen/save/db": Path("file", GIB)}),
+    ),
+    # The host goes down
+    Scenario("shutdown-chain", files(*CHAIN), (ask(1, "shutdown"),), off("nas", "db", "web")),
+    Scenario(
+        "shutdown-diamond",
+        files(*DIAMOND),
+        (ask(1, "shutdown"),),
+        off("nas", "left", "right", "top"),
+        behave={"left": {"stop_seconds": 12.0}, "right": {"stop_seconds": 5.0}},
+    ),
+    Scenario(
+        "shutdown-with-foreign", files(*CHAIN), (ask(1, "shutdown"),), off("nas", "db", "web", "alien"), host=_foreign
+    ),
+    Scenario(
+        "shutdown-hung",
+        files(conf("db", QUICK), conf("web", "after = db", QUICK)),
+        (ask(1, "shutdown"),),
+        off("db", "web"),
+        behave={"web": {"stop_seconds": None}},
+    ),
+    Scenario(
+        "shutdown-deadline",
+        files(SHORT, conf("db", "stop_timeout = 4m"), conf("web", "after = db", "stop_timeout = 4m")),
+        (ask(1, "shutdown"),),
+        off("db", "web"),
+        behave={"web": {"stop_seconds": None}, "db": {"stop_seconds": None}},
+        seconds=240,
+    ),
+    Scenario(
+        "shutdown-all-hung",
+        files(SHORT, *(conf(f"g{n}", QUICK) for n in range(4))),
+        (ask(1, "shutdown"),),
+        off("g0", "g1", "g2", "g3"),
+        behave={f"g{n}": {"stop_seconds": None} for n in range(4)},
+    ),
+    Scenario(
+        "shutdown-with-orphan",
+        files(conf("nas"), conf("db", "after = nas")),
+        (write(1, conf("nas")), ask(10, "shutdown")),
+        off("nas", "db"),
+        behave={"db": {"stop_seconds": 8.0}},
+    ),
+    Scenario(
+        "shutdown-in-the-middle-of-a-boot",
+        files(*CHAIN),
+        (ask(0, "boot"), ask(6, "shutdown")),
+        off("nas", "db", "web"),
+        cold=True,
+    ),
+    Scenario(
+        "shutdown-while-one-reboots",
+        files(*CHAIN),
+        (end(1, "db", "reboot"), ask(2, "shutdown")),
+        off("nas", "db", "web"),
+    ),
+    Scenario(
+        "shutdown-skip",
+        files(conf("db"), conf("web", "after = db")),
+        (ask(1, "shutdown"), ask(20, "skip", "web")),
+        off("db", "web"),
+        behave={"web": {"stop_seconds": None}},
+    ),
+    Scenario(
+        "shutdown-and-edit",
+        files(conf("db")),
+        (ask(1, "shutdown"), write(2, conf("db"), conf("new"))),
+        off("db", "new"),
+    ),
+    # The daemon
+    Scenario(
+        "daemon-restarts-while-starting",
+        files(*CHAIN),
+        (ask(0, "boot"), restart(4), restart(9)),
+        running("nas", "db", "web"),
+        cold=True,
+    ),
+    Scenario(
+        "daemon-restarts-while-stopping",
+        files(conf("nas", QUICK), conf("db", "after = nas", QUICK)),
+        (
+            write(1, conf("nas", QUICK, "state = stopped"), conf("db", "after = nas", QUICK, "state = stopped")),
+            restart(6),
+            restart(14),
+        ),
+        off("nas", "db"),
+        behave={"db": {"stop_seconds": None}, "nas": {"stop_seconds": 15.0}},
+    ),
+    Scenario("daemon-restarts-at-rest", files(*CHAIN), (restart(2), restart(10)), running("nas", "db", "web")),
+    Scenario(
+        "daemon-restarts-while-the-host-goes-down",
+        files(*CHAIN),
+        (ask(1, "shutdown"), restart(3), restart(7)),
+        off("nas", "db", "web"),
+        behave={"db": {"stop_seconds": 9.0}},
+    ),
+)

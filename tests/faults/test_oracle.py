@@ -1,0 +1,95 @@
+"""The oracle sees what it is there for: xenlocal is broken in one place, and the rule that this goes against tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.faults.stage import Blow, Play
+from tests.faults.strikes import tool
+from tests.faults.sweep import BY_NAME
+from xenlocal.adapters import argv as mapping
+from xenlocal.adapters.xenstore import XenstoreReader
+from xenlocal.engine import jobs, stopping
+from xenlocal.model.actions import RetireVolume, StopDomain
+from xenlocal.model.desired import Desired
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.memory import Memory
+from xenlocal.model.observed import Network, Observed, XenStore
+from xenlocal.model.units import Duration
+from xenlocal.planner import domains, hurdles, shutdown, xlcfg
+from xenlocal.planner import memory as transitions
+from xenlocal.planner.draft import Draft
+from xenlocal.planner.ladder import Rung
+
+
+@dataclass(frozen=True)
+class Break:
+    rule: int
+    scenario: str
+    where: object
+    name: str
+    instead: Callable[..., Any]
+    struck: str = ""  # the tool whose first command is struck
+    strike: str = "exit-1"
+
+
+def _removes(action: Any, context: mapping.Context) -> Any:
+    if isinstance(action, RetireVolume):
+        return (("lvremove", "--yes", f"{action.vg}/{action.lv}"),)
+    return _commands(action, context)
+
+
+def _stops_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
+    declared = {domain.uuid for domain in desired.domains.values()}
+    for uuid, live in observed.by_uuid().items():
+        if uuid in memory.records and uuid not in declared:
+            draft.step(StopDomain(live.name, uuid, live.domid, Duration(60)), "its section is gone")
+
+
+def _empty_for_unknown(self: XenstoreReader) -> XenStore:
+    try:
+        return _xenstore(self)
+    except XenlocalError:
+        return XenStore(())
+
+
+_commands, _xenstore = mapping.commands, XenstoreReader.xenstore
+BREAKS = (
+    Break(1, "boot-disk-held-by-a-foreign-domu", hurdles, "_held", lambda *_: None),
+    Break(2, "edit-absent", mapping, "commands", _removes),
+    Break(3, "stop-a-hung-guest", stopping, "decide", lambda case, now: (Rung.DESTROY, now)),
+    Break(4, "foreign-domu", mapping, "_domid", lambda _domid: "1"),
+    Break(5, "boot-chain", domains, "_prerequisites", lambda *_: ((), (), None)),
+    Break(5, "shutdown-chain", shutdown, "ends_and_shells", lambda _steps: ((), ())),
+    Break(6, "section-vanishes", domains, "_tell_orphans", _stops_orphans),
+    Break(7, "boot-inactive-volume", XenstoreReader, "xenstore", _empty_for_unknown, struck="xenstore-ls"),
+    Break(8, "boot-diamond", transitions, "retry_delay", lambda _failures: 1e9, struck="xl create"),
+    Break(8, "boot-diamond", xlcfg, "differences", lambda *_: ("memory",)),
+    Break(9, "bridge-of-the-default-route", Network, "carries_default_route", lambda *_: False),
+    Break(10, "boot-over-saved-state", hurdles, "_paths", lambda *_: None),
+    Break(
+        11,
+        "bridge-of-the-default-route",
+        mapping,
+        "disarm",
+        lambda _action: (("systemctl", "stop", "xenlocal-web.scope"),),
+    ),
+    Break(12, "shutdown-hung", jobs, "_settle_shutdown", lambda request, *_: request.finish(0, message="all is well")),
+    Break(12, "shutdown-all-hung", jobs, "has_to_end", lambda *_: None, struck="xl destroy", strike="hangs-from-now"),
+)
+
+
+@pytest.mark.parametrize("each", BREAKS, ids=lambda each: f"{each.rule}-{each.name}")
+def test_a_broken_rule_is_seen(each: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = BY_NAME[each.scenario]
+    plain = Play(scenario).play()
+    assert not plain.broken
+    blows = [Blow(number, each.strike) for number, argv in enumerate(plain.argvs) if tool(argv) == each.struck][:1]
+    assert len(blows) == bool(each.struck)
+    monkeypatch.setattr(each.where, each.name, each.instead)
+    broken = Play(scenario, blows).play().broken
+    assert any(text.startswith(f"rule {each.rule} ") for text in broken), broken
