@@ -127,10 +127,15 @@ playground: deb  ## a real Xen dom0 in QEMU with the package installed, a few do
 	@sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo env PYTHONPATH=tests/xen TERM="$${TERM:-vt220}" /usr/bin/python3 -m playground --deb=$(DEB) --command="$${CMD:-}"
 
+.PHONY: peers
+peers: venv deb  ## what goes wrong under Debian's xendomains, and under xenlocal, on real Xen: one table (under an hour)
+	$(call need,$(APT_XEN))
+	$(PY) -m pytest tests/xen/test_peers.py --deb=$(DEB) --suite=bookworm
+
 .PHONY: bench
-bench:  ## commands, processes and seconds for 10, 100 and 1000 domUs, against Debian's xendomains (ten minutes; IDLE=30 less)
+bench:  ## commands, processes and seconds against xendomains, and what the daemon costs (half an hour; IDLE=30 EDITS=500 less)
 	$(call need,$(APT_RUN))
-	@/usr/bin/python3 -m bench --idle $${IDLE:-300}
+	@/usr/bin/python3 -m bench --idle $${IDLE:-300} --edits $${EDITS:-10000}
 
 .PHONY: clean
 clean:  ## remove what make made here

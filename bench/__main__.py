@@ -18,6 +18,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--idle", type=float, default=300, metavar="SECONDS", help="how long the daemon rests")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N", help="numbers of domUs")
+    parser.add_argument(
+        "--edits", type=int, default=10_000, metavar="N", help="after which the daemon may not have grown"
+    )
     arguments = parser.parse_args()
     with Bench(lambda text: print(f"== {text}", file=sys.stderr, flush=True)) as bench:
         load = measure.load()
@@ -27,7 +30,9 @@ def main() -> int:
             "load": round(load, 1),
             "xendomains": peers.version(BUILD),
             "sizes": [bench.size(count) for count in arguments.sizes],
+            "stop": bench.stop(),
             "daemon": bench.daemon(100, arguments.idle),
+            "growth": bench.growth(arguments.edits),
             "schedule": {"graphs": 1000, **asdict(scheduling.ratios(1000))},
         }
     found = report.lines(figures)

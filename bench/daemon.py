@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import measure
 from bench.measure import Usage, usage
 from bench.stubs import StubHost
+from xenlocal.adapters import control
 
 _QUIET = 0.5
 """Seconds without a command after which the daemon is taken to have finished."""
-_LIMIT = 60.0
+_LIMIT = 300.0
 _WATCHDOG = 180.0
 """Seconds, as WatchdogSec= in xenlocal.service."""
 _CHANGING = ("xl sched-credit2",)
@@ -37,6 +39,17 @@ class Idle:
     cpu_seconds: float
     rss_bytes: int
     threads: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How much more a daemon has of each after so many edits."""
+
+    edits: int
+    seconds: float
+    rss_bytes: int
+    threads: int
+    descriptors: int
 
 
 def _environment_of_the_unit() -> dict[str, str]:
@@ -87,9 +100,9 @@ class Daemon:
         self.settle()
 
     def settle(self) -> None:
-        """Until no tool is called any more."""
+        """Until no tool is called any more, and no child is left but the event source: a rehearsal is over too."""
         deadline = time.monotonic() + _LIMIT
-        while self._next_call(_QUIET) is not None:
+        while self._next_call(_QUIET) is not None or measure.children(self.process.pid) > 1:
             if time.monotonic() > deadline:
                 raise Stuck("the daemon does not come to rest")
 
@@ -105,6 +118,35 @@ class Daemon:
                 self.settle()
                 return seconds
         raise Stuck(f"an edit of {name} had no effect")
+
+    def grow(self, texts: tuple[str, str], name: str, edits: int, warm_up: int) -> Growth:
+        """Alternate between two texts of a file. Each edit is asked for as `apply` (which spares the time to see
+        whether the file is complete), done on the host, and looked at once more before the next."""
+        for edit in range(warm_up):
+            self._apply(name, texts[edit % 2])
+        self.settle()
+        before, began = self._usage(), time.monotonic()
+        for edit in range(edits):
+            self._apply(name, texts[edit % 2])
+        seconds = time.monotonic() - began
+        self.settle()
+        after = self._usage()
+        return Growth(
+            edits,
+            seconds,
+            after.rss_bytes - before.rss_bytes,
+            after.threads - before.threads,
+            after.descriptors - before.descriptors,
+        )
+
+    def _apply(self, name: str, text: str) -> None:
+        self._host.write_file(name, text)
+        answer = control.ask(self._host.directory / "run" / "control.sock", "apply", (), lambda _text: None)
+        calls = []
+        while (called := self._next_call(0)) is not None:
+            calls.append(called)
+        if answer is None or answer[0] != 0 or not any(called.startswith(_CHANGING) for called in calls):
+            raise Stuck(f"an edit of {name} was not applied: {answer}; commands: {calls}")
 
     def idle(self, seconds: float) -> Idle:
         """Nothing happens for `seconds`, but for what comes by itself."""

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Usage:
     cpu_seconds: float
     rss_bytes: int
     threads: int
+    descriptors: int
 
 
 def usage(pid: int) -> Usage:
@@ -67,7 +69,17 @@ def usage(pid: int) -> Usage:
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(after_name[11]) + int(after_name[12])  # utime, stime: fields 14 and 15 of proc(5)
     resident = _sum(Path(f"/proc/{pid}/status"), ("VmRSS",)) * 1024
-    return Usage(switches, ticks / os.sysconf("SC_CLK_TCK"), resident, len(tasks))
+    descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return Usage(switches, ticks / os.sysconf("SC_CLK_TCK"), resident, len(tasks), descriptors)
+
+
+def children(pid: int) -> int:
+    """How many processes this one has started that have not ended."""
+    parents = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            parents.append(stat.read_text().rpartition(")")[2].split()[1])
+    return parents.count(str(pid))
 
 
 def _sum(status: Path, keys: tuple[str, ...]) -> int:

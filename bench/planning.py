@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.subject import StubbedParts
 from xenlocal import config
-from xenlocal.adapters.confdir import ConfigDir
+from xenlocal.adapters.conffiles import ConfigFiles
 from xenlocal.adapters.records import FileRecords
 from xenlocal.engine.observe import Asking, look
 from xenlocal.model.observed import Observed, Table
@@ -31,7 +31,7 @@ def _best(call: Callable[[], object]) -> float:
 
 
 def main(directory: Path) -> int:
-    files = ConfigDir(str(directory / "etc")).read()
+    files = ConfigFiles(str(directory / "etc")).read()
     began = time.process_time()
     config.read(files, "0" * 32)
     read = time.process_time() - began  # the first time: the reader remembers what it has read

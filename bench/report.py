@@ -20,7 +20,13 @@ class Line:
 
 def lines(figures: dict[str, Any]) -> list[Line]:
     """Every figure that has an aim, and those it is compared with."""
-    return [*_sizes(figures["sizes"]), *_daemon(figures["daemon"]), *_schedule(figures["schedule"])]
+    return [
+        *_sizes(figures["sizes"]),
+        *_stop(figures["stop"]),
+        *_daemon(figures["daemon"]),
+        *_growth(figures["growth"]),
+        *_schedule(figures["schedule"]),
+    ]
 
 
 _START: dict[str, tuple[str, str, int | None]] = {
@@ -52,9 +58,29 @@ def _sizes(sizes: list[dict[str, Any]]) -> Iterator[Line]:
         count, judged = each["domUs"], each["domUs"] == 100
         for key, (what, unit, factor) in _START.items():
             ratio = peer[key] / ours[key]
-            text = f"{ours[key]}{unit}: {ratio:.1f} times less (xendomains {peer[key]}{unit}, floor {floor[key]}{unit})"
+            others = [f"xendomains {peer[key]}{unit}", f"floor {floor[key]}{unit}"]
+            others += [f"floor through sh {each['sh'][key]}{unit}"] if key in each["sh"] else []
+            others += [f"upstream's {each['upstream'][key]}{unit}"] if "upstream" in each else []
+            text = f"{ours[key]}{unit}: {ratio:.1f} times less ({', '.join(others)})"
             aim = f"{factor} times less" if factor and judged else "-"
             yield Line(what.format(count), aim, text, ratio >= factor if factor and judged else None)
+
+
+def _stop(stop: dict[str, Any]) -> Iterator[Line]:
+    guests, patience = stop["guests"], stop["patience"]
+    installed = guests * 301  # xendomains waits for one after the other, and a second more for each
+    text = (
+        f"{stop['xenlocal']:.1f} s (xendomains {stop['xendomains']:.1f} s, and leaves them; as installed {installed} s)"
+    )
+    what = f"stop of {guests} domUs that hang, {patience} s for each"
+    yield Line(what, f"{patience} s and 2 s", text, stop["xenlocal"] <= patience + 2)
+
+
+def _growth(growth: dict[str, Any]) -> Iterator[Line]:
+    rss, threads, descriptors = growth["rss_bytes"] / MIB, growth["threads"], growth["descriptors"]
+    text = f"{rss:.2f} MB, {descriptors} descriptors, {threads} threads ({growth['seconds']:.0f} s)"
+    met = rss <= 1 and descriptors <= 0 and threads <= 0
+    yield Line(f"growth of the daemon over {growth['edits']} edits", "at most 1 MB, no descriptor", text, met)
 
 
 def _daemon(daemon: dict[str, Any]) -> Iterator[Line]:
@@ -66,6 +92,12 @@ def _daemon(daemon: dict[str, Any]) -> Iterator[Line]:
     yield Line("CPU of the idle daemon", "-", f"{idle['cpu_seconds']:.2f} s in {idle['seconds']:.0f} s")
     rss = idle["rss_bytes"] / MIB
     yield Line(f"RSS of the daemon, {daemon['domUs']} domUs", "at most 30 MB", f"{rss:.1f} MB", rss <= 30)
+    commands = daemon["command_line"]
+    for verb, times in commands.items():
+        text = f"{times['least'] * 1000:.0f} ms, {times['median'] * 1000:.0f} ms"
+        aim, met = ("-", None) if verb == "python" else ("at most 120 ms", times["least"] <= 0.12)
+        what = "python3 -c pass" if verb == "python" else f"xenlocal {verb}"
+        yield Line(f"wall time of `{what}`, least and median of 20", aim, text, met)
 
 
 def _schedule(ratios: dict[str, Any]) -> Iterator[Line]:

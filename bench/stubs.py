@@ -1,4 +1,4 @@
-"""A host of stubs: N volumes, one bridge, and tools that cost as little as a process can.
+"""A host of stubs: N domUs with two volumes each, one bridge, and tools that cost as little as a process can.
 
 They are dash scripts of builtins only, so one call is one process, and every call is a line of `log`. What they print
 is what the simulator prints for such a host; domUs that are created are appended to it.
@@ -21,7 +21,9 @@ MIB, GIB = 1 << 20, 1 << 30
 _TOOLS = {
     "xl": r"""
 case $1 in
-    list) exec cat "$S/list" ;;
+    list)
+        [ "$2" != -l ] || exec cat "$S/long" "$S/end"
+        exec cat "$S/list" ;;
     info) exec cat "$S/info" ;;
     domid) [ -e "$S/name/$2" ] ;;
     create)
@@ -31,21 +33,32 @@ case $1 in
             value=${value#\"} value=${value%\"}
             case $key in name) name=$value ;; uuid) uuid=$value ;; esac
         done <"$file"
+        info="\"c_info\": {\n                \"name\": \"$name\",\n                \"uuid\": \"$uuid\"\n            }"
         if [ "$dry" ]; then
-            echo "{\"c_info\": {\"name\": \"$name\"}}"
+            printf "{$info}\n"
             exit
         fi
         : >"$S/name/$name"
-        back=/local/domain/0/backend/vbd/$$/51712
-        dev="params = \"/dev/vg0/$name\"\n$back/mode = \"w\"\n$back/physical-device = \"fd:0\""
-        printf "$back = \"\"\n$back/$dev\n" >>"$S/store"
+        entry="\"domid\": $$,\n        \"config\": {\n            $info\n        }"
+        printf ",\n    {\n        $entry\n    }" >>"$S/long"
+        store=
+        for disk in 51712:root 51728:data; do
+            back=/local/domain/0/backend/vbd/$$/${disk%:*}
+            dev="params = \"/dev/vg0/$name-${disk#*:}\"\n$back/mode = \"w\"\n$back/physical-device = \"fd:0\""
+            store="$store$back = \"\"\n$back/$dev\n"
+        done
+        printf "$store" >>"$S/store"
         line="128     1     -b----       1.0 $uuid        -                -"
         printf '%-40s %5d   %s\n' "$name" $$ "$line" >>"$S/list"
         echo @introduceDomain 1<>"$S/events" ;;
+    destroy)
+        flock "$S/gone" sed -i "/^[^ ]*  *$2 /d" "$S/list"
+        flock "$S/gone" sed -i "\|^/local/domain/0/backend/vbd/$2/|d" "$S/store"
+        echo @releaseDomain 1<>"$S/events" ;;
 esac
 """,
     "xenstore-ls": 'exec cat "$S/store"\n',
-    "xenstore-read": "for path; do echo 1; done\n",
+    "xenstore-read": "for path; do case $path in /tool/*) exit 1 ;; esac; echo 1; done\n",
     "xenstore-watch": 'while read -r line; do echo "$line"; done <>"$S/events"\n',
     "lvm": 'exec cat "$S/lvm"\n',
     "ip": 'exec cat "$S/ip"\n',
@@ -84,12 +97,15 @@ class StubHost:
         self.log.write_text("")
         return lines
 
-    def domain(self, name: str, weight: int = 256) -> str:
+    def domain(self, name: str, weight: int = 256, stop_timeout: int = 300) -> str:
         """A domU as xenlocal's file."""
-        kernel = self.directory / "vmlinuz"
+        keys = (
+            f"memory = 128M\nkernel = {self.directory}/vmlinuz\ncpu_weight = {weight}\nstop_timeout = {stop_timeout}s\n"
+        )
         return (
-            f"[domain {name}]\nmemory = 128M\nkernel = {kernel}\ncpu_weight = {weight}\n"
-            f"  [[disk xvda]]\n  volume = vg0/{name}\n  size = 1G\n  [[nic eth0]]\n  bridge = br0\n"
+            f"[domain {name}]\n{keys}"
+            f"  [[disk xvda]]\n  volume = vg0/{name}-root\n  size = 1G\n"
+            f"  [[disk xvdb]]\n  volume = vg0/{name}-data\n  size = 1G\n  [[nic eth0]]\n  bridge = br0\n"
         )
 
     def write_file(self, name: str, text: str) -> None:
@@ -120,7 +136,8 @@ def make(directory: Path, count: int) -> StubHost:
         host.write_file(name, host.domain(name))
         uuid = f"00000000-0000-4000-8000-{number:012}"
         text = f'name = "{name}"\nuuid = "{uuid}"\nmemory = 128\nkernel = "{directory}/vmlinuz"\n'
-        text += f'disk = [ "phy:/dev/vg0/{name},xvda,w" ]\nvif = [ "bridge=br0" ]\n'
+        text += f'disk = [ "phy:/dev/vg0/{name}-root,xvda,w", "phy:/dev/vg0/{name}-data,xvdb,w" ]\n'
+        text += 'vif = [ "bridge=br0" ]\n'
         (host.auto / f"{name}.cfg").write_text(text)
     return host
 
@@ -131,7 +148,7 @@ def _write_tools(host: StubHost) -> None:
         tool = Path(host.path, name)
         tool.write_text(head + body)
         tool.chmod(0o755)
-    for name in ("cat", "setpriv"):
+    for name in ("cat", "flock", "sed", "setpriv"):
         found = shutil.which(name)
         assert found, f"{name} is missing"
         Path(host.path, name).symlink_to(found)
@@ -142,7 +159,8 @@ def _write_answers(host: StubHost) -> None:
     state: Host = small_host()
     state.memory_mib = 1 << 20
     state.groups[0].size = 1 << 42
-    state.volumes = [Volume("vg0", name, GIB, number, tags=["xenlocal"]) for number, name in enumerate(host.names)]
+    names = [f"{name}-{kind}" for name in host.names for kind in ("root", "data")]
+    state.volumes = [Volume("vg0", name, GIB, number, tags=["xenlocal"]) for number, name in enumerate(names)]
     state.links.append(Link("br0", 3, kind="bridge", up=True, alias=""))
     dom0 = SimulatedDom0(state)
     answers = {
@@ -152,5 +170,9 @@ def _write_answers(host: StubHost) -> None:
         "ip": ("ip", "-j", "-d", "addr", "show"),
         "store": ("xenstore-ls", "-f", "/local/domain/0"),
     }
+    # the beginning and the end of `xl list -l`, in its own layout: upstream's xendomains reads it line by line
+    (host.directory / "long").write_text('[\n    {\n        "domid": 0,\n        "config": {\n        }\n    }')
+    (host.directory / "end").write_text("\n]\n")
+    (host.directory / "gone").write_text("")
     for name, argv in answers.items():
         (host.directory / name).write_text(dom0.execute(argv).stdout)

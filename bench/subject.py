@@ -1,7 +1,8 @@
-"""xenlocal on the stubbed host, as a process: `python3 -m bench.subject DIRECTORY run | boot | apply | rehearse`.
+"""xenlocal on the stubbed host, as a process: `python3 -m bench.subject DIRECTORY VERB`.
 
-The composition is that of `xenlocal.parts`; only where the tools are found differs. Without a daemon, `boot` and
-`apply` run the engine here, as the real command does. FORKS in the environment names a file for the number of forks.
+The composition is that of `xenlocal.parts`; only where the tools are found differs. Without a daemon, `boot`, `apply`
+and `shutdown` run the engine here, as the real command does; `floor` runs the commands of a boot and nothing else.
+FORKS in the environment names a file for the number of forks.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import atexit
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from xenlocal import daemon
@@ -60,6 +62,17 @@ def run_daemon(parts: Parts) -> int:
     return 0
 
 
+def run_floor(directory: Path) -> int:
+    """One look and a create a domU, four at a time, through `Commands`: what no engine on top of it can beat."""
+    commands = Commands(search_path=str(directory / "bin"))
+    commands.run(("xl", "list", "-v"))
+    files = sorted(map(str, (directory / "auto").glob("*.cfg")))
+    with ThreadPoolExecutor(4) as pool:
+        for created in [pool.submit(commands.run, ("xl", "create", "-q", file)) for file in files]:
+            created.result()
+    return 0
+
+
 def _count_forks(path: str) -> None:
     """sh forks with os.fork; subprocess does not call these hooks, and here starts one thing, the event source."""
     count = [1]
@@ -75,6 +88,8 @@ def main(arguments: list[str]) -> int:
     directory, verb = Path(arguments[0]), arguments[1]
     if "FORKS" in os.environ:
         _count_forks(os.environ["FORKS"])
+    if verb == "floor":
+        return run_floor(directory)
     parts = StubbedParts(directory)
     if verb == "run":
         return run_daemon(parts)

@@ -16,6 +16,7 @@ from typing import Any
 
 from bench import measure, peers, stubs
 from bench.daemon import running
+from bench.peers import Way
 from bench.stubs import StubHost
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,8 +27,16 @@ _ROUNDS = 3
 _MEMORY = Path("/dev/shm")
 """As /run: files there are in memory."""
 
+_HUNG = 10
+_PATIENCE = 3
+"""Seconds that a hung guest is waited for (300 as installed, by both)."""
+_UPSTREAM_AT_MOST = 100
+"""domUs: what upstream's script does for each grows with their number."""
+_WARM_UP = 500
+"""Edits after which a daemon has seen everything once."""
+_CALLS = 20
+
 Figures = dict[str, Any]
-Start = tuple[list[str], dict[str, str]]
 
 
 def _environment() -> dict[str, str]:
@@ -67,14 +76,17 @@ class Bench:
 
     def size(self, count: int) -> Figures:
         """Start `count` domUs three ways; then look at a host on which nothing is to be done."""
-        self._say(f"{count} domUs: starting them with xenlocal, xendomains, and the least that could do it")
+        self._say(f"{count} domUs: starting them with xenlocal, both xendomains, and the least that could do it")
         found: Figures = {"domUs": count, "load": round(measure.load(), 1)}
         rounds = _ROUNDS if count <= 100 else 1
-        ways: dict[str, Callable[[StubHost], Start]] = {
+        ways: dict[str, Way] = {
             "xendomains": lambda host: peers.xendomains(host, BUILD),
             "floor": peers.floor,
+            "sh": lambda host: ([*self._xenlocal, "floor"], _environment()),
             "xenlocal": lambda host: ([*self._xenlocal, "boot"], _environment()),
         }
+        if count <= _UPSTREAM_AT_MOST:
+            ways["upstream"] = lambda host: peers.upstream(host, BUILD)
         seconds: dict[str, list[Started]] = {name: [] for name in ways}
         for _ in range(rounds):  # in turn, so that a busy moment of the machine meets all of them
             for name, way in ways.items():
@@ -85,15 +97,15 @@ class Bench:
                 "until_end": round(min(each.whole.seconds for each in spent), 2),
                 "cpu": round(min(each.whole.cpu for each in spent), 2),
             }
-        found["xendomains"]["processes"] = self._count(ways["xendomains"], count)
-        found["floor"]["processes"] = self._count(ways["floor"], count)
+        for name in ways.keys() - {"xenlocal", "sh"}:
+            found[name]["processes"] = self._count(ways[name], count)
         found["xenlocal"]["processes"], found["xenlocal"]["commands"] = self._count_xenlocal(count)
         self._say(f"{count} domUs: a cycle in which nothing is to be done, and the planner alone")
         found["cycle"] = self._cycle()
         found |= self._planning()
         return found
 
-    def _start(self, way: Callable[[StubHost], Start], count: int) -> Started:
+    def _start(self, way: Way, count: int) -> Started:
         host = self._host(count)
         command = way(host)
         began = time.time()
@@ -105,7 +117,7 @@ class Bench:
         runs = len((host.directory / "list").read_text().splitlines()) - 2  # header, Domain-0
         assert runs == count, f"{runs} of {count} domUs were started"
 
-    def _count(self, way: Callable[[StubHost], Start], count: int) -> int:
+    def _count(self, way: Way, count: int) -> int:
         host = self._host(count)
         found = measure.count_processes(*way(host), self._directory)
         self._all_run(host, count)
@@ -143,6 +155,46 @@ class Bench:
         times: Figures = json.loads(said.stdout)
         return times
 
+    def stop(self) -> Figures:
+        """Stop guests that hang: nothing they are asked has an effect."""
+        self._say(f"stopping {_HUNG} domUs that hang, {_PATIENCE} s each, with xenlocal and xendomains")
+        host = self._host(_HUNG)
+        for name in host.names:
+            host.write_file(name, host.domain(name, stop_timeout=_PATIENCE))
+        command, environment = peers.xendomains(host, BUILD, "stop", _PATIENCE)
+        measure.run([*self._xenlocal, "boot"], _environment())
+        theirs = measure.run(command, environment)
+        self._all_run(host, _HUNG)
+        began = time.monotonic()
+        ours = subprocess.run([*self._xenlocal, "shutdown"], env=_environment(), timeout=300, capture_output=True)
+        seconds = time.monotonic() - began
+        assert ours.returncode == 5, ours.stderr.decode()  # that it had to destroy them
+        self._all_run(host, 0)
+        return {"guests": _HUNG, "patience": _PATIENCE, "xenlocal": seconds, "xendomains": theirs}
+
+    def growth(self, edits: int) -> Figures:
+        """What a daemon has more of after many edits."""
+        self._say(f"{edits} edits, one after the other: does the daemon grow?")
+        host = self._host(2)
+        measure.run([*self._xenlocal, "boot"], _environment())
+        name = host.names[0]
+        with running(host, self._xenlocal, _environment()) as daemon:
+            return vars(daemon.grow((host.domain(name, 300), host.domain(name, 400)), name, edits, _WARM_UP))
+
+    def _command_line(self) -> Figures:
+        """Wall times of the command line beside a running daemon, and of Python alone."""
+        places = [f"--{kind}-dir={self._directory / kind}" for kind in ("state", "run")]
+        places.append(f"--config-dir={self._directory / 'etc'}")
+        run = "from xenlocal.cli import program; program()"  # as /usr/bin/xenlocal, which setuptools writes
+        commands = {verb: ["-c", run, verb, *places] for verb in ("--help", "status", "check")}
+        found = {}
+        for name, arguments in {"python": ["-c", "pass"], **commands}.items():
+            command = [sys.executable, *arguments]
+            measure.run(command, _environment())  # compiles
+            times = [measure.run(command, _environment()) for _ in range(_CALLS)]
+            found[name] = {"least": min(times), "median": statistics.median(times)}
+        return found
+
     def daemon(self, count: int, idle_seconds: float) -> Figures:
         """Latency of edits, then rest, of one daemon with `count` running domUs."""
         host = self._host(count)
@@ -153,8 +205,11 @@ class Bench:
             times = sorted(daemon.edit_to_command(name, host.domain(name, 300 + edit)) for edit in range(EDITS))
             self._say(f"{idle_seconds:.0f} s in which nothing happens")
             idle = daemon.idle(idle_seconds)
+            self._say(f"the command line, {_CALLS} calls of each verb")
+            commands = self._command_line()
         return {
             "domUs": count,
             "edit": {"p50": statistics.median(times), "p99": times[-1 - len(times) // 100], "edits": len(times)},
             "idle": {**vars(idle), "load": round(measure.load(), 1)},
+            "command_line": commands,
         }

@@ -15,7 +15,7 @@ from typing import Any
 
 from xenlocal import config
 from xenlocal.adapters import control
-from xenlocal.adapters.confdir import ConfigDir
+from xenlocal.adapters.conffiles import ConfigFiles
 from xenlocal.adapters.console import HOW_TO_LOG
 from xenlocal.adapters.process import Busy, Lock
 from xenlocal.adapters.sink import Sink
@@ -95,7 +95,7 @@ class App:
         """What `apply` would do now, and each step as shell lines. Raises ConfigError when the files are not valid."""
         host_id = self._records.host_id()
         try:
-            desired = config.read(ConfigDir(self._places.config_dir).read(), host_id)
+            desired = config.read(ConfigFiles(self._places.config_dir).read(), host_id)
         except ConfigError as error:
             raise ConfigError(config.every_problem(error, host_id)) from error
         host = self._parts.host(live=False)
@@ -218,7 +218,7 @@ class App:
         files declare no such domU. Raises ConfigError when they are not valid, XenlocalError where nobody can tell."""
         from xenlocal import rehearsal  # here: nothing else needs the simulator on a real host
 
-        desired = config.read(ConfigDir(self._places.config_dir).read(), self._records.host_id())
+        desired = config.read(ConfigFiles(self._places.config_dir).read(), self._records.host_id())
         if name and name not in desired.domains:
             return None
         host, memory = self._parts.host(live=False), self._records.load_memory()

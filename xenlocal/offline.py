@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from xenlocal import config
-from xenlocal.adapters.confdir import ConfigDir, read_files
+from xenlocal.adapters.conffiles import ConfigFiles, read_files
 from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.parts import Parts
@@ -23,7 +23,7 @@ class Offline:
 
         A file of that directory is read together with its others, since it may name what they declare.
         """
-        directory = ConfigDir(self._places.config_dir)
+        directory = ConfigFiles(self._places.config_dir)
         outside = [path for path in files if not directory.holds(os.path.abspath(path))]
         sources: list[Callable[[], Sequence[ConfigFile]]] = [partial(read_files, outside)] if outside else []
         sources += [directory.read] if len(outside) < len(files) or not files else []
@@ -45,7 +45,7 @@ class Offline:
 
     def graph(self) -> dict[str, Any]:
         """What each domU waits for, as the files say. Needs no host. Raises ConfigError when they are not valid."""
-        desired = config.read(ConfigDir(self._places.config_dir).read(), self._any_host_id())
+        desired = config.read(ConfigFiles(self._places.config_dir).read(), self._any_host_id())
         rows = [
             {
                 "name": name,

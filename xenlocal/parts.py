@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xenlocal.adapters.confdir import ConfigDir
+from xenlocal.adapters.conffiles import ConfigFiles
 from xenlocal.adapters.records import FileRecords
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.foresight import Foresight
@@ -55,7 +55,7 @@ class Parts:
         return SqliteHistory(os.path.join(self.places.state_dir, "history.db"))
 
     def configuration(self) -> Configuration:
-        return Configuration(ConfigDir(self.places.config_dir), self.records, self.records.host_id())
+        return Configuration(ConfigFiles(self.places.config_dir), self.records, self.records.host_id())
 
     def loop(
         self, host: Host, notifier: Notifier, history: History, foresight: Foresight | None = None

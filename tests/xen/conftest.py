@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from comparison import Comparison
 
 from rig import SUITES
 from rig.image import Image, image
@@ -131,6 +132,7 @@ def installed(dom0: Machine, deb: Path) -> Machine:
 
 
 _FIGURES: dict[str, str] = {}
+_COMPARISON = Comparison()
 
 
 @pytest.fixture
@@ -139,7 +141,17 @@ def figures(suite: str) -> dict[str, str]:
     return _FIGURES
 
 
+@pytest.fixture
+def compare() -> Comparison:
+    """What happened under xendomains and under xenlocal, side by side at the end of the run."""
+    return _COMPARISON
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if lines := _COMPARISON.lines():
+        terminalreporter.section("peers (emulated: only ratios of times mean anything)")
+        for line in lines:
+            terminalreporter.write_line(line)
     if _FIGURES:
         terminalreporter.section("figures (emulated: only their ratios mean anything)")
         for name, value in _FIGURES.items():

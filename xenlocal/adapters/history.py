@@ -28,6 +28,7 @@ ROWS = 50_000  # kept in each table
 _PRUNE_EVERY = 500  # rows written
 _BUSY = 2.0  # seconds to wait for another process that writes
 _CLOSE = 5.0  # seconds that the last entries have to reach the file
+_CACHE = 256  # KiB of pages kept in memory; whoever only appends needs few, and sqlite's own choice is 2 MB
 _TEXT = 8192  # characters kept of one text
 _BESIDE = ("-wal", "-shm", "-journal")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -162,6 +163,7 @@ class SqliteHistory:
                 raise Damaged(told)
             database.execute("pragma journal_mode = wal")
             database.execute("pragma synchronous = normal")
+            database.execute(f"pragma cache_size = -{_CACHE}")
             database.executescript(_TABLES)
             database.execute(f"pragma user_version = {SCHEMA}")
         except BaseException:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -218,3 +220,42 @@ def test_nobody_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) 
     go_on.set()
     history.close()
     assert order == ["recorded", "written"]
+
+
+GROWTH = """
+import sys, threading
+from tests.unit.adapters.test_history import DEED
+from xenlocal.adapters.history import SqliteHistory
+from xenlocal.model.errors import XenlocalError
+from xenlocal.model.history import Query
+
+def resident():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+def write(until):
+    for _ in range(20):
+        history.record((DEED,) * (until // 20))
+    while written() < until:
+        threading.Event().wait(0.02)
+    return resident()
+
+def written():
+    try:
+        found = history.read(Query(limit=1))
+    except XenlocalError:  # the file is there, its tables are not
+        return 0
+    return found[0].number if found else 0
+
+history = SqliteHistory(sys.argv[1], 50_000)
+before = write(1000)
+print(write(21_000) - before)
+history.close()
+"""
+
+
+def test_a_long_history_takes_no_more_memory_of_the_daemon_than_a_short_one(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(path)], check=True, capture_output=True, text=True, timeout=300
+    )
+    assert int(done.stdout) < 1024, f"{done.stdout.strip()} KiB more"
