@@ -153,6 +153,7 @@ class _Process:
         tools = Tools(reader, actuator, prober, consoles, work, self.keeper, Lookout(reader, work))
         self._inbox = Inbox(work.wake)
         self.loop = Loop(_InForce(scene.desired), tools, self._inbox, _Nobody(), recorder)
+        self.loop.learned = scene.learned  # as the daemon has since its own start
         self.answer = ""
 
     def serve(self, verb: str, *names: str, patience: float = 0.0) -> Phase:

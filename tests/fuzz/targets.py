@@ -97,7 +97,7 @@ class Control:
         self._directory = tempfile.TemporaryDirectory()
         self.path = Path(self._directory.name) / "socket"
         self._strange = self.path.with_name("strange")
-        self._server = ControlServer(self.path, _handle)
+        self._server = ControlServer(self.path, self._watched)
         self._stranger = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._stranger.bind(str(self._strange))
         self._stranger.listen(4)
@@ -118,7 +118,7 @@ class Control:
         """The first byte says who is the stranger."""
         (self.client if data[:1] == b"c" else self.server)(data[1:])
         if self._fallen:
-            raise Finding("a thread fell") from self._fallen.pop()
+            raise Finding("a thread or a request fell") from self._fallen.pop()
 
     def server(self, data: bytes) -> None:
         """A stranger asks the daemon."""
@@ -147,6 +147,14 @@ class Control:
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(5)
                 connection.sendall(data)
+
+    def _watched(self, *request: Any) -> None:
+        """The server itself only logs what its handler raises."""
+        try:
+            _handle(*request)
+        except Exception as error:
+            self._fallen.append(error)
+            raise
 
     def _fall(self, about: threading.ExceptHookArgs) -> None:
         if about.exc_value is not None:

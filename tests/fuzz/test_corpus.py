@@ -50,5 +50,5 @@ def test_a_target_tells(monkeypatch: pytest.MonkeyPatch, control: targets.Contro
     with pytest.raises(ZeroDivisionError):
         targets.configuration(b"")
     monkeypatch.setattr(targets, "Machine", lambda *_: 1 / 0)
-    with pytest.raises(targets.Finding, match="a thread fell"):
+    with pytest.raises(targets.Finding, match="a thread or a request fell"):
         control(b's{"verb": "apply"}\n')

@@ -51,7 +51,8 @@ class Loop:
         self._recorder, self._foresight = recorder, foresight
         self._jobs: list[Request] = []
         self._is_ready = False
-        self._learned: Mapping[str, Learned] = {}
+        self.learned: Mapping[str, Learned] = {}
+        """How long each domU took before: of several that may begin, the one with the longest way goes first."""
         self._retries = 0
         self._soonest = float("-inf")  # that an event of the host is worth a look: guests can make many of them
         self._said: frozenset[str] = frozenset()
@@ -61,6 +62,7 @@ class Loop:
 
     def run(self) -> None:
         """Until `inbox.stop()`: the daemon."""
+        self.learned = self._recorder.learned()
         self._configuration.load()
         until = self._turn()
         while not self._inbox.stopping:
@@ -165,7 +167,7 @@ class Loop:
             # else it goes on with what a daemon before this one has begun
             self._recorder.goal(What.BEGUN, request.verb)
         if request.verb == "boot":
-            self._learned = self._recorder.learned()
+            self.learned = self._recorder.learned()
         if not request.finished:
             self._jobs.append(request)
 
@@ -178,7 +180,7 @@ class Loop:
         def ended(result: Result) -> None:
             self._recorder.ended(goal, result, self._tools.keeper.memory)
 
-        host_event, known = self._inbox.take_host_event, self._learned
+        host_event, known = self._inbox.take_host_event, self.learned
 
         def seconds(step: Step) -> float:
             return expected(step, known)

@@ -122,10 +122,10 @@ def test_a_file_of_another_user(conf: Path) -> None:
 @ROOT
 @pytest.mark.parametrize("owner", [0, 12345])
 def test_who_runs_us_is_trusted_as_root_is(conf: Path, monkeypatch: pytest.MonkeyPatch, owner: int) -> None:
-    os.chown(put(conf, "a.conf", "x"), owner, owner)
+    os.chown(put(conf, "a.conf", "x\n"), owner, owner)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     (file,) = ConfigDir(str(conf)).read()
-    assert file.text == "x"
+    assert file.text == "x\n"
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     if owner:
         assert "belongs to user 12345, not to root" in refused(conf)["a.conf"]
@@ -134,8 +134,8 @@ def test_who_runs_us_is_trusted_as_root_is(conf: Path, monkeypatch: pytest.Monke
 def test_a_file_that_goes_or_comes_while_the_others_are_read_makes_no_half_configuration(
     conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(conf, "a.conf", "a")
-    gone = put(conf, "b.conf", "b")
+    put(conf, "a.conf", "a\n")
+    gone = put(conf, "b.conf", "b\n")
     real_open, real_read = os.open, os.read
 
     def open_late(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
@@ -144,15 +144,15 @@ def test_a_file_that_goes_or_comes_while_the_others_are_read_makes_no_half_confi
         return real_open(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", open_late)
-    assert [file.text for file in ConfigDir(str(conf)).read()] == ["a"]
+    assert [file.text for file in ConfigDir(str(conf)).read()] == ["a\n"]
 
     def read_and_add(descriptor: int, count: int) -> bytes:
         if not (conf / "c.conf").exists():
-            put(conf, "c.conf", "c")
+            put(conf, "c.conf", "c\n")
         return real_read(descriptor, count)
 
     monkeypatch.setattr(os, "read", read_and_add)
-    assert [file.text for file in ConfigDir(str(conf)).read()] == ["a", "c"]
+    assert [file.text for file in ConfigDir(str(conf)).read()] == ["a\n", "c\n"]
 
 
 @pytest.mark.parametrize("function", ["open", "read", "fstat"])
@@ -193,11 +193,12 @@ def test_a_problem_of_the_whole_directory_has_no_line(conf: Path, monkeypatch: p
     conf.chmod(0o777)
     assert problem_of(conf).line == 0
     conf.chmod(0o755)
-    path, real = put(conf, "a.conf", "x"), os.read
+    monkeypatch.setattr(conffiles, "_is_open_for_writing", lambda _: False)  # whose lease keeps this writer waiting
+    path, real = put(conf, "a.conf", "x\n"), os.read
 
     def read_and_append(descriptor: int, count: int) -> bytes:
         with open(path, "ab") as file:
-            file.write(b"y")
+            file.write(b"y\n")
         return real(descriptor, count)
 
     monkeypatch.setattr(os, "read", read_and_append)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.engine.rig import Machine, conf, listens
-from tests.unit.rehearsal.support import Course, really, rehearsed, told, with_a_past
+from tests.unit.engine.rig import Daemon, Machine, conf, listens
+from tests.unit.rehearsal.support import Course, really, rehearsed, scene_of, told, with_a_past
 
 
 def chain() -> Machine:
@@ -67,3 +67,9 @@ def test_it_tells_what_then_happens(make: Callable[[], Machine]) -> None:
 def alike(foreseen: Course, happened: Course) -> None:
     assert foreseen.order == happened.order
     assert foreseen.seconds == pytest.approx(happened.seconds, rel=0.05)
+
+
+def test_a_daemon_knows_the_durations_from_its_start_on_as_the_rehearsal_does() -> None:
+    """Else one that was restarted would stop its guests in another order than was rehearsed."""
+    machine = prepared(chain())
+    assert Daemon(machine).run(5).loop.learned == scene_of(machine).learned != {}
