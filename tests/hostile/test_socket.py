@@ -8,6 +8,7 @@ import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,8 @@ def test_another_user_is_told_no_even_where_somebody_has_opened_the_door(server:
                 client.connect(str(server.path))
             except PermissionError:
                 return 1
-            client.sendall(b'{"verb": "destroy", "names": ["web"]}\n')
+            with suppress(BrokenPipeError):  # turned away before it said a word
+                client.sendall(b'{"verb": "destroy", "names": ["web"]}\n')
             return 2 if json.loads(client.recv(4096)) == {"code": 1, "result": ROOT_ONLY} else 3
 
     assert server.path.stat().st_mode & 0o777 == 0o600
@@ -219,7 +221,7 @@ def test_thousands_of_clients_leave_nothing_behind(server: Server) -> None:
         if number % 16 == 0:
             until(lambda: serving() < 16, "the end of their threads")
     until(lambda: serving() == 0, "the end of all threads")
-    assert len(os.listdir("/proc/self/fd")) == before
+    until(lambda: len(os.listdir("/proc/self/fd")) <= before, "the end of all descriptors")
     assert server.works()
 
 
