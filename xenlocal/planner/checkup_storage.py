@@ -88,7 +88,10 @@ def pattern_of(path: str, partitions: bool = False) -> str:
 
 
 def _reject(settings: LvmSettings, vg: str, pattern: str) -> str:
-    patterns = ", ".join(f'"{each}"' for each in (pattern, *settings.global_filter))
+    """What matches nothing is accepted anyway; and a pattern that accepts all would accept the disk by another of its
+    names, which outweighs that this one is rejected (seen on LVM 2.03.16)."""
+    kept = [each for each in settings.global_filter if not re.fullmatch(r"a(.)\.\*\1", each)]
+    patterns = ", ".join(f'"{each}"' for each in (pattern, *kept))
     return (
         f"`vgchange -an {vg}`; global_filter = [ {patterns} ] in /etc/lvm/lvm.conf, section devices;"
         " then `update-initramfs -u`, and `vgs` no longer shows it"
