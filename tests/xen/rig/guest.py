@@ -75,9 +75,9 @@ def wait_ready(m: Machine, guest: Guest, timeout: float = 120) -> None:
 
 
 def domids(m: Machine) -> dict[str, int]:
-    """Names and domids of all domUs that `xl list` shows."""
+    """Names and domids of all domUs that `xl list` shows; one that is just dying has no name, and is none."""
     rows = [line.split() for line in m.out("xl list").splitlines()[1:]]
-    return {row[0]: int(row[1]) for row in rows if row[1] != "0"}
+    return {row[0]: int(row[1]) for row in rows if row[1] != "0" and row[0] != "(null)"}
 
 
 def states(m: Machine) -> dict[str, str]:
