@@ -114,6 +114,7 @@ class Dpkg:
             (root / "var/lib/dpkg" / name).touch()
         self.conf = root / "etc/xenlocal/guests.conf"
         (self.tree / "DEBIAN").mkdir(parents=True)
+        (self.tree / "DEBIAN").chmod(0o755)  # dpkg-deb refuses what a strict umask makes of it
         (self.tree / "etc/xenlocal").mkdir(parents=True)
 
     def install(self, number: int, answer: str) -> None:
