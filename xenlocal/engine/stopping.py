@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 
 from xenlocal.engine.lookout import INTERVAL
@@ -30,9 +31,12 @@ class Stop:
     def __init__(self, action: StopDomain, tools: Tools) -> None:
         self._action, self._tools = action, tools
         self._command: Future[None] | None = None  # reaps or destroys: nothing else happens until it has ended
-        self._gentle: Future[None] | None = None  # asks or nudges, while its end is watched for
         self._command_ended: Callable[[], tuple[Outcome, str] | None] = self._reaped
-        self._gentle_ended: Callable[[BaseException | None], None] = self._asked
+        # while these run its end is watched for; a request to a guest that hangs may itself hang, so neither waits
+        # for the other
+        self._asking: Future[None] | None = None
+        self._nudging: Future[None] | None = None
+        self._nudge_tried: float | None = None
         self._begun = action.asked if action.asked is not None else tools.work.now()
         self._first = self._begun
         self._tried = action.asked
@@ -50,15 +54,18 @@ class Stop:
 
     @property
     def runs_command(self) -> bool:
-        return self._command is not None or self._gentle is not None
+        return any(command is not None for command in (self._command, self._asking, self._nudging))
 
     def poll(self) -> tuple[Outcome, str] | None:
         self.next = None
         if self._command is not None:
             return self._command_ended() if self._command.done() else None
-        if self._gentle is not None and self._gentle.done():
-            error, self._gentle = self._gentle.exception(), None
-            self._gentle_ended(error)
+        if self._asking is not None and self._asking.done():
+            error, self._asking = self._asking.exception(), None
+            self._asked(error)
+        if self._nudging is not None and self._nudging.done():
+            error, self._nudging = self._nudging.exception(), None
+            self._nudged(error)
         return self._waiting()
 
     def _know(self) -> Case:
@@ -69,6 +76,8 @@ class Stop:
             reply = Reply(requested=self._tried or self._begun)
         if reply is not None and record is not None and record.stop_asked is not None:
             self._begun = record.stop_asked
+        if reply is not None and reply.nudged is None:  # a nudge that hangs is not waited for
+            reply = replace(reply, nudged=self._nudge_tried)
         endless = float("inf")
         return Case(
             action.patience,
@@ -97,9 +106,9 @@ class Stop:
             self._tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=action.domid))
             self._run(self._destroy, self._destroyed)
             return None
-        if rung is Rung.ASK and self._gentle is None:
+        if rung is Rung.ASK and self._asking is None:
             self._ask()
-        elif rung is Rung.NUDGE and self._gentle is None:
+        elif rung is Rung.NUDGE:
             self._nudge()
         self._call_lookout(rung, now)
         return None
@@ -127,8 +136,7 @@ class Stop:
         if self._tried is not None:
             log.info("%s: asked to stop once more: it is still there", self._action.target)
         self._tried = self._tools.work.now()
-        self._gentle_ended = self._asked
-        self._gentle = self._tools.work.submit(lambda: self._perform(self._action))
+        self._asking = self._tools.work.submit(lambda: self._perform(self._action))
 
     def _asked(self, error: BaseException | None) -> None:
         action, now = self._action, self._tools.work.now()
@@ -145,8 +153,8 @@ class Stop:
         action = self._action
         nudge = NudgeDomain(action.name, action.uuid, action.domid, action.hvm)
         log.warning("%s: %s it, since it is not off %s", action.target, nudge.verb, self._so_far())
-        self._gentle_ended = self._nudged
-        self._gentle = self._tools.work.submit(lambda: self._perform(nudge))
+        self._nudge_tried = self._tools.work.now()
+        self._nudging = self._tools.work.submit(lambda: self._perform(nudge))
 
     def _nudged(self, error: BaseException | None) -> None:
         action, now = self._action, self._tools.work.now()

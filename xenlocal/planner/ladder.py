@@ -19,6 +19,7 @@ LOOK_WAIT = 10.0  # seconds that such a look is waited for
 _RETRY = 5.0  # seconds after a request that could not be passed on
 _AGAIN_FIRST, _AGAIN_LAST = 10.0, 60.0  # seconds between two requests: as long as the first has been without effect
 _NUDGE = 5.0  # seconds before its end
+SETTLE = 2.0  # seconds between a nudge and destroying, where it turned out only then that its time is over
 
 
 class Rung(StrEnum):
@@ -79,12 +80,24 @@ def _at_the_end(case: Case, end: float, now: float) -> tuple[Rung, float]:
     """Nobody is given up by what was seen long ago; but where no look ends, the end is not put off for long."""
     seen = case.reply.seen if case.reply is not None else now
     limit = min(end + LOOK_WAIT, case.end_by)
-    if seen is not None and now - seen <= FRESH:
-        return Rung.DESTROY, end
-    if now < limit:
-        return Rung.LOOK, limit
-    own = min(case.begun + case.patience.stop, case.end_by)
-    return (Rung.DESTROY, end) if now >= own else (Rung.WAIT, own)
+    if seen is None or now - seen > FRESH:
+        if now < limit:
+            return Rung.LOOK, limit
+        own = min(case.begun + case.patience.stop, case.end_by)
+        if now < own:
+            return Rung.WAIT, own
+    return _last(case, now)
+
+
+def _last(case: Case, now: float) -> tuple[Rung, float]:
+    """A guest that is destroyed was nudged before, also where only a late look has shown that its time is over."""
+    reply = case.reply
+    if reply is None or now >= case.end_by:
+        return Rung.DESTROY, now
+    settled = min((now if reply.nudged is None else reply.nudged) + SETTLE, case.end_by)
+    if reply.nudged is None:
+        return Rung.NUDGE, settled
+    return (Rung.DESTROY, now) if now >= settled else (Rung.WAIT, settled)
 
 
 def _ask_at(case: Case) -> float:

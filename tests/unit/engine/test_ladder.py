@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail
@@ -138,6 +140,32 @@ def test_a_request_that_hangs_holds_up_neither_the_end_nor_the_destroying() -> N
     daemon.ask(1, "stop", "web")
     daemon.run(100)
     assert machine.moments("gone")["web"] - daemon.began < 60
+
+
+@pytest.mark.parametrize("hangs", ["xl shutdown", "xl sysrq"])
+def test_a_guest_is_synced_before_it_is_destroyed_however_slow_the_looks_are(hangs: str) -> None:
+    machine = up(guest("web", "hung_timeout = 5s", "stop_timeout = 2m"))
+    machine.behave("web", deaf=True)
+    asked = []
+
+    def faults(argv: Sequence[str], _n: int) -> Fault | None:
+        text = " ".join(argv)
+        if text.startswith("xl shutdown"):
+            asked.append(text)
+        if text.startswith("xl list"):
+            return Fault(status=0, effect=True, delay=2.5)
+        if text.startswith(hangs) and (hangs == "xl sysrq" or len(asked) > 1):
+            return Fault(status=None, effect=True)
+        return None
+
+    daemon = Daemon(machine, faults)
+    daemon.ask(1, "stop", "web")
+    daemon.run(60)
+    trace = [each.text for each in machine.dom0.trace if each.what == "command"]
+    sync = next(number for number, text in enumerate(trace) if text.startswith("xl sysrq"))
+    destroy = next(number for number, text in enumerate(trace) if text.startswith("xl destroy"))
+    assert sync < destroy
+    assert 5 <= machine.moments("gone")["web"] - daemon.began < 20
 
 
 def test_what_the_guest_shows_is_remembered() -> None:

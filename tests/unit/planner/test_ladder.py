@@ -14,7 +14,7 @@ from tests.unit.planner.build import memory, ready, uid
 from xenlocal.model.desired import Patience
 from xenlocal.model.memory import Reply
 from xenlocal.model.observed import Signs
-from xenlocal.planner.ladder import FRESH, LOOK_WAIT, QUIET, Case, Rung, decide, end_of_time
+from xenlocal.planner.ladder import FRESH, LOOK_WAIT, QUIET, SETTLE, Case, Rung, decide, end_of_time
 from xenlocal.planner.replies import asked, nudged, saw_signs
 
 ASKED = 1000.0
@@ -114,6 +114,17 @@ def test_nobody_is_given_up_by_what_was_seen_long_ago() -> None:
     assert what(20, seen(1), tried=ASKED + 19, end_by=ASKED + 20) is Rung.DESTROY
 
 
+def test_one_that_is_seen_to_hang_only_when_its_time_is_over_is_nudged_before_it_is_destroyed() -> None:
+    late = seen(14, heard=False, nudged=None)
+    assert decide(case(late, tried=ASKED + 13), ASKED + 14) == (Rung.NUDGE, ASKED + 16)
+    done = replace(late, nudged=ASKED + 14)
+    assert decide(case(done, tried=ASKED + 13), ASKED + 15) == (Rung.WAIT, ASKED + 16)
+    assert what(16, done, tried=ASKED + 13) is Rung.DESTROY
+    assert decide(case(late, tried=ASKED + 13, end_by=ASKED + 15), ASKED + 14) == (Rung.NUDGE, ASKED + 15)
+    assert what(15, done, tried=ASKED + 13, end_by=ASKED + 15) is Rung.DESTROY
+    assert what(15, late, tried=ASKED + 13, end_by=ASKED + 15) is Rung.DESTROY  # the host leaves no time for it
+
+
 def test_requests_are_repeated_less_often_as_time_goes_on() -> None:
     tried, moments = ASKED, []
     for second in range(300):
@@ -172,7 +183,7 @@ def test_nobody_is_destroyed_before_its_time(life: tuple[Case, float]) -> None:
     else:
         assert until > now or rung in (Rung.ASK, Rung.NUDGE)
         assert now < made.end_by
-        assert since < max(patience.stop, patience.most) + LOOK_WAIT
+        assert since < max(patience.stop, patience.most) + LOOK_WAIT + SETTLE
 
 
 @given(lives())
@@ -198,7 +209,7 @@ def test_the_ladder_ends_by_itself_and_waits_for_no_look_that_never_ends(life: t
 def test_a_guest_that_goes_on_writing_has_all_of_stop_max_and_one_that_ends_no_more(
     pauses: list[float], until: float
 ) -> None:
-    kept, now, sectors = asked(memory(ready("web", 3)), uid("web"), 3, ASKED), ASKED, 0
+    kept, now, sectors, nudge = asked(memory(ready("web", 3)), uid("web"), 3, ASKED), ASKED, 0, ASKED
     record = kept.records[uid("web")]
     for pause in pauses:
         now += pause
@@ -208,7 +219,9 @@ def test_a_guest_that_goes_on_writing_has_all_of_stop_max_and_one_that_ends_no_m
         rung, _ = decide(Case(PATIENCE, ASKED, tried=now, reply=record.reply), now)
         if now - ASKED < min(max(PATIENCE.stop, until), PATIENCE.most):
             assert rung is not Rung.DESTROY
-    gone_by = min(max(PATIENCE.stop, until + QUIET), PATIENCE.most)
+        if rung is Rung.NUDGE:
+            kept, nudge = nudged(kept, uid("web"), now), now
+    gone_by = max(min(max(PATIENCE.stop, until + QUIET), PATIENCE.most), nudge - ASKED + SETTLE)
     if now - ASKED > gone_by:
         assert rung is Rung.DESTROY
 
