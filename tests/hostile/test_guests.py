@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.memory import Off
 from xenlocal.model.probes import ConsoleProbe
 from xenlocal.planner.memory import CRASH_CAP
+from xenlocal.simulator.runner import SimRunner
 from xenlocal.simulator.state import Later
 
 PROBE = ("[[ready]]", "xenstore = data/xenlocal/ready")
@@ -77,6 +80,33 @@ def test_one_that_claims_to_hear_and_to_be_ready_gets_its_time_and_no_more() -> 
     daemon.run(60 + 300 + 60)
     assert stop.finished and "web" not in machine.running
     assert machine.moments("gone")["web"] - machine.moments("born")["web"] >= 300
+
+
+def test_what_a_guest_writes_into_its_xenstore_directory_makes_no_answer_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As many nodes as xenstored allows it. Only what a probe names is read of them."""
+    real, answers = SimRunner.run, []
+
+    def run(self: SimRunner, argv: Sequence[str], *rest: Any, **more: Any) -> str:
+        said = real(self, argv, *rest, **more)
+        if argv[0].startswith("xenstore"):
+            answers.append(len(said))
+        return said
+
+    def printed(nodes: int) -> list[int]:
+        answers.clear()
+        web, db = (conf(name, "[[disk xvda]]", f"volume = vg0/{name}", "size = 1G", *PROBE) for name in ("web", "db"))
+        machine = Machine(web)
+        machine.behave("web", write={"data/xenlocal/ready": 0.0, **{f"data/{n}": 0.0 for n in range(nodes)}})
+        daemon = Daemon(machine)
+        daemon.edit(100, web, db)  # before a start all devices are looked at
+        daemon.run(1000)
+        return list(answers)
+
+    monkeypatch.setattr(SimRunner, "run", run)
+    quiet = printed(0)
+    assert max(quiet) > 1000 and printed(1000) == quiet
 
 
 NODE = (3, "data/xenlocal/ready")
