@@ -76,7 +76,6 @@ VALUES: dict[tuple[str, str], Text] = {
     ("domain", "on_unready"): st.sampled_from(("report", "restart")),
     ("domain", "critical"): _BOOLEAN,
     ("domain", "hostid"): _HEX | st.just("locked"),
-    ("domain", "vnc"): st.builds("{}:{}".format, _ADDRESS, st.integers(0, 99)) | st.just("[::1]:2"),
     ("domain", "pci"): _list(_PCI),
     ("domain", "usb"): _list(_USB),
     ("domain", "owner"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),
@@ -168,7 +167,7 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
     draw, number = writer.draw, len(states)
     state = writer.one(("running", "running", "manual", "stopped", "absent"))
     memory, vcpus = draw(_MIB), draw(st.integers(1, 512))
-    lines = [("memory", draw(_mib(memory))), ("state", state), *_boot(writer)]
+    lines = [("memory", draw(_mib(memory))), ("state", state), *_boot(writer, number)]
     if writer.perhaps():
         lines.append(("maxmem", draw(st.integers(memory, 1 << 24).flatmap(_mib))))
     if writer.perhaps():
@@ -182,19 +181,20 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
     for key, before in befores.items():
         if writer.perhaps():
             lines.append((key, draw(_list(st.sampled_from(before))) if writer.perhaps() else "none"))
+    hvm = ("type", "hvm") in lines
     text = writer.section("domain", f"[domain {name}]", lines)
     states[name] = state
     for vdev in draw(
         st.lists(st.sampled_from(("xvda", "xvdb", "xvdaa", "xvdc1", "sda", "hdc")), max_size=3, unique=True)
     ):
-        text += _disk(writer, f"{number}{vdev}", vdev)
+        text += _disk(writer, f"{number}{vdev}", vdev, hvm)
     for nic in range(draw(st.integers(0, 2))):
         # the declared MAC of a nic must be nobody else's
         mac = f"00:16:3e:{number:02x}:{nic:02x}:{draw(st.integers(0, 255)):02X}"
         given = [("bridge", writer.one(bridges))] + ([("mac", mac)] if writer.perhaps() else [])
         text += writer.section("nic", f"[[nic eth{nic}]]", given)
     if writer.perhaps():
-        key = writer.one([key for section, key in VALUES if section == "ready"])
+        key = writer.one([key for section, key in VALUES if section == "ready" and not (hvm and key == "console")])
         text += writer.section("ready", "[[ready]]", [(key, draw(VALUES["ready", key]))])
     if writer.perhaps():
         keys = draw(st.lists(st.sampled_from(sorted(XL)), min_size=1, max_size=4, unique=True))
@@ -202,7 +202,8 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
     return text
 
 
-def _boot(writer: _Writer) -> list[tuple[str, str]]:
+def _boot(writer: _Writer, number: int) -> list[tuple[str, str]]:
+    screen = [("vnc", f"{writer.draw(_ADDRESS)}:{number}"), ("vnc_password", "/etc/vnc")] if writer.perhaps() else []
     way = writer.one(("kernel", "kernel", "kernel", "bootloader", "pvgrub", "firmware", "disk"))
     cmdline = [("cmdline", writer.draw(_CMDLINE))] if writer.perhaps() else []
     ramdisk = [("ramdisk", "/boot/" + writer.draw(_PATH))] if writer.perhaps() else []
@@ -215,11 +216,13 @@ def _boot(writer: _Writer) -> list[tuple[str, str]]:
         case "pvgrub":
             return [("pvgrub", "/usr/" + writer.draw(_PATH))]
         case "firmware":
-            return [("type", "hvm"), ("firmware", writer.one(("bios", "uefi")))]
-    return [("type", "hvm"), *cmdline]
+            return [("type", "hvm"), ("firmware", writer.one(("bios", "uefi"))), *screen]
+    return [("type", "hvm"), *cmdline, *screen]
 
 
-def _disk(writer: _Writer, unique: str, vdev: str) -> str:
+def _disk(writer: _Writer, unique: str, vdev: str, hvm: bool) -> str:
+    if hvm and vdev == "hdc":
+        return writer.section("disk", f"[[disk {vdev}]]", [("cdrom", "/srv/a.iso"), ("mode", "r")])
     kind = writer.one(("volume", "device", "file"))
     end = f"{unique}{writer.draw(_PLAIN)}"
     value = {"volume": f"vg0/lv{end}", "device": f"/dev/disk/by-id/d{end}", "file": f"/srv/xen/f{end}"}[kind]

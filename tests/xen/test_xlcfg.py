@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from rig.machine import Machine
 from tests.config.valid import configurations
 from xenlocal.config import read
-from xenlocal.model.desired import ConfigFile, Domain, GuestType
+from xenlocal.model.desired import ConfigFile, Domain
 from xenlocal.planner import xlcfg
 
 pytestmark = [pytest.mark.long, pytest.mark.every_suite, pytest.mark.limit(1200)]
@@ -34,8 +34,7 @@ tar cf answers.tar *.json *.err
 
 
 def drawn() -> list[Domain]:
-    """The domUs of the same configurations in every run, less those that this version never gives to xl because of how
-    they boot. Hypothesis repeats itself."""
+    """The domUs of the same configurations in every run. Hypothesis repeats itself."""
     found: dict[str, Domain] = {}
 
     @settings(
@@ -49,8 +48,7 @@ def drawn() -> list[Domain]:
     @given(configurations())
     def collect(drawn: tuple[str, frozenset[tuple[str, str]]]) -> None:
         for domain in read([ConfigFile("a.conf", drawn[0])], "host").domains.values():
-            if domain.kernel or domain.type is GuestType.HVM:
-                found[xlcfg.render(domain)] = domain
+            found[xlcfg.render(domain)] = domain
 
     collect()
     return list(found.values())
@@ -67,7 +65,9 @@ def declared(domain: Domain) -> dict[str, Any]:
         "vcpus": domain.vcpus,
         "maxvcpus": domain.maxvcpus or domain.vcpus,
         "weight": domain.cpu_weight,
-        "kernel": domain.kernel,
+        "kernel": domain.kernel or domain.pvgrub,
+        "bootloader": domain.bootloader,
+        "screen": domain.vnc and (domain.vnc.address, domain.vnc.display),
         "ramdisk": domain.ramdisk,
         "cmdline": domain.cmdline or None,
         "disks": [(disk.vdev, disk.backing.path, "raw", int(not disk.readonly)) for disk in domain.disks],
@@ -92,6 +92,7 @@ PASSED: dict[str, Callable[[dict[str, Any]], str]] = {
 def understood(answer: dict[str, Any], keys: set[str]) -> dict[str, Any]:
     """The same of xl's JSON, which leaves out what has its default value. `keys`: of [[xl]]."""
     create, info = answer["c_info"], answer["b_info"]
+    screen = info.get("type.hvm", {}).get("vnc", {})
     return {
         "name": create["name"],
         "uuid": create["uuid"],
@@ -102,6 +103,8 @@ def understood(answer: dict[str, Any], keys: set[str]) -> dict[str, Any]:
         "maxvcpus": info["max_vcpus"],
         "weight": info.get("sched_params", {}).get("weight"),
         "kernel": info.get("kernel"),
+        "bootloader": info.get("bootloader"),
+        "screen": (screen["listen"], screen["display"]) if "listen" in screen else None,
         "ramdisk": info.get("ramdisk"),
         "cmdline": info.get("cmdline"),
         "disks": [

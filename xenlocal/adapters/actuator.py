@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from xenlocal.adapters import argv as mapping
+from xenlocal.adapters import secret
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import write_private
 from xenlocal.model.actions import Action, ActivateVolume, ChangeBridge, StageConfig, StartDomain, StopDomain
@@ -38,8 +39,8 @@ log = logging.getLogger("xenlocal")
 class HostActuator:
     """Satisfies `engine.ports.Actuator`.
 
-    `write(path, text)` puts a private file in place; `unique()` gives a word that no earlier scope has in its name;
-    `clock` and `pause` are there for tests.
+    `write(path, text)` puts a private file in place; `password(path)` reads one; `unique()` gives a word that no
+    earlier scope has in its name; `clock` and `pause` are there for tests.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class HostActuator:
         systemd: bool,
         *,
         write: Callable[[str, str], None] = write_private,
+        password: Callable[[str], str] = secret.read,
         unique: Callable[[], str] = lambda: os.urandom(4).hex(),
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._runner, self._run_dir, self._systemd = runner, os.path.abspath(run_dir), systemd
+        self._password = password
         self._write, self._unique, self._clock, self._pause = write, unique, clock, pause
 
     def perform(self, action: Action) -> None:
@@ -62,7 +65,10 @@ class HostActuator:
         try:
             lines = mapping.commands(action, context)
             if isinstance(action, StartDomain | StageConfig):
-                self._put(*mapping.config_file(action, context))
+                path, text = mapping.config_file(action, context)
+                if action.password_file is not None:
+                    text += f'vncpasswd = "{self._password(action.password_file)}"\n'
+                self._put(path, text)
             if isinstance(action, ChangeBridge) and action.way_back is not None:
                 self._change_with_way_back(action, action.way_back, context)
                 return
@@ -89,7 +95,8 @@ class HostActuator:
         try:
             lines = [shlex.join(line) for line in mapping.commands(action, context)]
             if isinstance(action, StartDomain | StageConfig):
-                lines = [*_here_document(*mapping.config_file(action, context)), *lines]
+                path, text = mapping.config_file(action, context)
+                lines = [*_here_document(path, text), *_append_password(path, action.password_file), *lines]
         except ValueError as error:
             return (f"# cannot {action.verb} {action.target}: {error}",)
         return tuple(lines)
@@ -173,6 +180,13 @@ class HostActuator:
                 if self._clock() + 1 >= deadline:
                     return False
                 self._pause(1)
+
+
+def _append_password(path: str, password_file: str | None) -> tuple[str, ...]:
+    if password_file is None:
+        return ()
+    line = f'printf \'vncpasswd = "%s"\\n\' "$(head -n 1 {shlex.quote(password_file)})"'
+    return (f"{line} >>{shlex.quote(path)}",)
 
 
 def _here_document(path: str, text: str) -> tuple[str, str]:

@@ -6,6 +6,8 @@ because one problem anywhere refuses the whole configuration.
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import gt, lt
 from typing import Any
@@ -29,11 +31,11 @@ from xenlocal.model.desired import (
 )
 from xenlocal.model.names import Kind
 from xenlocal.model.names import domain as domain_target
-from xenlocal.model.probes import NO_PROBE, Probe
+from xenlocal.model.probes import NO_PROBE, ConsoleProbe, Probe
 from xenlocal.model.units import Size
 
-_BOOT = ("kernel", "bootloader", "firmware", "pvgrub")
-_VALUE_SHOWN = ("type", "bootloader", "firmware")
+_BOOT = ("kernel", "bootloader", "pvgrub")
+_BACKINGS = ("volume", "device", "file", "cdrom")
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,15 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
         if kind == "ready":
             probe, missing = _ready(part, problems)
             unsupported += missing
+            if isinstance(probe, ConsoleProbe) and settings.get("type") is GuestType.HVM:
+                message = "the console of an hvm guest is not logged; write tcp, ping, xenstore or command instead"
+                problems.add(part.place, message, "console")
         elif kind == "xl":
             extra = _xl(part, problems)
     _check_sizes(settings, problems)
     _check_times(settings, problems)
     _check_boot(settings, problems)
+    _check_drives(settings, [(disk, where) for disk, where in disks if disk], problems)
     supported = {key.name for key in schema.KEYS if key.section == "domain" and key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
     for key in ("after", "needs"):
@@ -146,14 +152,11 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
 
 def _unsupported(settings: Settings, kind: str) -> list[str]:
     """What is valid here and this version cannot do yet, as the planner's refusal says it."""
-    found = []
-    if settings.get("type") is GuestType.HVM:
-        found.append("type = hvm")
-    for key in schema.keys_of(kind).values():
-        if not key.supported and key.name in settings.values:
-            value = f" = {settings.values[key.name]}" if key.name in _VALUE_SHOWN else ""
-            found.append(f"[[ready]] {key.name}" if kind == "ready" else f"{key.name}{value}")
-    return found
+    return [
+        f"[[ready]] {key.name}" if kind == "ready" else key.name
+        for key in schema.keys_of(kind).values()
+        if not key.supported and key.name in settings.values
+    ]
 
 
 def _check_sizes(settings: Settings, problems: Problems) -> None:
@@ -187,12 +190,30 @@ def _check_boot(settings: Settings, problems: Problems) -> None:
     for key in ("bootloader", "pvgrub"):
         if hvm and key in ways:
             problems.add(settings.at(key), f"{key} is not for hvm guests, which boot their disk; remove it", key)
+    for key in ("firmware", "vnc", "vnc_password"):
+        if not hvm and key in settings.values and not settings.inherits(key) and "type" not in settings.excused:
+            problems.add(settings.at(key), f"{key} is for hvm guests only; write type = hvm, or remove it", key)
+    _check_screen(settings, problems)
     excused = settings.excused & {*_BOOT, "type"} - settings.values.keys()
     if not ways and not hvm and not excused and not settings.damaged:
         message = "kernel is missing; write one such as kernel = /boot/vmlinuz-6.1.0-xen"
         problems.add(settings.place, message, "kernel")
     if "ramdisk" in settings.values and settings.lacks("kernel"):
         problems.add(settings.at("ramdisk"), "ramdisk needs a kernel; write kernel = PATH, or remove it", "ramdisk")
+
+
+def _check_screen(settings: Settings, problems: Problems) -> None:
+    """Who reaches the port of a screen without a password has the keyboard of the guest."""
+    screen = settings.get("vnc")
+    if screen is None:
+        return
+    silent = "vnc_password" not in settings.values and "vnc_password" not in settings.excused
+    if silent and not ipaddress.ip_address(screen.address).is_loopback:
+        message = (
+            f"anybody who reaches {screen.address} could use the guest's keyboard; give it a vnc_password,"
+            f" or write vnc = 127.0.0.1:{screen.display} and come through ssh -L"
+        )
+        problems.add(settings.at("vnc"), message, "vnc")
 
 
 def _parts(section: Section, problems: Problems) -> list[tuple[Section, str, str]]:
@@ -233,17 +254,17 @@ def _read_only_for_problems(part: Section, kind: str, problems: Problems) -> Non
 def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Settings]:
     _check_name(names.vdev, vdev, part.place, problems)
     settings = read_settings(part, "disk", problems)
-    given = [key for key in ("volume", "device", "file") if key in settings.values]
+    given = [key for key in _BACKINGS if key in settings.values]
     for key in given[1:]:
-        message = f"a disk is either a volume, a device or a file; remove {given[0]} or {key}"
+        message = f"a disk is either a volume, a device, a file or a cdrom; remove {given[0]} or {key}"
         problems.add(settings.at(key), message, key)
     if not given:
-        if not settings.damaged and not settings.excused & {"volume", "device", "file"}:
+        if not settings.damaged and not settings.excused & {*_BACKINGS}:
             message = "the disk has no volume, device or file; write one such as volume = vg0/web-root"
             problems.add(settings.place, message, "volume")
         return None, settings
-    if given == ["device"] and "size" in settings.values:
-        message = "size is not for a device, which is used as it is; remove it"
+    if given in (["device"], ["cdrom"]) and "size" in settings.values:
+        message = f"size is not for a {given[0]}, which is used as it is; remove it"
         problems.add(settings.at("size"), message, "size")
     value = settings.values[given[0]]
     backing: Backing = (
@@ -251,8 +272,18 @@ def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Se
         if isinstance(value, LogicalVolume)
         else (BlockDevice(value) if given[0] == "device" else ImageFile(value))
     )
-    readonly = settings.get("mode") == "r"
-    return Disk(vdev, backing, part.place.source, settings.get("size"), readonly), settings
+    cdrom = given[0] == "cdrom"
+    if cdrom and settings.get("mode") == "w":
+        problems.add(settings.at("mode"), "mode is not for a cdrom, which is only read; remove it", "mode")
+    readonly = cdrom or settings.get("mode") == "r"
+    return Disk(vdev, backing, part.place.source, settings.get("size"), readonly, cdrom), settings
+
+
+def _check_drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:
+    for disk, where in disks:
+        if disk.cdrom and settings.get("type") is not GuestType.HVM and "type" not in settings.excused:
+            message = "a cdrom is a drive of an hvm guest; write file = PATH with mode = r, or type = hvm"
+            problems.add(where.at("cdrom"), message, "cdrom")
 
 
 def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic | None, Settings]:

@@ -37,6 +37,7 @@ def check(drafts: Drafts, problems: Problems) -> None:
     _bridges_of_nics(drafts, problems)
     _macs(drafts, problems)
     _uuids(drafts, problems)
+    _screens(drafts, problems)
     _disks(drafts, problems)
     _references(drafts, problems)
 
@@ -107,6 +108,20 @@ def _uuids(drafts: Drafts, problems: Problems) -> None:
         first.setdefault(draft.domain.uuid, place)
 
 
+def _screens(drafts: Drafts, problems: Problems) -> None:
+    first: dict[int, Place] = {}
+    for draft in drafts.in_order():
+        screen, place = draft.domain.vnc, draft.settings.at("vnc")
+        if screen is None:
+            continue
+        if screen.display in first:
+            other = first[screen.display]
+            free = next(number for number in range(1, len(first) + 2) if number not in first)
+            message = f"display {screen.display} is already that of {other.label} ({other.source})"
+            problems.add(place, f"{message}; write another, such as {free}", "vnc")
+        first.setdefault(screen.display, place)
+
+
 @dataclass(frozen=True)
 class _Use:
     draft: DomainDraft
@@ -115,7 +130,7 @@ class _Use:
 
     @property
     def place(self) -> Place:
-        kinds = ("volume", "device", "file")
+        kinds = ("volume", "device", "file", "cdrom")
         return next((self.settings.places[key] for key in kinds if key in self.settings.places), self.settings.place)
 
     @property

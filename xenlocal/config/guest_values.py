@@ -9,6 +9,7 @@ import shlex
 from xenlocal.config import names
 from xenlocal.config.problems import clip
 from xenlocal.config.values import items
+from xenlocal.model.desired import Vnc
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, TcpProbe, XenstoreProbe
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -92,15 +93,15 @@ def command(key: str, text: str) -> CommandProbe:
     return CommandProbe(tuple(words))
 
 
-def vnc(key: str, text: str) -> str:
+def vnc(key: str, text: str) -> Vnc:
     match = _VNC.fullmatch(text)
     try:
         if not match:
             raise ValueError
-        ipaddress.ip_address(match[1].removeprefix("[").removesuffix("]"))
+        address = ipaddress.ip_address(match[1].removeprefix("[").removesuffix("]"))
     except ValueError:
         raise ValueError(f"{key} '{clip(text)}' is not ADDRESS:DISPLAY; write one such as 127.0.0.1:1") from None
-    return text
+    return Vnc(str(address), int(match[2]))
 
 
 def hostid(key: str, text: str) -> str:

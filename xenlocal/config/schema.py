@@ -12,7 +12,7 @@ from types import MappingProxyType
 from xenlocal.config import guest_values as guest
 from xenlocal.config import identity, names, values
 from xenlocal.config.values import Parser, checked, choice, duration, integer
-from xenlocal.model.desired import GuestType, OnCrash, OnPoweroff, OnUnready, State
+from xenlocal.model.desired import Firmware, GuestType, OnCrash, OnPoweroff, OnUnready, State
 from xenlocal.model.units import Duration
 
 _SECOND = Duration(1)
@@ -86,9 +86,9 @@ def _domain() -> tuple[Key, ...]:
         Key("domain", "kernel", path, "", "kernel on the dom0, for a pv or pvh guest"),
         Key("domain", "ramdisk", path, "", "its initial ramdisk"),
         Key("domain", "cmdline", values.cmdline, "", "its command line", may_be_empty=True),
-        Key("domain", "bootloader", choice("pygrub"), "", "boot what the guest's own disk says", False),
-        Key("domain", "firmware", choice("bios", "uefi"), "", "firmware of the guest", False),
-        Key("domain", "pvgrub", path, "", "a GRUB for Xen guests, on the dom0", False),
+        Key("domain", "bootloader", choice("pygrub"), "", "pygrub: read the kernel from the guest's own disk"),
+        Key("domain", "pvgrub", path, "", "a GRUB for Xen guests, on the dom0, which boots what the disk says"),
+        Key("domain", "firmware", choice(*Firmware), "bios", "of an hvm guest: bios or uefi"),
         Key("domain", "after", values.references, "none", "start later than these are ready, stop before them"),
         Key("domain", "needs", values.references, "none", "the same, and do not start unless they are ready"),
         Key("domain", "start_timeout", timeout, "5m", "time to become ready"),
@@ -100,7 +100,8 @@ def _domain() -> tuple[Key, ...]:
         Key("domain", "on_unready", unready, "report", "was ready and is not any more: report or restart"),
         Key("domain", "critical", values.boolean, "no", "the host is not well without it"),
         Key("domain", "hostid", guest.hostid, "", "licence identity: locked, or eight digits", False, shared=False),
-        Key("domain", "vnc", guest.vnc, "", "graphical console: ADDRESS:DISPLAY", False, shared=False),
+        Key("domain", "vnc", guest.vnc, "", "screen of an hvm guest: ADDRESS:DISPLAY", shared=False),
+        Key("domain", "vnc_password", path, "", "file on the dom0 with the password of its screen"),
         Key("domain", "pci", guest.pci, "", "PCI devices given to the guest", False, shared=False),
         Key("domain", "usb", guest.usb, "", "USB devices given to the guest", False, shared=False),
         Key("domain", "owner", guest.account, "", "Unix user who may handle it", False),
@@ -114,6 +115,7 @@ def _parts() -> tuple[Key, ...]:
         Key("disk", "volume", checked(names.volume), "", "LVM logical volume: VG/LV"),
         Key("disk", "device", device, "", "a given block device, only awaited and used"),
         Key("disk", "file", file, "", "one raw file on the dom0"),
+        Key("disk", "cdrom", file, "", "an ISO image on the dom0, as a drive of an hvm guest"),
         Key("disk", "size", values.disk_size, "", "created if absent, grown if smaller, never shrunk"),
         Key("disk", "mode", _mode, "w", "w: writable, r: read-only"),
         Key("nic", "bridge", checked(names.interface), REQUIRED, "bridge it is a port of"),

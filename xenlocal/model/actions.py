@@ -159,6 +159,7 @@ class StartDomain:
     uuid: str
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    password_file: str | None = None  # of its screen; only its name is ever shown
     verb = "start"
 
     @property
@@ -296,6 +297,7 @@ class StageConfig:
     domid: int
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    password_file: str | None = None
     verb = "stage"
 
     @property

@@ -41,6 +41,11 @@ class GuestType(StrEnum):
     HVM = "hvm"
 
 
+class Firmware(StrEnum):
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
 class State(StrEnum):
     RUNNING = "running"
     MANUAL = "manual"
@@ -137,6 +142,15 @@ class Disk:
     source: Source
     size: Size | None = None
     readonly: bool = False
+    cdrom: bool = False  # a drive with an ISO image in it
+
+
+@dataclass(frozen=True)
+class Vnc:
+    """Where the screen of a guest is served: TCP port 5900 + `display` of an address of the dom0."""
+
+    address: str
+    display: int
 
 
 @dataclass(frozen=True)
@@ -190,6 +204,11 @@ class Domain:
     kernel: str | None = None
     ramdisk: str | None = None
     cmdline: str = ""
+    bootloader: str | None = None  # pygrub
+    pvgrub: str | None = None  # a GRUB for Xen guests, given to Xen as the kernel
+    firmware: Firmware = Firmware.BIOS  # of an hvm guest
+    vnc: Vnc | None = None  # ... and its screen
+    vnc_password: str | None = None  # the file with it, on the dom0
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     after_things: tuple[Target, ...] = ()  # bridges, volumes and devices: awaited for start_timeout at most
@@ -206,7 +225,7 @@ class Domain:
     nics: tuple[Nic, ...] = ()
     probe: Probe = NO_PROBE
     extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
-    unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `type = hvm`, `pci`, ...
+    unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `pci`, ...
 
     @property
     def target(self) -> Target:

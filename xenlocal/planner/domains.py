@@ -227,7 +227,9 @@ def _plan_start(
         return
     budget.claims.take(domain, observed)
     start = draft.step(
-        StartDomain(domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain)),
+        StartDomain(
+            domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain), xlcfg.password_file(domain)
+        ),
         case.wish.reason + without,
         needs=(*needs, *draft.steps_of(domain.target)),
         after=after,

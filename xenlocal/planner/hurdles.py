@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xenlocal.model.desired import Backing, Disk, Domain, ImageFile, LogicalVolume
+from xenlocal.model.desired import Backing, Disk, Domain, Firmware, GuestType, ImageFile, LogicalVolume
 from xenlocal.model.memory import Record
 from xenlocal.model.names import bridge
 from xenlocal.model.observed import (
@@ -72,6 +72,7 @@ def hurdle_to_start(
     return (
         hurdle_of_needs(draft, domain, observed)
         or _paths(draft, domain, observed)
+        or _hardware(draft, domain, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
         or _memory(draft, domain, live, observed, budget)
@@ -124,9 +125,42 @@ def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
             f"a saved state of it lies in {image}: starting it from its disks would damage them if that state"
             f" is ever restored; restore it with `xl restore {image}`, or discard it with `rm {image}`"
         )
-    for key, path in (("kernel", domain.kernel), ("ramdisk", domain.ramdisk)):
-        if path is not None and path not in paths:
+    for key, path in boot_files(domain):
+        if path not in paths:
             return f"{key} {path} does not exist ({domain.source})"
+    for path, package in needed_packages(domain):
+        if path not in paths:
+            return f"{path} is missing, which an hvm guest needs; type: apt install {package}"
+    return None
+
+
+def boot_files(domain: Domain) -> tuple[tuple[str, str], ...]:
+    """Key and path of what Xen reads from the dom0 to start it."""
+    named = (("kernel", domain.kernel), ("ramdisk", domain.ramdisk), ("pvgrub", domain.pvgrub))
+    return tuple((key, path) for key, path in named if path is not None)
+
+
+def needed_packages(domain: Domain) -> tuple[tuple[str, str], ...]:
+    """A file that xl uses for such a guest, and the package of Debian that has it there (strings of its libxl)."""
+    if domain.type is not GuestType.HVM:
+        return ()
+    device_model = ("/usr/libexec/xen-qemu-system-i386", "qemu-system-xen")
+    firmware = {
+        Firmware.BIOS: ("/usr/share/seabios/bios-256k.bin", "seabios"),
+        Firmware.UEFI: ("/usr/share/ovmf/OVMF.fd", "ovmf"),
+    }
+    return device_model, firmware[domain.firmware]
+
+
+def _hardware(draft: Draft, domain: Domain, observed: Observed) -> str | None:
+    hardware = draft.table(Table.HARDWARE, observed.hardware)
+    if hardware is None:
+        return _unknown(draft, Table.HARDWARE)
+    if domain.type is not GuestType.PV and "hvm" not in hardware.capabilities:
+        return (
+            f"this host cannot run {domain.type} guests: virt_caps of `xl info` does not say hvm; switch on VT-x or"
+            " AMD-V in the firmware of the machine"
+        )
     return None
 
 

@@ -64,7 +64,10 @@ def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
     if (pending or record.staged is not None) and record.staged != wanted:
         why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
-        draft.step(StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted), why)
+        stage = StageConfig(
+            domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted, xlcfg.password_file(domain)
+        )
+        draft.step(stage, why)
 
 
 def tell_withdrawn(draft: Draft, domain: Domain, record: Record, now: float) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from xenlocal.model.desired import Disk, Domain, Nic
+from xenlocal.model.desired import Disk, Domain, GuestType, Nic
 
 LIVE_KEYS = ("memory", "vcpus", "cpus", "cpu_weight")  # Xen changes these on a running domU
 _UNSAFE = frozenset('"\\\n\r\0')
@@ -28,24 +28,42 @@ def settings(domain: Domain) -> Mapping[str, str]:
         "on_reboot": _quoted("restart"),
         "on_crash": _quoted("preserve"),
         "disk": _list(_disk(disk) for disk in domain.disks),
-        "vif": _list(_vif(nic) for nic in domain.nics),
+        "vif": _list(_vif(nic, domain.type) for nic in domain.nics),
     }
     optional = {
         "cpus": domain.cpus and _quoted(domain.cpus),
         "cpu_weight": domain.cpu_weight and str(domain.cpu_weight),
-        "kernel": domain.kernel and _quoted(domain.kernel),
+        "kernel": (kernel := domain.kernel or domain.pvgrub) and _quoted(kernel),
+        "bootloader": domain.bootloader and _quoted(domain.bootloader),
         "ramdisk": domain.ramdisk and _quoted(domain.ramdisk),
         "cmdline": domain.cmdline and _quoted(domain.cmdline),
     }
     lines.update({key: value for key, value in optional.items() if value})
+    if domain.type is GuestType.HVM:
+        lines.update(_machine(domain))
     lines.update(dict(domain.extra))
     return MappingProxyType(lines)
+
+
+def _machine(domain: Domain) -> Mapping[str, str]:
+    """What the device model gives an hvm guest. A password of the screen is not here, but put in when it is started."""
+    lines = {"firmware": _quoted(domain.firmware), "serial": _quoted("pty"), "vnc": "0"}
+    if domain.vnc is not None:
+        # without vncunused = 0 it takes another display where this one is in use, and nobody knows which
+        lines |= {"vnc": "1", "vnclisten": _quoted(domain.vnc.address), "vncdisplay": str(domain.vnc.display)}
+        lines |= {"vncunused": "0", "usb": "1", "usbdevice": _list(["tablet"])}  # its pointer is where the viewer's is
+    return lines
 
 
 def render(domain: Domain) -> str:
     """The text of the xl.cfg."""
     head = "# made by xenlocal; edit the file in /etc/xenlocal instead\n"
     return head + "".join(f"{key} = {value}\n" for key, value in settings(domain).items())
+
+
+def password_file(domain: Domain) -> str | None:
+    """Of what is put in only when it is started, so that nothing shows or keeps it."""
+    return domain.vnc_password if domain.type is GuestType.HVM and domain.vnc is not None else None
 
 
 def differences(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:
@@ -82,12 +100,15 @@ def _disk(disk: Disk) -> str:
     access = "ro" if disk.readonly else "rw"
     path = disk.backing.path
     # target= must come last: the rest of the string is the path (xl-disk-configuration(5))
-    return f"format=raw, vdev={_field(disk.vdev)}, access={access}, target={_path(path)}"
+    kind = "devtype=cdrom, " if disk.cdrom else ""
+    return f"format=raw, vdev={_field(disk.vdev)}, {kind}access={access}, target={_path(path)}"
 
 
-def _vif(nic: Nic) -> str:
+def _vif(nic: Nic, kind: GuestType) -> str:
     # always both: libxl draws a random MAC without mac=, and takes xenbr0 without bridge= (FACTS)
-    return f"mac={_field(nic.mac)}, bridge={_field(nic.bridge)}"
+    fields = f"mac={_field(nic.mac)}, bridge={_field(nic.bridge)}"
+    # of the cards that the device model has, the one that a Windows without PV drivers knows
+    return f"{fields}, model=e1000" if kind is GuestType.HVM else fields
 
 
 def _list(items: Iterable[str]) -> str:

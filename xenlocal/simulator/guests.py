@@ -47,7 +47,7 @@ def create(dom0: SimulatedDom0, config: dict[str, Any], scope: str = "", paused:
         if path and paths.facts(dom0, path) is None:
             where = "xc: error: panic: xg_dom_boot.c: xc_dom_boot_mem_init" if key == "kernel" else "libxl: error"
             raise Refused(f"{where}: failed to open {key} image {path}: No such file or directory\n")
-    if kind == "pvh" and not config.get("kernel"):
+    if kind == "pvh" and not config.get("kernel") and not config.get("bootloader"):
         raise Refused("libxl: error: libxl_dom.c: PVH domain without kernel\n")
     for disk in disks:
         _attach(dom0, domid, disk)

@@ -16,6 +16,9 @@ from xenlocal.simulator.surroundings import Surroundings
 GIB = 1 << 30
 
 
+_FILES = ("/boot/vmlinu[xz]*", "/boot/initrd*", "/usr/libexec/xen-qemu-system-i386", "/usr/share/seabios/bios-256k.bin")
+
+
 @dataclass
 class Later:
     """Something the guest does by itself, `after` seconds from its birth, in its first `times` lives."""
@@ -236,7 +239,7 @@ class Host:
     routes: list[Route] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)  # addresses that do not answer a ping
     paths: dict[str, Path] = field(default_factory=dict)
-    patterns: list[str] = field(default_factory=lambda: ["/boot/vmlinu[xz]*", "/boot/initrd*"])  # regular files
+    patterns: list[str] = field(default_factory=lambda: [*_FILES])  # regular files
     texts: dict[str, str] = field(default_factory=dict)  # readable files: xl's logs, configs of tests
     programs: dict[str, Program] = field(default_factory=dict)  # by absolute path
     timers: list[Timer] = field(default_factory=list)

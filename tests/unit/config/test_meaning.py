@@ -12,6 +12,7 @@ from xenlocal.model.desired import (
     BlockDevice,
     ConfigFile,
     Desired,
+    Firmware,
     GuestType,
     ImageFile,
     LogicalVolume,
@@ -21,6 +22,7 @@ from xenlocal.model.desired import (
     Patience,
     Source,
     State,
+    Vnc,
 )
 from xenlocal.model.names import Kind, Target, device
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, DefaultProbe, PingProbe, TcpProbe, XenstoreProbe
@@ -192,10 +194,7 @@ def test_domain_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "phrase"),
     [
-        ("type = hvm", "type = hvm"),
         ("hostid = locked", "hostid"),
-        ("vnc = 127.0.0.1:1", "vnc"),
-        ("vnc = [::1]:1", "vnc"),
         ("pci = 0000:03:00.0, 04:00.1", "pci"),
         ("usb = 0529:0001, 1-2.3", "usb"),
         ("owner = alice", "owner"),
@@ -207,21 +206,27 @@ def test_what_is_valid_and_not_yet_supported(line: str, phrase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "phrase"),
-    [
-        ("bootloader = pygrub", "bootloader = pygrub"),
-        ("firmware = uefi", "firmware = uefi"),
-        ("pvgrub = /usr/lib/grub-xen/grub-x86_64-xen.bin", "pvgrub"),
-    ],
+    ("line", "bootloader", "pvgrub"),
+    [("bootloader = pygrub", "pygrub", None), ("pvgrub = /usr/lib/grub.bin", None, "/usr/lib/grub.bin")],
 )
-def test_other_ways_to_boot_need_no_kernel(line: str, phrase: str) -> None:
+def test_other_ways_to_boot_need_no_kernel(line: str, bootloader: str | None, pvgrub: str | None) -> None:
     result = desired(f"[domain a]\nmemory = 1G\n{line}\n").domains["a"]
-    assert (result.kernel, result.unsupported) == (None, (phrase,))
+    assert (result.kernel, result.bootloader, result.pvgrub) == (None, bootloader, pvgrub)
 
 
-def test_an_hvm_guest_boots_its_disk() -> None:
-    result = desired("[domain a]\nmemory = 1G\ntype = hvm\n").domains["a"]
-    assert (result.kernel, result.type) == (None, GuestType.HVM)
+def test_an_hvm_guest_boots_its_disk_or_its_cdrom() -> None:
+    text = "[domain a]\nmemory = 1G\ntype = hvm\nfirmware = uefi\nvnc = [::1]:7\n[[disk hdc]]\ncdrom = /srv/a.iso\n"
+    result = desired(text).domains["a"]
+    assert (result.kernel, result.type, result.firmware) == (None, GuestType.HVM, Firmware.UEFI)
+    assert (result.vnc, result.unsupported) == (Vnc("::1", 7), ())
+    (disk,) = result.disks
+    assert (disk.backing, disk.readonly, disk.cdrom) == (ImageFile("/srv/a.iso"), True, True)
+
+
+def test_defaults_for_the_screens_of_hvm_guests_are_nothing_to_others() -> None:
+    text = "[domain a]\nkernel = /k\n[domain b]\ntype = hvm\nvnc = 192.0.2.10:1\n"
+    read_back = desired(text, "[defaults]\nmemory = 1G\nvnc_password = /etc/xenlocal/vnc\nfirmware = uefi\n").domains
+    assert read_back["b"].vnc_password == "/etc/xenlocal/vnc"
 
 
 DEFAULTS = "[defaults]\nmemory = 1G\nkernel = /k\nramdisk = /r\ncmdline = ro\nvcpus = 2\n"

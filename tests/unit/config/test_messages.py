@@ -52,6 +52,7 @@ def test_the_table_is_read() -> None:
     assert {where for where, _, _ in table()} == set(BEFORE)
 
 
+HVM = "[domain web]\ntype = hvm\nmemory = 1G\n"
 BARE = "[domain web]\nmemory = 4G\n"
 DISK = WEB + "[[disk xvda]]\n"
 
@@ -70,8 +71,8 @@ DISK = WEB + "[[disk xvda]]\n"
             "4: domain web: pvgrub is not for hvm guests, which boot their disk; remove it",
         ),
         (
-            BARE + "firmware = uefi\nramdisk = /r\n",
-            "4: domain web: ramdisk needs a kernel; write kernel = PATH, or remove it",
+            BARE + "type = pvh\nbootloader = pygrub\nramdisk = /r\n",
+            "5: domain web: ramdisk needs a kernel; write kernel = PATH, or remove it",
         ),
         (
             WEB + "vcpus = 4\nmaxvcpus = 2\n",
@@ -95,7 +96,36 @@ DISK = WEB + "[[disk xvda]]\n"
         ),
         (
             DISK + "file = /srv/a\ndevice = /dev/sdb\n",
-            "5: domain web / disk xvda: a disk is either a volume, a device or a file; remove device or file",
+            "5: domain web / disk xvda: a disk is either a volume, a device, a file or a cdrom; remove device or file",
+        ),
+        (WEB + "firmware = uefi\n", "4: domain web: firmware is for hvm guests only; write type = hvm, or remove it"),
+        (WEB + "vnc = 127.0.0.1:1\n", "4: domain web: vnc is for hvm guests only; write type = hvm, or remove it"),
+        (
+            HVM + "vnc = 192.0.2.10:3\n",
+            "4: domain web: anybody who reaches 192.0.2.10 could use the guest's keyboard; give it a"
+            " vnc_password, or write vnc = 127.0.0.1:3 and come through ssh -L",
+        ),
+        (
+            HVM + "vnc = 127.0.0.1:1\n" + HVM.replace("web", "win") + "vnc = 127.0.0.1:1\n",
+            "8: domain win: display 1 is already that of domain web (web.conf:4); write another, such as 2",
+        ),
+        (
+            HVM + "[[ready]]\nconsole = login\n",
+            "4: domain web / ready: the console of an hvm guest is not logged; write tcp, ping, xenstore or"
+            " command instead",
+        ),
+        (
+            HVM + "[[disk hdc]]\ncdrom = /srv/a.iso\nmode = w\n",
+            "6: domain web / disk hdc: mode is not for a cdrom, which is only read; remove it",
+        ),
+        (
+            HVM + "[[disk hdc]]\ncdrom = /srv/a.iso\nsize = 1G\n",
+            "6: domain web / disk hdc: size is not for a cdrom, which is used as it is; remove it",
+        ),
+        (
+            WEB + "[[disk xvdb]]\ncdrom = /srv/a.iso\n",
+            "5: domain web / disk xvdb: a cdrom is a drive of an hvm guest; write file = PATH with mode = r, or"
+            " type = hvm",
         ),
         (WEB + "[[ready]]\ntcp = h:1\nping = h\n", "6: domain web / ready: one probe only; remove tcp or ping"),
         (WEB + "[[xl]]\nk = 1\nk = 2\n", "6: domain web / xl: 'k' is already set at web.conf:5"),

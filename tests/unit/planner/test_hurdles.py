@@ -1,5 +1,7 @@
 """What keeps a domU from starting: each hurdle is one named reason, unknown too (DESIGN rules 1, 7, 10)."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.planner.build import (
@@ -31,7 +33,7 @@ from tests.unit.planner.build import (
     volume,
     with_tables,
 )
-from xenlocal.model.desired import Disk, LogicalVolume, State
+from xenlocal.model.desired import Disk, Firmware, GuestType, LogicalVolume, State
 from xenlocal.model.memory import Hand, Off
 from xenlocal.model.names import Kind, Target, bridge
 from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavailable, Volume
@@ -154,9 +156,30 @@ def test_what_is_missing_is_named() -> None:
     assert "does not exist yet; waiting for it" in why(device("/dev/sdb"), observed())
     assert "is not a block device" in why(device("/srv/x"), observed(paths={"/srv/x": file_facts("/srv/x")}))
     assert "nic eth0: bridge/br0 does not exist" in why(None, observed(), bridges=("br0",))
-    assert why(None, observed(), unsupported=("type = hvm", "pci")) == (
-        "type = hvm, pci: not yet supported by this version (a.conf:1)"
+    assert why(None, observed(), pvgrub="/usr/g") == "pvgrub /usr/g does not exist (a.conf:1)"
+    assert why(None, observed(), unsupported=("pci", "usb")) == (
+        "pci, usb: not yet supported by this version (a.conf:1)"
     )
+
+
+DEVICE_MODEL, BIOS, OVMF = (
+    "/usr/libexec/xen-qemu-system-i386", "/usr/share/seabios/bios-256k.bin", "/usr/share/ovmf/OVMF.fd"
+)  # fmt: skip
+
+
+def test_an_hvm_guest_needs_its_device_model_its_firmware_and_a_cpu_that_can() -> None:
+    def of(*paths: str, cpu: str = "hvm", **values: Any) -> str:
+        able = hardware(capabilities=frozenset({"pv", cpu}))
+        seen = observed(paths={path: file_facts(path) for path in paths}, hardware=able)
+        return why(None, seen, **{"type": GuestType.HVM, **values})
+
+    assert of(BIOS) == f"{DEVICE_MODEL} is missing, which an hvm guest needs; type: apt install qemu-system-xen"
+    assert of(DEVICE_MODEL).endswith("type: apt install seabios")
+    assert of(DEVICE_MODEL, BIOS, firmware=Firmware.UEFI).endswith("type: apt install ovmf")
+    assert not of(DEVICE_MODEL, BIOS) and not of(DEVICE_MODEL, OVMF, firmware=Firmware.UEFI)
+    assert "cannot run hvm guests" in of(DEVICE_MODEL, BIOS, cpu="")
+    assert "cannot run pvh guests" in of(cpu="", type=GuestType.PVH)
+    assert not of(cpu="", type=GuestType.PV)
 
 
 def test_a_bridge_that_is_there_as_declared_is_no_hurdle() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.planner.build import HERE, dom, image, lv
-from xenlocal.model.desired import Nic
+from xenlocal.model.desired import GuestType, Nic, Vnc
 from xenlocal.planner import xlcfg
 
 NIC = Nic("eth0", "br0", "00:16:3e:00:00:01", HERE)
@@ -42,6 +42,36 @@ def test_a_path_is_absolute_and_one_field(path: str) -> None:
 def test_a_path_may_hold_what_names_of_devices_hold() -> None:
     """Everything behind target= is the path."""
     assert "target=/dev/disk/by-path/a=b:c-lun-3" in xlcfg.render(dom("web", image("/dev/disk/by-path/a=b:c-lun-3")))
+
+
+def hvm(**values: Any) -> dict[str, str]:
+    return dict(xlcfg.settings(replace(dom("win"), type=GuestType.HVM, kernel=None, **values)))
+
+
+def test_an_hvm_guest_has_a_serial_console_and_no_screen_unless_it_is_told_where() -> None:
+    found = hvm(nics=(NIC,))
+    assert (found["type"], found["firmware"], found["serial"], found["vnc"]) == ('"hvm"', '"bios"', '"pty"', "0")
+    assert not {"kernel", "vnclisten", "vncdisplay", "usbdevice"} & found.keys()
+    assert found["vif"] == '[ "mac=00:16:3e:00:00:01, bridge=br0, model=e1000" ]'
+
+
+def test_a_screen_is_where_it_is_declared_and_nowhere_else() -> None:
+    domain = replace(dom("win"), type=GuestType.HVM, vnc=Vnc("127.0.0.1", 3), vnc_password="/etc/xenlocal/vnc.secret")
+    found = xlcfg.settings(domain)
+    assert (found["vnc"], found["vnclisten"], found["vncdisplay"], found["vncunused"]) == ("1", '"127.0.0.1"', "3", "0")
+    assert "secret" not in xlcfg.render(domain) and xlcfg.password_file(domain) == "/etc/xenlocal/vnc.secret"
+    assert xlcfg.password_file(replace(domain, vnc=None)) is None
+    assert xlcfg.password_file(replace(domain, type=GuestType.PV)) is None
+
+
+def test_a_cdrom_is_a_drive_that_is_only_read() -> None:
+    disk = replace(image("/srv/a.iso", vdev="hdc", readonly=True), cdrom=True)
+    assert hvm(disks=(disk,))["disk"] == '[ "format=raw, vdev=hdc, devtype=cdrom, access=ro, target=/srv/a.iso" ]'
+
+
+def test_other_ways_to_boot() -> None:
+    assert xlcfg.settings(replace(dom("a"), bootloader="pygrub"))["bootloader"] == '"pygrub"'
+    assert xlcfg.settings(replace(dom("a"), kernel=None, pvgrub="/usr/lib/grub.bin"))["kernel"] == '"/usr/lib/grub.bin"'
 
 
 def test_the_whole_text() -> None:

@@ -14,6 +14,9 @@ KERNEL = "/srv/guest/vmlinux"
 RAMDISK = "/srv/guest/initrd"
 """In the dom0: the initramfs of `guests/`."""
 
+MACHINE = "/srv/guest/machine"
+"""In the dom0: the initramfs of a machine without PV drivers (`guests/machine`)."""
+
 
 @dataclass(frozen=True)
 class Guest:

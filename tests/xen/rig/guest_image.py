@@ -13,6 +13,9 @@ SCRIPTS = Path(__file__).parent / "guests"
 MODULES = ("drivers/block/xen-blkfront.ko", "drivers/net/xen-netfront.ko")
 """Neither needs another module, in Debian 12 or 13 (modules.dep)."""
 
+MACHINE_MODULES = ("drivers/acpi/button.ko", "drivers/input/evdev.ko")
+"""Of a machine without PV drivers: its power button. Neither needs another module."""
+
 DIRECTORIES = ("bin", "dev", "lib", "lib/modules", "proc", "run", "sbin", "sys")
 
 
@@ -45,13 +48,21 @@ def _unzstd(data: bytes) -> bytes:
 
 def initramfs(root: Path, release: str) -> bytes:
     """A cpio archive (newc, not compressed: unpacked at once) from the busybox and the modules under `root`."""
+    scripts = {"init": "init", "lib/uevent": "uevent", "sbin/poweroff": "shutdown", "sbin/reboot": "shutdown"}
+    return _archive(root, release, scripts, MODULES)
+
+
+def machine(root: Path, release: str) -> bytes:
+    """The same for a machine without PV drivers."""
+    return _archive(root, release, {"init": "machine", "lib/pressed": "pressed"}, MACHINE_MODULES)
+
+
+def _archive(root: Path, release: str, scripts: dict[str, str], modules: tuple[str, ...]) -> bytes:
     entries = [(name, 0o40755, b"") for name in DIRECTORIES]
     entries.append(("bin/busybox", 0o100755, (root / "bin/busybox").read_bytes()))
-    entries.append(("init", 0o100755, (SCRIPTS / "init").read_bytes()))
     entries.append(("lib/journal.sh", 0o100644, (SCRIPTS / "journal.sh").read_bytes()))
-    entries.append(("lib/uevent", 0o100755, (SCRIPTS / "uevent").read_bytes()))
-    entries += [(f"sbin/{verb}", 0o100755, (SCRIPTS / "shutdown").read_bytes()) for verb in ("poweroff", "reboot")]
-    for module in MODULES:
+    entries += [(place, 0o100755, (SCRIPTS / script).read_bytes()) for place, script in scripts.items()]
+    for module in modules:
         entries.append((f"lib/modules/{Path(module).name}", 0o100644, _module(root, release, module)))
     entries.append(("TRAILER!!!", 0, b""))
     return b"".join(_cpio(number, *entry) for number, entry in enumerate(entries, start=1))

@@ -108,6 +108,7 @@ def _lay_in(root: Path, release: str, kernel: bytes) -> None:
     guest.mkdir(parents=True)
     (guest / "vmlinux").write_bytes(guest_image.unpacked_kernel(kernel))
     (guest / "initrd").write_bytes(guest_image.initramfs(root, release))
+    (guest / "machine").write_bytes(guest_image.machine(root, release))
 
 
 def _write(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ BUILD_SECONDS = 1200
 DOM0_PACKAGES = (
     "systemd-sysv", "udev", "dbus", "linux-image-amd64", "xen-system-amd64", "initramfs-tools", "kmod", "procps",
     "e2fsprogs", "lvm2", "ifupdown", "iproute2", "iputils-ping", "bridge-utils", "busybox-static", "socat",
-    "zstd", "xz-utils",
+    "zstd", "xz-utils", "qemu-system-xen",
     "python3", "python3-sh", "python3-configobj", "python3-pyinotify", "python3-daemon", "python3-rich",
 )  # fmt: skip
 """What a dom0 of a test has installed: Xen with its tools, and the dependencies of the package under test."""
