@@ -13,4 +13,4 @@ SEEDS = (
     "shutdown-skip hangs-from-now@40",
     "daemon-restarts-while-stopping exit-1@45",
 )
-RANDOM_SEEDS: tuple[int, ...] = (11, 30)
+RANDOM_SEEDS: tuple[int, ...] = (11, 30, 680)

@@ -6,13 +6,14 @@ is to stop is in `replies`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from xenlocal.model.desired import Desired, Domain, GuestType, State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
+from xenlocal.planner.order import nearest
 
 CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
 CRASH_CAP = 5  # so many in the window, and the domU stays off
@@ -88,11 +89,21 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
                 away = now if record.away is None else record.away
                 records[uuid] = replace(_gone(record, words.get(uuid), now), away=away)
     kept = {
-        uuid: record
+        uuid: _inherited(record, records.values())
         for uuid, record in records.items()
         if record.declared or record.domid is not None  # nothing is left to say of the others
     }
     return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))), forced=tuple(sorted(forced)))
+
+
+def _inherited(record: Record, others: Collection[Record]) -> Record:
+    """One whose section has vanished comes after all that those came after which vanished with it and are forgotten,
+    since they are off: else it would lose its place."""
+    if record.declared:
+        return record
+    names = {other.name for other in others if other.declared or other.domid is not None}
+    further = nearest(record.predecessors, names, {other.name: other.predecessors for other in others})
+    return replace(record, predecessors=tuple(dict.fromkeys((*record.predecessors, *further))))
 
 
 def _decided_anew(record: Record) -> Record:
