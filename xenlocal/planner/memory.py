@@ -126,7 +126,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
     if record.domid != live.domid and live.state is LiveState.PAUSED:
         return record  # `xl create` is still building it, and may yet fail: not born
     if record.domid != live.domid:
-        came_back = record.domid is not None or record.off is Off.REBOOTING  # from its own reboot
+        # from its own reboot; or it was never away: a look that did not show it was wrong
+        came_back = record.domid is not None or record.off is Off.REBOOTING or record.lived == live.domid
         if record.hand is Hand.RESTART and record.hand_domid != live.domid:
             record = replace(record, hand=Hand.START, hand_domid=None)
         elif record.hand in (Hand.STOP, Hand.DESTROY) and not came_back:
@@ -138,6 +139,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             xl_name=live.name,
             monitor=record.monitor if came_back and record.monitor else live.name,
             domid=live.domid,
+            lived=live.domid,
             born=now,
             ready=False,
             gave_up_waiting=False,

@@ -213,6 +213,16 @@ def test_what_somebody_starts_with_xl_after_it_was_stopped_is_not_fought(hand: H
     assert after(gone, live(6, "web")).hand is Hand.START
 
 
+@pytest.mark.parametrize("hand", [Hand.STOP, Hand.DESTROY])
+def test_under_the_domid_that_it_had_it_was_never_away(hand: Hand) -> None:
+    """The look that did not show it was wrong: the word to stop it holds."""
+    lives = after(rec("web"), live(5, "web"))
+    gone = after(replace(word(lives, hand), stop_asked=NOW))
+    there = after(gone, live(5, "web"))
+    assert there.hand is hand and there.domid == 5
+    assert after(after(there), live(6, "web")).hand is Hand.START
+
+
 # what we did
 
 
