@@ -201,12 +201,22 @@ def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float)
     here = () if isinstance(domains, Unavailable) else domains.values()
     left = [live.name or f"domid {live.domid}" for live in here if is_up(live)]
     said = [f"had to be destroyed: {', '.join(memory.forced)}"] if memory.forced else []
+    destroyed, lost = _gone_without_us(memory, begun, Off.VANISHED), _gone_without_us(memory, begun, Off.LOST)
+    said += [f"destroyed, and not known by whom: {', '.join(destroyed)}"] if destroyed else []
+    said += [f"gone, and nothing tells how: {', '.join(lost)}"] if lost else []
     said += [f"still running: {', '.join(left)}"] if left else []
     said += [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
     said += [f"which guests are left is unknown: {domains.why}"] if isinstance(domains, Unavailable) else []
     xl = cycle.observed.xl
     said += [f"who is left is only known from xenstore, since xl does not tell: {xl.why}"] if xl is not None else []
     request.finish(PARTLY if said else OK, message="; ".join(said) or "every guest stopped cleanly")
+
+
+def _gone_without_us(memory: Memory, since: float, how: Off) -> list[str]:
+    """Guests that ended during the shutdown before they were asked, as far as is remembered: by an `xl destroy` of
+    somebody, or of a daemon before this one that could not write down what it did."""
+    records = memory.records.values()
+    return [each.name for each in records if each.off is how and each.off_since is not None and each.off_since >= since]
 
 
 def _coming_back(request: Request, cycle: Cycle, memory: Memory, now: float) -> bool:
