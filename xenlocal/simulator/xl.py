@@ -254,12 +254,9 @@ def _vcpu_pin(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if len(rest) not in (3, 4) or rest[1] != "all":
         raise UnknownCommand(argv, "xl vcpu-pin DOMID all CPUS [SOFT]")
     domain = _find(dom0, rest[0])
-    numbers = [int(number) for number in re.findall(r"\d+", rest[2])]
-    if rest[2] not in ("all", "-") and (not numbers or max(numbers) >= dom0.state.cpus):
-        raise Refused(
-            f"libxl: error: libxl_sched.c:65:libxl__set_vcpuaffinity: Domain {domain.domid}:Setting vcpu affinity\n"
-        )
-    domain.pinned = rest[2] if rest[2] != "-" else domain.pinned
+    if rest[2] != "-":
+        guests.may_run_on(dom0, domain.domid, rest[2])
+        domain.pinned = rest[2]
     return Answer()
 
 

@@ -30,7 +30,6 @@ from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavai
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_host import DAEMON, DROP_IN, FOREIGN, GUESTS, XENDOMAINS
 from xenlocal.planner.checkup_storage import ISCSI_UNIT
-from xenlocal.planner.checkup_xen import cpu_set
 from xenlocal.planner.doctor import CHECKS, diagnose
 from xenlocal.planner.patient import Patient
 
@@ -414,11 +413,3 @@ ON_ISCSI = dom("web", Disk("xvda", BlockDevice(LUN), build.HERE))
 def test_iscsi(unit: Unit, records: tuple[IscsiRecord, ...], severity: Severity, what: str) -> None:
     case = patient(ON_ISCSI, units={**UNITS, ISCSI_UNIT: unit}, iscsi=records)
     assert what in only(case, Code.ISCSI, severity).next
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"),
-    [("all", {0, 1, 2, 3}), ("all,^2", {0, 1, 3}), ("1-2", {1, 2}), ("0,3", {0, 3}), ("^1,0-1", {0, 1})],
-)
-def test_cpus_as_xl_reads_them(text: str, cpus: set[int]) -> None:
-    assert cpu_set(text, frozenset(range(4))) == cpus
