@@ -213,6 +213,10 @@ def test_domains_that_are_pinned_to_the_same_cpus() -> None:
     assert "CPU 1 by Domain-0, web; CPU 2-3 by db, web" in found.text
 
 
+def test_one_that_may_use_every_cpu_is_not_pinned() -> None:
+    assert not said(patient(dom("web", cpus="all"), dom("nas", cpus="0-3"), dom("db", cpus="3")), Code.PINNING)
+
+
 def test_a_cpu_that_this_host_has_not() -> None:
     found = only(patient(dom("web", cpus="2-5")), Code.PINNING, Severity.WARNING)
     assert "domain/web is to run on CPU 4-5, and this host has 0-3" in found.text
@@ -346,6 +350,7 @@ def test_consoles_that_are_not_logged(logging: str | None, option: str, text: st
 
 LUN_FACTS = PathFacts(PathKind.BLOCK, Size(0), "/dev/sdb", (8, 16))
 GIVEN = dom("web", Disk("xvda", BlockDevice("/dev/disk/by-id/x.y"), build.HERE))
+IN_A_FILE = dom("nas", build.image("/srv/nas.img"))  # the device that stands for it is known once it is attached
 ON_A_VOLUME = dom("db", build.lv("db"))
 
 
@@ -370,7 +375,7 @@ def test_a_volume_group_of_a_guest_is_seen(name: str, facts_of_it: PathFacts, wh
         "inner": GroupFacts(GIB, {name: facts_of_it}),
         "vg0": GroupFacts(GIB, {"/dev/sda3": disk("/dev/sda3", 3)}),
     }
-    (found,) = said(patient(GIVEN, ON_A_VOLUME, seen=seen, groups=groups), Code.LVM_FILTER)
+    (found,) = said(patient(GIVEN, IN_A_FILE, ON_A_VOLUME, seen=seen, groups=groups), Code.LVM_FILTER)
     assert found.severity is Severity.CRITICAL and f"group inner on {name}, on a disk of {who}" in found.text
     assert found.next.startswith(f'`vgchange -an inner`; global_filter = [ "{pattern}" ] in /etc/lvm/lvm.conf')
 
