@@ -35,8 +35,6 @@ from xenlocal.planner import memory as transitions
 from xenlocal.planner.blame import blame
 from xenlocal.planner.learned import Learned
 from xenlocal.planner.rehearsal import (
-    Fate,
-    Finding,
     Phase,
     Rehearsal,
     Scene,
@@ -299,8 +297,8 @@ def data(rehearsal: Rehearsal) -> dict[str, Any]:
         "ok": rehearsal.well,
         "what": rehearsal.what,
         "phases": [_phase_data(phase) for phase in rehearsal.phases],
-        "domains": [_fate_data(fate) for fate in rehearsal.fates],
-        "findings": [_finding_data(finding) for finding in rehearsal.findings],
+        "domains": [asdict(fate) for fate in rehearsal.fates],
+        "findings": [{"target": str(each.target), "kind": each.kind, "text": each.text} for each in rehearsal.findings],
     }
 
 
@@ -312,11 +310,3 @@ def _phase_data(phase: Phase) -> dict[str, Any]:
         "path": [asdict(link) for link in phase.path],
         "forced": list(phase.forced),
     }
-
-
-def _fate_data(fate: Fate) -> dict[str, Any]:
-    return asdict(fate)
-
-
-def _finding_data(finding: Finding) -> dict[str, Any]:
-    return {"target": str(finding.target), "kind": finding.kind, "text": finding.text}

@@ -188,6 +188,7 @@ class Hardware:
 
     total: Size
     free: Size
+    cpus: int  # those of the host, numbered from 0 on
     dom0_vcpus: int
     scheduler: str
     autoballoon: bool  # dom0 gives memory away at `xl create`: Xen was booted without dom0_mem=

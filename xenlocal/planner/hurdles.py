@@ -20,6 +20,7 @@ from xenlocal.model.observed import (
     Vbd,
 )
 from xenlocal.model.units import Size
+from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
 from xenlocal.planner.memory import names_of_monitor
@@ -74,7 +75,7 @@ def hurdle_to_start(
         or _paths(draft, domain, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
-        or _memory(draft, domain, live, observed, budget)
+        or _hardware(draft, domain, live, observed, budget)
     )
 
 
@@ -210,10 +211,12 @@ def xen_share(vcpus: int) -> Size:
     return Size(_OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * vcpus)
 
 
-def _memory(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
+def _hardware(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
     hardware = draft.table(Table.HARDWARE, observed.hardware)
     if hardware is None:
         return _unknown(draft, Table.HARDWARE)
+    if no_cpu := hurdle_of_cpus(domain, hardware):
+        return no_cpu
     if hardware.autoballoon:
         return None  # the dom0 gives way; xl itself says when it cannot
     need = memory_needed(domain)

@@ -8,6 +8,7 @@ from xenlocal.model.memory import Record
 from xenlocal.model.observed import LiveDomain, Observed, Table
 from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.planner import xlcfg
+from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
 
 _LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
@@ -51,9 +52,12 @@ def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain
         if key in pending:
             continue
         scheduler = "credit2"
-        if key == "cpu_weight":
+        if key in ("cpus", "cpu_weight"):
             hardware = draft.table(Table.HARDWARE, observed.hardware)
             if hardware is None:
+                continue
+            if key == "cpus" and (no_cpu := hurdle_of_cpus(domain, hardware)):
+                draft.refuse(domain.target, no_cpu)
                 continue
             scheduler = hardware.scheduler
         draft.step(

@@ -69,7 +69,7 @@ def seed(scene: Scene) -> Host:
     storage = _known(observed.storage, Table.STORAGE)
     live = _known(observed.domains, Table.DOMAINS)
     devices = _Devices(storage)
-    state = Host(now=scene.now, epoch=scene.wall - scene.now, patterns=[], cpus=1024)
+    state = Host(now=scene.now, epoch=scene.wall - scene.now, patterns=[])
     _network(state, _known(observed.network, Table.NETWORK))
     vbds, monitors = _known(observed.xenstore, Table.XENSTORE).vbds, _known(observed.monitors, Table.MONITORS)
     _storage(state, storage, vbds)
@@ -223,7 +223,7 @@ def _hardware(state: Host, hardware: Hardware) -> None:
     own = state.memory_mib - hardware.free.in_mib - held
     state.xen_overhead_mib = min(state.xen_overhead_mib, max(own, 0))
     state.dom0_memory_mib = own - state.xen_overhead_mib
-    state.dom0_vcpus, state.scheduler = hardware.dom0_vcpus, hardware.scheduler
+    state.cpus, state.dom0_vcpus, state.scheduler = hardware.cpus, hardware.dom0_vcpus, hardware.scheduler
     state.virt_caps = " ".join(sorted(hardware.capabilities))
     state.xl_conf = f'autoballoon="{"on" if hardware.autoballoon else "off"}"\n'
 

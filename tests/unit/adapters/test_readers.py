@@ -148,17 +148,18 @@ def test_lists_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize("path", records("xl-info.txt"), ids=shown)
 def test_recorded_info(path: Path) -> None:
-    reader = xl.XlReader(ScriptedRunner((("xl", "info"), text_of(path))), TextFiles({}), cpus=lambda: 3)
+    reader = xl.XlReader(ScriptedRunner((("xl", "info"), text_of(path))), TextFiles({}), dom0_cpus=lambda: 3)
     hardware = reader.hardware()
     assert hardware.total >= Size.mib(1500) and hardware.free < hardware.total
     assert hardware.scheduler == "credit2" and not hardware.autoballoon and hardware.dom0_vcpus == 3
+    assert hardware.cpus == 2
     assert {"pv", "hvm"} <= hardware.capabilities
 
 
 def test_dom0_vcpus_come_from_its_line() -> None:
     info = text_of(records("xl-info.txt")[0])
     runner = ScriptedRunner((("xl", "list", "-v"), HEADER + DOM0), (("xl", "info"), info))
-    reader = xl.XlReader(runner, TextFiles({}), cpus=lambda: 64)
+    reader = xl.XlReader(runner, TextFiles({}), dom0_cpus=lambda: 64)
     reader.domains()
     assert reader.hardware().dom0_vcpus == 2
 
