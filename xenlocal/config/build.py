@@ -149,6 +149,8 @@ def _unsupported(settings: Settings, kind: str) -> list[str]:
     found = []
     if settings.get("type") is GuestType.HVM:
         found.append("type = hvm")
+    if settings.get("hostid") not in (None, "locked"):
+        found.append(f"hostid = {settings.get('hostid')}")
     for key in schema.keys_of(kind).values():
         if not key.supported and key.name in settings.values:
             value = f" = {settings.values[key.name]}" if key.name in _VALUE_SHOWN else ""

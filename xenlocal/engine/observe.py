@@ -91,6 +91,7 @@ def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
         Table.XENSTORE: reader.xenstore,
         Table.HARDWARE: reader.hardware,
         Table.MONITORS: reader.monitors,
+        Table.IDENTITIES: reader.identities,
     }
 
 

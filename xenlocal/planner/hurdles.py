@@ -22,6 +22,7 @@ from xenlocal.model.observed import (
 from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
+from xenlocal.planner.identities import Guard
 from xenlocal.planner.memory import names_of_monitor
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
@@ -51,7 +52,13 @@ class Budget:
 
 
 def hurdle_to_start(
-    draft: Draft, domain: Domain, record: Record, live: LiveDomain | None, observed: Observed, budget: Budget
+    draft: Draft,
+    domain: Domain,
+    record: Record,
+    live: LiveDomain | None,
+    observed: Observed,
+    budget: Budget,
+    guard: Guard,
 ) -> str | None:
     """The first reason not to start, or None. `live`: its present self, which the same plan stops first."""
     if domain.unsupported:
@@ -60,6 +67,8 @@ def hurdle_to_start(
     domains = observed.domains
     if isinstance(domains, Unavailable):
         return "which domUs are running could not be found out"
+    if (why := guard.hurdle(domain)) is not None:
+        return why
     for other in domains.values():
         if other.name == domain.name and other.uuid != domain.uuid:
             return _namesake(other)

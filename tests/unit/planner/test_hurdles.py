@@ -40,6 +40,7 @@ from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import who
 from xenlocal.planner.hurdles import Budget, hurdle_to_start, memory_needed
+from xenlocal.planner.identities import Guard
 
 ROOT = volume("root", device=(253, 1), opened=True)
 
@@ -230,14 +231,14 @@ def test_a_monitor_that_knows_it_by_the_name_before_a_rename_may_create_it_anew(
 def test_the_domus_being_unknown_is_a_hurdle_by_itself() -> None:
     """The planner asks for nothing then; the guard does not rely on that."""
     seen = with_tables(observed(), domains=Unavailable("xl hangs"))
-    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget(Size(0)))
+    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget(Size(0)), Guard({}, ()))
     assert hurdle == "which domUs are running could not be found out"
 
 
 def test_all_that_a_start_needs_to_know_is_asked_for_at_once() -> None:
     """Otherwise each table would cost a round of looks."""
     seen = Observed(domains={})
-    plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS}
+    plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS, Table.IDENTITIES}
     assert plan(desired(dom("web")), seen).wanted == plain
     assert plan(desired(dom("web", image("/srv/x.img"))), seen).wanted == {*plain, Table.XENSTORE}
     assert plan(desired(dom("web", bridges=("br0",))), seen).wanted == {*plain, Table.NETWORK}
