@@ -88,7 +88,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _check_name(names.domain, name, section.place, problems)
     settings = read_settings(section, "domain", problems)
     _inherit(settings, defaults, name)
-    uuid = settings.get("uuid") or identity.derive_uuid(host_id, name)
+    uuid = settings.get("uuid") or identity.derive_uuid(host_id, settings.get("was") or name)
     parts = _parts(section, problems)
     disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
     nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")

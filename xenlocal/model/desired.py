@@ -183,6 +183,7 @@ class Domain:
     type: GuestType = GuestType.PV
     state: State = State.RUNNING
     description: str = ""
+    was: str | None = None  # the name from which its UUID is derived
     maxmem: Size | None = None
     vcpus: int = 1
     maxvcpus: int | None = None

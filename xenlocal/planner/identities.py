@@ -54,14 +54,14 @@ class Guard:
         return why is None
 
     def _concerning(self, domain: Domain) -> list[Identity]:
-        """Its own, by UUID or name; and those of domUs whose section is gone and whose disks it has."""
+        """Its own, by UUID or a name it has or had; and those of domUs whose section is gone and whose disks it has."""
         assert not isinstance(self.locked, Unavailable)
         disks = {*domain.identity.disks}
         return [
             lock
             for _, lock in sorted(self.locked.items())
             if lock.uuid == domain.uuid
-            or lock.name == domain.name
+            or lock.name in (domain.name, domain.was)
             or (lock.name not in self.declared and not disks.isdisjoint(lock.disks))
         ]
 

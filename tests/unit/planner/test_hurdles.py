@@ -27,10 +27,12 @@ from tests.unit.planner.build import (
     rec,
     refused,
     storage,
+    uid,
     vbd,
     volume,
     with_tables,
 )
+from xenlocal.engine.observe import declared_paths
 from xenlocal.model.desired import Disk, LogicalVolume, State
 from xenlocal.model.memory import Hand, Off
 from xenlocal.model.names import Kind, Target, bridge
@@ -329,3 +331,15 @@ def test_what_a_disk_must_be() -> None:
     assert "file//dev/sdb is not a regular file" in why(image("/dev/sdb"), observed(paths=paths))
     assert "is not a block device" in why(device("/srv/d"), observed(paths=paths))
     assert "is not active" in why(lv("root"), observed(storage=storage(volume("root", active=False, tags=frozenset()))))
+
+
+def test_a_saved_state_under_its_former_name_keeps_it_off_too() -> None:
+    want = desired(dom("new", was="old"))
+    made = plan(want, observed(paths={"/var/lib/xen/save/old": file_facts("/var/lib/xen/save/old")}))
+    assert "xl restore /var/lib/xen/save/old" in refused(made, "domain/new")
+    assert "/var/lib/xen/save/old" in declared_paths(want)
+
+
+def test_one_that_was_renamed_twice_is_not_started_beside_its_former_self() -> None:
+    made = plan(desired(dom("new", was="old")), observed(live(5, "old")))
+    assert f"write uuid = {uid('old')} instead of was" in refused(made, "domain/new") and not made.steps
