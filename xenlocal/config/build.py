@@ -88,7 +88,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _check_name(names.domain, name, section.place, problems)
     settings = read_settings(section, "domain", problems)
     _inherit(settings, defaults, name)
-    uuid = settings.get("uuid") or identity.derive_uuid(host_id, name)
+    uuid = settings.get("uuid") or identity.derive_uuid(host_id, settings.get("was") or name)
     parts = _parts(section, problems)
     disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
     nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
@@ -149,6 +149,8 @@ def _unsupported(settings: Settings, kind: str) -> list[str]:
     found = []
     if settings.get("type") is GuestType.HVM:
         found.append("type = hvm")
+    if settings.get("hostid") not in (None, "locked"):
+        found.append(f"hostid = {settings.get('hostid')}")
     for key in schema.keys_of(kind).values():
         if not key.supported and key.name in settings.values:
             value = f" = {settings.values[key.name]}" if key.name in _VALUE_SHOWN else ""

@@ -11,7 +11,7 @@ from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.tasks import Result, Tools
-from xenlocal.model.actions import Action, DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
+from xenlocal.model.actions import Action, DestroyDomain, PurgeVolume, RestoreVolume, StopDomain, UnlockIdentity
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand, Memory, Off, Record
@@ -19,6 +19,7 @@ from xenlocal.model.names import domain as domain_target
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import Unavailable
 from xenlocal.model.plan import Goal
+from xenlocal.planner import identities
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.shutdown import ENDGAME, LAST_LOOK
 from xenlocal.planner.wishes import is_up
@@ -39,6 +40,8 @@ def begin(request: Request, desired: Desired, tools: Tools, recorder: Recorder) 
     elif request.verb == "shutdown":
         now = tools.work.now()
         tools.keeper.update(lambda memory: transitions.shutting_down(memory, now))
+    elif request.verb == "unlock":
+        _unlock(request, desired, tools, recorder)
     elif request.verb in ("trash restore", "trash purge"):
         _trash(request, tools, recorder)
     elif request.verb == "apply":
@@ -127,6 +130,26 @@ def _trash(request: Request, tools: Tools, recorder: Recorder) -> None:
         for action in actions:
             request.progress(f"{action.verb} {action.target}")
             _perform(action, tools, recorder)
+    except XenlocalError as error:
+        request.finish(FAILED, message=str(error))
+        return
+    request.finish(OK, message="")
+
+
+def _unlock(request: Request, desired: Desired, tools: Tools, recorder: Recorder) -> None:
+    """All names are checked before the first is forgotten; what follows is the next cycle's."""
+    try:
+        locked = tools.reader.identities()
+        found = {name: identities.named(name, desired, locked) for name in request.names}
+        missing = [name for name, locks in found.items() if not locks]
+        if missing:
+            known = ", ".join(sorted(lock.name for lock in locked.values())) or "none"
+            message = f"no identity of {', '.join(missing)} is locked; locked are: {known}"
+            request.finish(NOT_FOUND, message=message)
+            return
+        for lock in dict.fromkeys(lock for locks in found.values() for lock in locks):
+            request.progress(f"unlock {lock.target}: UUID {lock.uuid}" + "".join(f", MAC {mac}" for mac in lock.macs))
+            _perform(UnlockIdentity(lock), tools, recorder)
     except XenlocalError as error:
         request.finish(FAILED, message=str(error))
         return

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from xenlocal.model.desired import Patience
+from xenlocal.model.identity import Identity
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import Probe
 from xenlocal.model.units import Duration, Size
@@ -233,6 +234,30 @@ class StageConfig(_OfDomain):
     verb = "stage"
 
 
+@dataclass(frozen=True)
+class LockIdentity:
+    """Record who the domU is, before its first start: no command, but a file of ours that outlives every boot."""
+
+    identity: Identity
+    verb = "lock"
+
+    @property
+    def target(self) -> Target:
+        return self.identity.target
+
+
+@dataclass(frozen=True)
+class UnlockIdentity:
+    """Forget that. Only `xenlocal unlock` makes this; the planner never does."""
+
+    identity: Identity
+    verb = "unlock"
+
+    @property
+    def target(self) -> Target:
+        return self.identity.target
+
+
 Action = (
     CreateVolume
     | GrowVolume
@@ -251,4 +276,6 @@ Action = (
     | DestroyDomain
     | SetLive
     | StageConfig
+    | LockIdentity
+    | UnlockIdentity
 )

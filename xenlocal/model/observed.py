@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xenlocal.model.identity import Identity
 from xenlocal.model.units import Size
 
 
@@ -29,6 +30,7 @@ class Table(StrEnum):
     XENSTORE = "xenstore"  # xenstore-ls: needed only to start
     HARDWARE = "hardware"  # xl info: needed only to start
     MONITORS = "monitors"  # /proc: needed only to start; no command
+    IDENTITIES = "identities"  # what `hostid = locked` has recorded; no command
 
 
 class LiveState(StrEnum):
@@ -206,6 +208,7 @@ class Observed:
     xenstore: XenStore | Unavailable = NOT_ASKED
     hardware: Hardware | Unavailable = NOT_ASKED
     monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
+    identities: Mapping[str, Identity] | Unavailable = NOT_ASKED  # by UUID
     xl: Unavailable | None = None  # why `domains` is only an `Outline`; None where it is none
 
     def by_uuid(self) -> Mapping[str, LiveDomain]:

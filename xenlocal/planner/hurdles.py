@@ -23,6 +23,7 @@ from xenlocal.model.units import Size
 from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
+from xenlocal.planner.identities import Guard
 from xenlocal.planner.memory import names_of_monitor
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
@@ -52,7 +53,13 @@ class Budget:
 
 
 def hurdle_to_start(
-    draft: Draft, domain: Domain, record: Record, live: LiveDomain | None, observed: Observed, budget: Budget
+    draft: Draft,
+    domain: Domain,
+    record: Record,
+    live: LiveDomain | None,
+    observed: Observed,
+    budget: Budget,
+    guard: Guard,
 ) -> str | None:
     """The first reason not to start, or None. `live`: its present self, which the same plan stops first."""
     if domain.unsupported:
@@ -61,9 +68,13 @@ def hurdle_to_start(
     domains = observed.domains
     if isinstance(domains, Unavailable):
         return "which domUs are running could not be found out"
+    if (why := guard.hurdle(domain)) is not None:
+        return why
     for other in domains.values():
         if other.name == domain.name and other.uuid != domain.uuid:
             return _namesake(other)
+        if other.name == domain.was and other.uuid != domain.uuid:
+            return _not_its_former_self(domain, other)
         if other.uuid == domain.uuid and other.state is LiveState.DYING:
             return f"its former self (domid {other.domid}) is still dying"
     if isinstance(observed.monitors, Unavailable):
@@ -94,6 +105,13 @@ def _namesake(other: LiveDomain) -> str:
     )
 
 
+def _not_its_former_self(domain: Domain, other: LiveDomain) -> str:
+    return (
+        f"{domain.was}, which it was ({domain.source}), is live as domid {other.domid} with the UUID {other.uuid}, not"
+        f" the one derived from that name; write uuid = {other.uuid} instead of was to make it this one"
+    )
+
+
 def _ask_all(draft: Draft, domain: Domain, observed: Observed) -> None:
     """Every table the hurdles need, at once, so that one look answers them all."""
     ask_for(draft, domain, observed)
@@ -111,6 +129,11 @@ def save_image(name: str) -> str:
     return f"{SAVE_DIR}/{name}"
 
 
+def save_images(domain: Domain) -> tuple[str, ...]:
+    """... by any of its names."""
+    return tuple(save_image(name) for name in (domain.name, domain.was) if name is not None)
+
+
 def _unknown(draft: Draft, table: Table) -> str:
     return f"the host's {table} could not be found out"
 
@@ -119,8 +142,9 @@ def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
     paths = draft.table(Table.PATHS, observed.paths)
     if paths is None:
         return _unknown(draft, Table.PATHS)
-    if save_image(domain.name) in paths:
-        image = save_image(domain.name)
+    for image in save_images(domain):
+        if image not in paths:
+            continue
         return (
             f"a saved state of it lies in {image}: starting it from its disks would damage them if that state"
             f" is ever restored; restore it with `xl restore {image}`, or discard it with `rm {image}`"

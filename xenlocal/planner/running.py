@@ -38,8 +38,10 @@ def plan_readiness(draft: Draft, domain: Domain, record: Record, resync: float, 
             draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
 
 
-def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed) -> None:
-    """Change live what Xen can, stage the rest for its next reboot."""
+def plan_settings(
+    draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed, may_stage: bool
+) -> None:
+    """Change live what Xen can, stage the rest for its next reboot where that is allowed."""
     if record.domid != live.domid:
         return  # `xl create` is still building it
     if not record.running:
@@ -64,6 +66,8 @@ def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain
             SetLive(domain.name, domain.uuid, live.domid, key, wanted[key], scheduler),
             f"{key} is {record.running.get(key, 'not set')}, declared {wanted[key]}",
         )
+    if not may_stage:
+        return  # the refusal says what is in the way
     if pending:
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
     if (pending or record.staged is not None) and record.staged != wanted:

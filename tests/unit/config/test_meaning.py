@@ -193,7 +193,7 @@ def test_domain_names(name: str) -> None:
     ("line", "phrase"),
     [
         ("type = hvm", "type = hvm"),
-        ("hostid = locked", "hostid"),
+        ("hostid = 0123ABCD", "hostid = 0123abcd"),
         ("vnc = 127.0.0.1:1", "vnc"),
         ("vnc = [::1]:1", "vnc"),
         ("pci = 0000:03:00.0, 04:00.1", "pci"),

@@ -157,6 +157,7 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
         xenstore=tables.pop("xenstore", XenStore(tables.pop("vbds", ()))),
         hardware=tables.pop("hardware", hardware()),
         monitors=tables.pop("monitors", frozenset()),
+        identities=tables.pop("identities", {}),
         **tables,
     )
 
