@@ -21,6 +21,7 @@ from xenlocal.adapters.command import Commands
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.inspection import Inspector
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.process import Lock
@@ -37,10 +38,11 @@ class StubbedParts(Parts):
 
     def host(self, live: bool = True) -> Host:
         commands = Commands(search_path=str(self._directory / "bin"))
+        identities = Identities(self.places.state_dir)
         return Host(
-            HostReader(commands, Files()),
+            HostReader(commands, Files(), identities),
             Inspector(commands, Files()),
-            HostActuator(commands, str(self._directory / "run"), systemd=True),
+            HostActuator(commands, str(self._directory / "run"), True, identities),
             HostProber(commands, Files()),
             Consoles(Files(), str(self._directory / "state" / "console")),
             ThreadWork(),

@@ -1,10 +1,20 @@
-"""What the tests of saving a configuration share: how often, and where."""
+"""What every test leaves as it found it; and what the tests of saving a configuration share: how often, and where."""
 
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """`xenlocal run`, and what works without a daemon, set up the log of a process of their own."""
+    log = logging.getLogger("xenlocal")
+    level, handlers = log.level, list(log.handlers)
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -56,6 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     logged = verb("log", "show the last part of a domU's console, also after its end")
     logged.add_argument("name", type=_name, metavar="NAME")
     logged.add_argument("--follow", action="store_true", help="go on showing what comes, until Ctrl-C")
+    unlock = verb("unlock", "forget the identities that `hostid = locked` has recorded: these domUs may get another")
+    unlock.add_argument("names", type=_name, nargs="+", metavar="NAME", help="a domU whose identity is locked")
     _trash_verbs(verb("trash", "retired volumes: list, restore, purge"))
     verb("why", "why a domU is on or off: the cause, what is behind it, what to type").add_argument(
         "name", type=_name, metavar="NAME", help="a domU"

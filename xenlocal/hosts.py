@@ -13,6 +13,7 @@ from xenlocal.adapters.command import Commands
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.inspection import Inspector
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.work import ThreadWork
@@ -39,11 +40,11 @@ def is_dom0() -> bool:
 
 def real(run_dir: str, state_dir: str) -> Host:
     commands, files = Commands(), Files()
-    systemd = os.path.isdir("/run/systemd/system")
+    systemd, identities = os.path.isdir("/run/systemd/system"), Identities(state_dir)
     return Host(
-        HostReader(commands, files),
+        HostReader(commands, files, identities),
         Inspector(commands, files),
-        HostActuator(commands, run_dir, systemd),
+        HostActuator(commands, run_dir, systemd, identities),
         HostProber(commands, files),
         Consoles(files, _console_dir(state_dir)),
         ThreadWork(),
@@ -67,12 +68,13 @@ def simulated(path: str, run_dir: str, state_dir: str, live: bool) -> Host:
         raise XenlocalError(f"{path} holds no simulated dom0 ({error}); remove it to begin with a new one") from error
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
     runner, files = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work), SimFiles(dom0)
+    identities = Identities(state_dir)
     if isinstance(work, VirtualWork):
-        actuator = HostActuator(runner, run_dir, systemd=True, clock=work.now, pause=work.sleep)
+        actuator = HostActuator(runner, run_dir, True, identities, clock=work.now, pause=work.sleep)
     else:
-        actuator = HostActuator(runner, run_dir, systemd=True)
+        actuator = HostActuator(runner, run_dir, True, identities)
     return Host(
-        HostReader(runner, files),
+        HostReader(runner, files, identities),
         Inspector(runner, files),
         actuator,
         HostProber(runner, files, SimTcp(dom0).connect),

@@ -16,6 +16,7 @@ from typing import Any
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
@@ -35,8 +36,6 @@ from xenlocal.planner import memory as transitions
 from xenlocal.planner.blame import blame
 from xenlocal.planner.learned import Learned
 from xenlocal.planner.rehearsal import (
-    Fate,
-    Finding,
     Phase,
     Rehearsal,
     Scene,
@@ -49,7 +48,7 @@ from xenlocal.planner.things import is_there
 from xenlocal.simulator.files import SimFiles
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import SimRunner
-from xenlocal.simulator.seed import SeededProber, give_way, reboot, seed
+from xenlocal.simulator.seed import STATE_DIR, SeededProber, give_way, reboot, seed
 from xenlocal.simulator.work import Idle, VirtualWork
 
 log = logging.getLogger("xenlocal")
@@ -141,9 +140,10 @@ class _Process:
     def __init__(self, dom0: SimulatedDom0, scene: Scene, memory: Memory) -> None:
         self._dom0, self._work = dom0, _Bounded(dom0)
         runner, files = SimRunner(dom0, self._work), SimFiles(dom0)
-        reader, work = HostReader(runner, files), self._work
+        identities = Identities(STATE_DIR, read=files.read_text, write=files.write)
+        reader, work = HostReader(runner, files, identities), self._work
         actuator = HostActuator(
-            runner, "/run/xenlocal", systemd=True, write=files.write, clock=work.now, pause=work.sleep
+            runner, "/run/xenlocal", True, identities, write=files.write, clock=work.now, pause=work.sleep
         )
         self._notebook = _Notebook()
         recorder = _Taught(self._notebook, work, _no_script, _BOOT)
@@ -299,8 +299,8 @@ def data(rehearsal: Rehearsal) -> dict[str, Any]:
         "ok": rehearsal.well,
         "what": rehearsal.what,
         "phases": [_phase_data(phase) for phase in rehearsal.phases],
-        "domains": [_fate_data(fate) for fate in rehearsal.fates],
-        "findings": [_finding_data(finding) for finding in rehearsal.findings],
+        "domains": [asdict(fate) for fate in rehearsal.fates],
+        "findings": [{"target": str(each.target), "kind": each.kind, "text": each.text} for each in rehearsal.findings],
     }
 
 
@@ -312,11 +312,3 @@ def _phase_data(phase: Phase) -> dict[str, Any]:
         "path": [asdict(link) for link in phase.path],
         "forced": list(phase.forced),
     }
-
-
-def _fate_data(fate: Fate) -> dict[str, Any]:
-    return asdict(fate)
-
-
-def _finding_data(finding: Finding) -> dict[str, Any]:
-    return {"target": str(finding.target), "kind": finding.kind, "text": finding.text}

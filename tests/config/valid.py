@@ -70,6 +70,7 @@ VALUES: dict[tuple[str, str], Text] = {
     ),
     ("domain", "cpu_weight"): _number(1, 65535),
     ("domain", "uuid"): st.uuids(version=4).map(str),
+    ("domain", "was"): st.uuids(version=4).map(lambda found: f"was-{found}"),
     ("domain", "start_timeout"): _TIME,
     ("domain", "on_poweroff"): st.sampled_from(("stay-off", "restart")),
     ("domain", "on_crash"): st.sampled_from(("restart", "stay-off", "preserve")),

@@ -53,6 +53,14 @@ def nic(bridge: str = "br0") -> str:
     return f"[[nic eth0]]\nbridge = {bridge}"
 
 
+def lic(*keys: str, mac: str = "") -> str:
+    return conf("lic", QUICK, *keys, lv("lic"), nic(), *([f"mac = {mac}"] if mac else []))
+
+
+def macs(host: Host) -> list[str]:
+    return [nic.mac for domain in host.domains for nic in domain.nics]
+
+
 def running(*names: str) -> dict[str, str]:
     return dict.fromkeys(names, "running")
 
@@ -136,6 +144,7 @@ CHAIN = (BR0, conf("nas", lv("nas")), conf("db", "after = nas", lv("db")), conf(
 DIAMOND = (conf("nas"), conf("left", "needs = nas"), conf("right", "after = nas"), conf("top", "needs = left, right"))
 SHORT = "[host]\nshutdown_deadline = 3m"
 QUICK = "stop_timeout = 20s"
+OTHER_MAC = "00:16:3e:00:00:99"
 
 
 def _gets(**wanted: object) -> Callable[[Host], bool]:
@@ -554,7 +563,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         (ask(1, "stop", "db"), ask(30, "shutdown"), ask(60, "boot")),
         running("db"),
     ),
-    Scenario("xl-destroy-by-somebody", files(conf("db")), (xl(1, "destroy", "db"),), off("db")),
+    Scenario(
+        "xl-destroy-by-somebody",
+        files(conf("db")),
+        (xl(1, "destroy", "db"),),
+        {"db": "off|running"},  # where its monitor's log cannot be read, nothing tells that somebody meant it
+    ),
     Scenario("xl-shutdown-by-somebody", files(conf("db")), (xl(1, "shutdown", "db"),), off("db")),
     # What guests do
     Scenario("guest-crashes", files(*CHAIN), (end(1, "db", "crash"),), running("nas", "db", "web")),
@@ -825,5 +839,27 @@ SCENARIOS: tuple[Scenario, ...] = (
         (ask(1, "shutdown"), restart(3), restart(7)),
         off("nas", "db", "web"),
         behave={"db": {"stop_seconds": 9.0}},
+    ),
+    # Identities
+    Scenario(
+        "locked-identity-at-the-first-start",
+        files(BR0, lic("hostid = locked")),
+        (ask(0, "boot"),),
+        running("lic"),
+        cold=True,
+    ),
+    Scenario(
+        "locked-mac-edited",
+        files(BR0, lic("hostid = locked")),
+        (write(5, BR0, lic(mac=OTHER_MAC)), ask(10, "restart", "lic"), end(60, "lic", "reboot")),
+        running("lic"),
+        holds=lambda host: OTHER_MAC not in macs(host),
+    ),
+    Scenario(
+        "locked-mac-edited-and-unlocked",
+        files(BR0, lic("hostid = locked")),
+        (write(5, BR0, lic("hostid = locked", mac=OTHER_MAC)), ask(10, "unlock", "lic"), ask(20, "restart", "lic")),
+        running("lic"),
+        holds=lambda host: macs(host) == [OTHER_MAC],
     ),
 )

@@ -12,5 +12,8 @@ SEEDS = (
     "shutdown-deadline twice@80",
     "shutdown-skip hangs-from-now@40",
     "daemon-restarts-while-stopping exit-1@45",
+    "destroy-by-hand empty-list@1",
+    "edit-staged-taken-back hangs-done@2",
+    "xl-destroy-by-somebody broken-from-now@2",
 )
-RANDOM_SEEDS: tuple[int, ...] = (11, 30)
+RANDOM_SEEDS: tuple[int, ...] = (11, 30, 250, 314, 614, 680)

@@ -45,8 +45,8 @@ class Happening:
 @dataclass(frozen=True)
 class Scenario:
     """`files`: name -> text. `host` prepares the host before anything runs. `end`: name of a domU -> its state, or
-    "off", or several with `|` between; `holds` is asked of the host at the very end. `cold`: the boot goal has not run
-    when the day begins, and nothing is there yet."""
+    "off", or several with `|` between, of which only strikes may bring about the latter; `holds` is asked of the host
+    at the very end. `cold`: the boot goal has not run when the day begins, and nothing is there yet."""
 
     name: str
     files: Mapping[str, str]
@@ -285,6 +285,7 @@ class Play:
         state = self.machine.dom0.state
         for name, wanted in self.scenario.end.items():
             found = self.machine.running.get(name, "off")
+            wanted = wanted if self.struck else wanted.split("|")[0]
             misled = self.truth.lying and self.truth.shutdown is not None  # told that nobody is left, it was over
             if found not in wanted.split("|") and not misled:
                 self.oracle.say(8, f"{name} is {found} in the end, not {wanted}")

@@ -116,9 +116,14 @@ class Truth:
             self.words = [word for word in self.words if word.verb not in _BY_HAND]
         elif verb == "apply":
             self.booted = True
-        elif verb == "start":  # a request to stop is withdrawn
+        elif verb == "start" and self.shutdown is None:  # a request to stop is withdrawn
             for life in self.lives.values():
-                life.asked = None if life.name in names else life.asked
+                if life.name in names and self._may_be_started(life.name):
+                    life.asked = None
+
+    def _may_be_started(self, name: str) -> bool:
+        """Else to start it is refused, and what was asked of its guest before stands."""
+        return all(each.state is not State.ABSENT for each in self.declared(name))
 
     def asked_for(self, name: str, *verbs: str) -> bool:
         return any(word.verb in verbs and name in word.names for word in self.words)

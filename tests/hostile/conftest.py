@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -31,15 +30,6 @@ def _never_waits() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, former)
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    log = logging.getLogger("xenlocal")
-    level, handlers = log.level, list(log.handlers)
-    yield
-    log.setLevel(level)
-    log.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -16,12 +16,14 @@ from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files, write_private
 from xenlocal.adapters.history import SqliteHistory
+from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.process import Lock, daemonize
 from xenlocal.adapters.records import FileRecords
 from xenlocal.model.actions import StartDomain
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Event, Query, Stamp, What
+from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Memory
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices and files of other users: needs root")
@@ -120,7 +122,8 @@ def writes(place: Path) -> Mapping[str, Callable[[], object]]:
         "a file": lambda: write_private(str(place / "x"), "text"),
         "memory": lambda: records.save_memory(Memory()),
         "last good": lambda: records.save_good([ConfigFile("a.conf", "")]),
-        "xl.cfg": lambda: HostActuator(NoRunner(), str(place.parent), False).perform(start),
+        "xl.cfg": lambda: HostActuator(NoRunner(), str(place.parent), False, Identities(str(place))).perform(start),
+        "identities": lambda: Identities(str(place)).lock(Identity("web", "uuid")),
         "lock": lambda: Lock(str(place)).__enter__(),
         "console": lambda: Consoles(LogOf(), str(place)).keep("web", "ended"),
         "history": lambda: history_write(place / "history.db"),
@@ -204,8 +207,11 @@ def test_others_can_read_nothing_of_ours(open_place: Path) -> None:
         pass
     records.save_memory(Memory())
     records.save_good([ConfigFile("a.conf", "")])
+    Identities(str(state)).lock(Identity("web", "uuid"))
     history_write(state / "history.db")
-    HostActuator(Accepts(), str(run), False).perform(StartDomain("web", "uuid", "name = 'web'\n", {}))
+    HostActuator(Accepts(), str(run), False, Identities(str(state))).perform(
+        StartDomain("web", "uuid", "name = 'web'\n", {})
+    )
     os.umask(before)
     for directory in (run, state):
         directory.chmod(0o755)  # somebody was in a hurry

@@ -59,7 +59,7 @@ def out_of_order(one: dict[str, float], other: dict[str, float]) -> list[tuple[s
     ]
 
 
-def compare(m: Machine, figures: dict[str, str], host: str, lost: frozenset[str], **guests: str) -> None:
+def compare(m: Machine, figures: dict[str, str], host: str, lost: frozenset[str], /, **guests: str) -> None:
     """Reboot once, so that there is something to learn from; rehearse, reboot again, and compare."""
     wait_all_ready(m, *guests, timeout=900)
     m.reboot(900)

@@ -139,6 +139,10 @@ def test_xl_understands_what_was_declared(dom0: Machine) -> None:
     wrong = []
     for number, domain in enumerate(domains):
         said, err = answers[f"{number}.cfg.json"], answers[f"{number}.cfg.err"]
+        if domain.cpus and not pinned(domain.cpus):  # xl refuses what names none of the host's own
+            if "exit" not in err:
+                wrong.append(f"{domain.name}: cpus = {domain.cpus} was taken")
+            continue
         if "exit" in err:
             wrong.append(f"{domain.name}: {' '.join(err.split())}; of {dict(xlcfg.settings(domain))}")
             continue

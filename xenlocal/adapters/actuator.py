@@ -17,7 +17,17 @@ from xenlocal.adapters import argv as mapping
 from xenlocal.adapters import secret
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import write_private
-from xenlocal.model.actions import Action, ActivateVolume, ChangeBridge, StageConfig, StartDomain, StopDomain
+from xenlocal.adapters.identities import Identities
+from xenlocal.model.actions import (
+    Action,
+    ActivateVolume,
+    ChangeBridge,
+    LockIdentity,
+    StageConfig,
+    StartDomain,
+    StopDomain,
+    UnlockIdentity,
+)
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
 
 # Seconds, by the word after `xl`. Xen hands out and scrubs the memory of a 200 GB domU at a few GB a second, and
@@ -48,6 +58,7 @@ class HostActuator:
         runner: Runner,
         run_dir: str,
         systemd: bool,
+        identities: Identities,
         *,
         write: Callable[[str, str], None] = write_private,
         password: Callable[[str], str] = secret.read,
@@ -56,11 +67,15 @@ class HostActuator:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._runner, self._run_dir, self._systemd = runner, os.path.abspath(run_dir), systemd
-        self._password = password
+        self._identities, self._password = identities, password
         self._write, self._unique, self._clock, self._pause = write, unique, clock, pause
 
     def perform(self, action: Action) -> None:
         """Raises CommandFailed, ToolMissing, Temporary, or XenlocalError for an action that cannot be done safely."""
+        if isinstance(action, LockIdentity):
+            return self._identities.lock(action.identity)
+        if isinstance(action, UnlockIdentity):
+            return self._identities.forget(action.identity.uuid)
         context = self._context(self._unique())
         try:
             lines = mapping.commands(action, context)
@@ -91,6 +106,8 @@ class HostActuator:
 
     def script(self, action: Action) -> Sequence[str]:
         """Shell commands, one a string; that of a file is a here-document of several lines."""
+        if isinstance(action, LockIdentity | UnlockIdentity):
+            return (f"# to {action.verb} {action.target} is no command: {self._identities.path} is xenlocal's own",)
         context = self._context("by-hand")
         try:
             lines = [shlex.join(line) for line in mapping.commands(action, context)]

@@ -19,6 +19,7 @@ from xenlocal.model.actions import (
     CreateVolume,
     DestroyDomain,
     GrowVolume,
+    LockIdentity,
     NudgeDomain,
     PurgeVolume,
     ResizeFile,
@@ -28,6 +29,7 @@ from xenlocal.model.actions import (
     StageConfig,
     StartDomain,
     StopDomain,
+    UnlockIdentity,
     UntagVolume,
 )
 from xenlocal.model.names import parse_trash_name
@@ -100,7 +102,7 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (_set(action),)
         case StageConfig(domid=domid):
             return (("xl", "config-update", _domid(domid), config_file(action, context)[0]),)
-        case AwaitReady() | CheckReady():
+        case AwaitReady() | CheckReady() | LockIdentity() | UnlockIdentity():
             return ()
 
 

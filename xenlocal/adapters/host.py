@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iproute import IpReader
 from xenlocal.adapters.lvm import LvmReader
 from xenlocal.adapters.outline import outline
@@ -15,6 +16,7 @@ from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.adapters.xl import XlReader
 from xenlocal.engine.ports import LastWords, Node
 from xenlocal.model.errors import XenlocalError
+from xenlocal.model.identity import Identity
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 
 _Value = TypeVar("_Value")
@@ -23,8 +25,8 @@ _Value = TypeVar("_Value")
 class HostReader:
     """Satisfies `engine.ports.Reader`."""
 
-    def __init__(self, runner: Runner, files: FileReader) -> None:
-        self._files, self._runner = files, runner
+    def __init__(self, runner: Runner, files: FileReader, identities: Identities) -> None:
+        self._files, self._runner, self._identities = files, runner, identities
         self._xl = XlReader(runner, files)
         self._xenstore = XenstoreReader(runner)
         self._lvm = LvmReader(runner)
@@ -53,6 +55,9 @@ class HostReader:
 
     def monitors(self) -> frozenset[str]:
         return self._xl.monitors()
+
+    def identities(self) -> Mapping[str, Identity]:
+        return self._identities.all()
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         return self._xenstore.nodes(nodes)

@@ -74,6 +74,17 @@ def open_file(path: str, flags: int = os.O_RDONLY, mode: int = 0o600, directory:
     return descriptor
 
 
+def read_text(path: str) -> str | None:
+    """None where there is no such file. Raises XenlocalError where it cannot be read, or is not ours."""
+    try:
+        with open(open_file(path), "rb") as file:
+            return file.read().decode("utf-8", "backslashreplace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise XenlocalError(f"cannot read {path}: {error.strerror}") from error
+
+
 def _refuse_others(path: str, found: os.stat_result) -> None:
     if stat.S_ISLNK(found.st_mode):
         wrong = "is a symbolic link"

@@ -93,7 +93,7 @@ class FileRecords:
 
         Raises XenlocalError where there is none and none can be kept.
         """
-        kept = (_read_own(self._host_id) or "").strip()
+        kept = (own.read_text(self._host_id) or "").strip()
         if _ID.fullmatch(kept):
             return kept
         present = (self._files.read_text(self._machine_id) or "").strip()
@@ -119,7 +119,7 @@ class FileRecords:
 
     def _load(self, path: str) -> Any:
         try:
-            text = _read_own(path)
+            text = own.read_text(path)
             return None if text is None else json.loads(text)
         except (XenlocalError, ValueError, RecursionError) as error:
             log.warning("cannot read %s: %s", path, error)
@@ -133,17 +133,6 @@ class FileRecords:
             write_private(path, text)
         except OSError as error:
             raise XenlocalError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _read_own(path: str) -> str | None:
-    """None where there is no such file. Raises XenlocalError where it cannot be read, or is not ours."""
-    try:
-        with open(own.open_file(path), "rb") as file:
-            return file.read().decode("utf-8", "backslashreplace")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise XenlocalError(f"cannot read {path}: {error.strerror}") from error
 
 
 def encode_memory(memory: Memory) -> Mapping[str, Any]:

@@ -34,11 +34,11 @@ _REBOOT, _SUSPEND, _CRASH, _WATCHDOG, _SOFT_RESET = "1", "2", "3", "4", "5"
 
 
 class XlReader:
-    """`runner` runs xl and tail; `files` reads xl.conf. `cpus()`: the dom0's own CPUs, which `xl info` does not
+    """`runner` runs xl and tail; `files` reads xl.conf. `dom0_cpus()`: the dom0's own CPUs, which `xl info` does not
     tell; the Domain-0 line of the last `domains()` is preferred."""
 
-    def __init__(self, runner: Runner, files: FileReader, cpus: Callable[[], int | None] = os.cpu_count) -> None:
-        self._runner, self._files, self._cpus = runner, files, cpus
+    def __init__(self, runner: Runner, files: FileReader, dom0_cpus: Callable[[], int | None] = os.cpu_count) -> None:
+        self._runner, self._files, self._dom0_cpus = runner, files, dom0_cpus
         self._dom0_vcpus: int | None = None
 
     def domains(self) -> Mapping[int, LiveDomain]:
@@ -51,9 +51,10 @@ class XlReader:
         """Memory in bytes (xl prints MiB). Raises CommandFailed, ToolMissing, XenlocalError."""
         info = parse_info(self._runner.run(_INFO, timeout=60))
         return Hardware(
-            total=_mib(info, "total_memory"),
-            free=_mib(info, "free_memory"),
-            dom0_vcpus=self._dom0_vcpus or self._cpus() or 1,
+            total=Size.mib(_number(info, "total_memory")),
+            free=Size.mib(_number(info, "free_memory")),
+            cpus=_number(info, "max_cpu_id") + 1,
+            dom0_vcpus=self._dom0_vcpus or self._dom0_cpus() or 1,
             scheduler=info["xen_scheduler"],
             autoballoon=autoballoon(self._files.read_text(XL_CONF) or "", info["xen_commandline"]),
             capabilities=frozenset(info.get("virt_caps", "").split()),
@@ -135,7 +136,7 @@ def _state(letters: str, reason: str) -> LiveState:
 
 
 _CONFIG = re.compile(r".*/domains/([^/]+)\.cfg")  # as argv.config_file names it
-_NEEDED = ("total_memory", "free_memory", "xen_scheduler", "xen_commandline")
+_NEEDED = ("total_memory", "free_memory", "max_cpu_id", "xen_scheduler", "xen_commandline")
 
 
 def parse_info(text: str) -> Mapping[str, str]:
@@ -150,10 +151,10 @@ def parse_info(text: str) -> Mapping[str, str]:
     return info
 
 
-def _mib(info: Mapping[str, str], key: str) -> Size:
+def _number(info: Mapping[str, str], key: str) -> int:
     if not info[key].isdecimal():
         raise CommandFailed(_INFO, 0, f"its {key} is no number: {info[key]!r}")
-    return Size.mib(int(info[key]))
+    return int(info[key])
 
 
 _AUTOBALLOON = re.compile(r"""^\s*autoballoon\s*=\s*["']?(\w+)["']?\s*(?:[;#].*)?$""", re.MULTILINE)

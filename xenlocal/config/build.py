@@ -90,7 +90,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _check_name(names.domain, name, section.place, problems)
     settings = read_settings(section, "domain", problems)
     _inherit(settings, defaults, name)
-    uuid = settings.get("uuid") or identity.derive_uuid(host_id, name)
+    uuid = settings.get("uuid") or identity.derive_uuid(host_id, settings.get("was") or name)
     parts = _parts(section, problems)
     disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
     nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
@@ -152,11 +152,11 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
 
 def _unsupported(settings: Settings, kind: str) -> list[str]:
     """What is valid here and this version cannot do yet, as the planner's refusal says it."""
-    return [
-        f"[[ready]] {key.name}" if kind == "ready" else key.name
-        for key in schema.keys_of(kind).values()
-        if not key.supported and key.name in settings.values
-    ]
+    found = [] if settings.get("hostid") in (None, "locked") else [f"hostid = {settings.get('hostid')}"]
+    for key in schema.keys_of(kind).values():
+        if not key.supported and key.name in settings.values:
+            found.append(f"[[ready]] {key.name}" if kind == "ready" else key.name)
+    return found
 
 
 def _check_sizes(settings: Settings, problems: Problems) -> None:

@@ -35,8 +35,9 @@ class Drafts:
 def check(drafts: Drafts, problems: Problems) -> None:
     _ports(drafts, problems)
     _bridges_of_nics(drafts, problems)
-    _macs(drafts, problems)
-    _uuids(drafts, problems)
+    quarrel = _former_names(drafts, problems)
+    _macs(drafts, quarrel, problems)
+    _uuids(drafts, quarrel, problems)
     _screens(drafts, problems)
     _disks(drafts, problems)
     _references(drafts, problems)
@@ -72,10 +73,36 @@ def _unknown_bridge(name: str, where: str, drafts: Drafts) -> str:
     return f"unknown bridge '{clip(name)}'{where}{did_you_mean(name, drafts.bridges, otherwise)}"
 
 
-def _macs(drafts: Drafts, problems: Problems) -> None:
+def _former_names(drafts: Drafts, problems: Problems) -> frozenset[str]:
+    """`was`: one domU, one identity. Returns those that quarrel, of whose UUIDs and MACs nothing more is to be said."""
     first: dict[str, Place] = {}
+    quarrel: set[str] = set()
+    for draft in drafts.in_order():
+        was, name, place = draft.domain.was, draft.domain.name, draft.settings.at("was")
+        if was is None:
+            continue
+        other, message = drafts.domains.get(was), ""
+        if was == name:
+            message = "was names the domU itself; remove it"
+        elif other is not None:
+            message = (
+                f"it was '{clip(was)}', and [domain {clip(was)}] is still declared ({other.settings.place.source});"
+                f" remove that section, or write uuid = {draft.domain.uuid} here instead of was"
+            )
+        elif was in first:
+            message = f"{first[was].label} was '{clip(was)}' too ({first[was].source}); a domU has one successor"
+        if message:
+            quarrel |= {name, was}
+            problems.add(place, message, "was")
+        first.setdefault(was, place)
+    return frozenset(quarrel)
+
+
+def _macs(drafts: Drafts, quarrel: frozenset[str], problems: Problems) -> None:
+    first: dict[str, Place] = {}
+    drawn = [draft for draft in drafts.in_order() if draft.domain.name not in quarrel]
     declared_first = sorted(
-        ((nic, settings, draft) for draft in drafts.in_order() for nic, settings in draft.nics),
+        ((nic, settings, draft) for draft in drawn for nic, settings in draft.nics),
         key=lambda each: "mac" not in each[1].values,
     )
     taken = {nic.mac for nic, _, _ in declared_first}
@@ -97,9 +124,11 @@ def _macs(drafts: Drafts, problems: Problems) -> None:
         problems.add(place, message, "mac")
 
 
-def _uuids(drafts: Drafts, problems: Problems) -> None:
+def _uuids(drafts: Drafts, quarrel: frozenset[str], problems: Problems) -> None:
     first: dict[str, Place] = {}
     for draft in drafts.in_order():
+        if draft.domain.name in quarrel:
+            continue
         place = draft.settings.at("uuid")
         if draft.domain.uuid in first:
             other = first[draft.domain.uuid]
@@ -195,11 +224,17 @@ def _references(drafts: Drafts, problems: Problems) -> None:
                     problems.add(place, f"{key} names the domU itself; remove '{clip(name)}'", key)
                 elif other is None:
                     if not _known(name, (), drafts):
-                        own = set() if settings.inherits(key) else {domain.name}
-                        hint = did_you_mean(name, drafts.domains.keys() - own, f"declare [domain {clip(name)}]")
+                        hint = _who_is(name, set() if settings.inherits(key) else {domain.name}, drafts)
                         problems.add(place, f"unknown domain '{clip(name)}' in {key}{hint}", key)
                 elif key == "needs" and domain.state is State.RUNNING:
                     _can_start(draft, other, settings.at(key), problems)
+
+
+def _who_is(name: str, own: set[str], drafts: Drafts) -> str:
+    for other, draft in drafts.domains.items():
+        if draft.domain.was == name:
+            return f"; it is [domain {clip(other)}] now, write {clip(other)}"
+    return did_you_mean(name, drafts.domains.keys() - own, f"declare [domain {clip(name)}]")
 
 
 def _can_start(draft: DomainDraft, other: DomainDraft, place: Place, problems: Problems) -> None:

@@ -76,7 +76,7 @@ def render(key: str, entry: Entry) -> str:
             raise ValueError(f"'{shown}' is not passed on: {why}")
     text = entry.text
     if "passw" in text.lower():
-        raise ValueError(f"'{shown}' is not passed on: a password in it would be shown by `xenlocal plan`")
+        raise ValueError(f"'{shown}' is not passed on: it holds a password, which would be shown by `xenlocal plan`")
     if not text:
         raise ValueError(f"'{shown}' has no value; write one, or remove the line")
     if entry.quoted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future
 from functools import partial
+from types import MappingProxyType
 
 from xenlocal.engine.consoles import begin_life
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
@@ -37,6 +38,9 @@ class Command:
             # before, not after: a daemon killed meanwhile must know what the domU runs with
             tools.keeper.update(partial(transitions.starting, uuid=action.uuid, settings=action.settings))
             begin_life(tools, action.uuid, action.name)
+        elif isinstance(action, StageConfig):
+            # what is staged is not known until this has ended well: it may have an effect, whatever becomes of it
+            tools.keeper.update(lambda memory: memory.change(action.uuid, staged=MappingProxyType({})))
         elif isinstance(action, DestroyDomain) and action.verb == "destroy":
             tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=action.domid))
         self.next = None

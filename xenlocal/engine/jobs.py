@@ -11,7 +11,7 @@ from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.tasks import Result, Tools
-from xenlocal.model.actions import Action, DestroyDomain, PurgeVolume, RestoreVolume, StopDomain
+from xenlocal.model.actions import Action, DestroyDomain, PurgeVolume, RestoreVolume, StopDomain, UnlockIdentity
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand, Memory, Off, Record
@@ -19,6 +19,7 @@ from xenlocal.model.names import domain as domain_target
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import Unavailable
 from xenlocal.model.plan import Goal
+from xenlocal.planner import identities
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.shutdown import ENDGAME, LAST_LOOK
 from xenlocal.planner.wishes import is_up
@@ -39,6 +40,8 @@ def begin(request: Request, desired: Desired, tools: Tools, recorder: Recorder) 
     elif request.verb == "shutdown":
         now = tools.work.now()
         tools.keeper.update(lambda memory: transitions.shutting_down(memory, now))
+    elif request.verb == "unlock":
+        _unlock(request, desired, tools, recorder)
     elif request.verb in ("trash restore", "trash purge"):
         _trash(request, tools, recorder)
     elif request.verb == "apply":
@@ -133,6 +136,26 @@ def _trash(request: Request, tools: Tools, recorder: Recorder) -> None:
     request.finish(OK, message="")
 
 
+def _unlock(request: Request, desired: Desired, tools: Tools, recorder: Recorder) -> None:
+    """All names are checked before the first is forgotten; what follows is the next cycle's."""
+    try:
+        locked = tools.reader.identities()
+        found = {name: identities.named(name, desired, locked) for name in request.names}
+        missing = [name for name, locks in found.items() if not locks]
+        if missing:
+            known = ", ".join(sorted(lock.name for lock in locked.values())) or "none"
+            message = f"no identity of {', '.join(missing)} is locked; locked are: {known}"
+            request.finish(NOT_FOUND, message=message)
+            return
+        for lock in dict.fromkeys(lock for locks in found.values() for lock in locks):
+            request.progress(f"unlock {lock.target}: UUID {lock.uuid}" + "".join(f", MAC {mac}" for mac in lock.macs))
+            _perform(UnlockIdentity(lock), tools, recorder)
+    except XenlocalError as error:
+        request.finish(FAILED, message=str(error))
+        return
+    request.finish(OK, message="")
+
+
 def _perform(action: Action, tools: Tools, recorder: Recorder) -> None:
     began, failure = tools.work.now(), ""
     try:
@@ -201,12 +224,22 @@ def _settle_shutdown(request: Request, cycle: Cycle, memory: Memory, now: float)
     here = () if isinstance(domains, Unavailable) else domains.values()
     left = [live.name or f"domid {live.domid}" for live in here if is_up(live)]
     said = [f"had to be destroyed: {', '.join(memory.forced)}"] if memory.forced else []
+    destroyed, lost = _gone_without_us(memory, begun, Off.VANISHED), _gone_without_us(memory, begun, Off.LOST)
+    said += [f"destroyed, and not known by whom: {', '.join(destroyed)}"] if destroyed else []
+    said += [f"gone, and nothing tells how: {', '.join(lost)}"] if lost else []
     said += [f"still running: {', '.join(left)}"] if left else []
     said += [f"{refusal.target}: {refusal.reason}" for refusal in cycle.plan.refusals]
     said += [f"which guests are left is unknown: {domains.why}"] if isinstance(domains, Unavailable) else []
     xl = cycle.observed.xl
     said += [f"who is left is only known from xenstore, since xl does not tell: {xl.why}"] if xl is not None else []
     request.finish(PARTLY if said else OK, message="; ".join(said) or "every guest stopped cleanly")
+
+
+def _gone_without_us(memory: Memory, since: float, how: Off) -> list[str]:
+    """Guests that ended during the shutdown before they were asked, as far as is remembered: by an `xl destroy` of
+    somebody, or of a daemon before this one that could not write down what it did."""
+    records = memory.records.values()
+    return [each.name for each in records if each.off is how and each.off_since is not None and each.off_since >= since]
 
 
 def _coming_back(request: Request, cycle: Cycle, memory: Memory, now: float) -> bool:

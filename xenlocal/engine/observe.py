@@ -15,7 +15,7 @@ from xenlocal.model.errors import ToolMissing, XenlocalError
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import LiveDomain, Observed, Outline, Table, Unavailable
-from xenlocal.planner.hurdles import boot_files, needed_packages, save_image
+from xenlocal.planner.hurdles import boot_files, needed_packages, save_images
 from xenlocal.planner.memory import names_of_monitor, unexplained
 
 _LONGEST = 90.0  # seconds of one look; half of the time after which systemd takes the daemon for dead
@@ -91,6 +91,7 @@ def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
         Table.XENSTORE: reader.xenstore,
         Table.HARDWARE: reader.hardware,
         Table.MONITORS: reader.monitors,
+        Table.IDENTITIES: reader.identities,
     }
 
 
@@ -115,7 +116,7 @@ def declared_paths(desired: Desired) -> tuple[str, ...]:
         paths |= {path for _, path in boot_files(domain)} | {path for path, _ in needed_packages(domain)}
         paths |= {disk.backing.path for disk in domain.disks if isinstance(disk.backing, BlockDevice)}
         paths |= {each.name for each in (*domain.needs_things, *domain.after_things) if each.kind is Kind.DEVICE}
-        paths.add(save_image(domain.name))
+        paths |= {*save_images(domain)}
     return tuple(sorted(paths))
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from xenlocal.model.actions import Action
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.history import Entry, Query
+from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 from xenlocal.model.plan import Notice
@@ -61,6 +62,9 @@ class Reader(Protocol):
     def hardware(self) -> Hardware: ...
     def monitors(self) -> frozenset[str]:
         """Names of domUs for which an `xl create` of ours is at work or on watch. No command."""
+
+    def identities(self) -> Mapping[str, Identity]:
+        """What `hostid = locked` has recorded, by UUID. No command."""
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         """What guests have written to these nodes of xenstore, None where there is no such node. One command,

@@ -11,101 +11,80 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from xenlocal.model.desired import Patience
+from xenlocal.model.identity import Identity
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import Probe
 from xenlocal.model.units import Duration, Size
 
 
 @dataclass(frozen=True)
-class CreateVolume:
-    """A new LV, old signatures wiped, tagged ours."""
-
+class _OfVolume:
     vg: str
     lv: str
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
+
+
+@dataclass(frozen=True)
+class _OfDomain:
+    name: str
+    uuid: str
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.DOMAIN, self.name)
+
+
+@dataclass(frozen=True)
+class CreateVolume(_OfVolume):
+    """A new LV, old signatures wiped, tagged ours."""
+
     size: Size
     verb = "create"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
-
 
 @dataclass(frozen=True)
-class GrowVolume:
+class GrowVolume(_OfVolume):
     """`lvextend`; a running PV guest sees it at once (FACTS: blkback tells blkfront)."""
 
-    vg: str
-    lv: str
     size: Size
     verb = "grow"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
-
 
 @dataclass(frozen=True)
-class ActivateVolume:
-    vg: str
-    lv: str
+class ActivateVolume(_OfVolume):
     verb = "activate"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
-
 
 @dataclass(frozen=True)
-class RetireVolume:
+class RetireVolume(_OfVolume):
     """Rename to the trash. `trash` comes from `names.trash_name`, which says when and what it was."""
 
-    vg: str
-    lv: str
     trash: str
     verb = "retire"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
-
 
 @dataclass(frozen=True)
-class RestoreVolume:
+class RestoreVolume(_OfVolume):
     """Bring a volume back from the trash, marked as kept, so that the next cycle does not retire it again."""
 
-    vg: str
-    lv: str
     trash: str
     verb = "restore"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
-
 
 @dataclass(frozen=True)
-class UntagVolume:
-    vg: str
-    lv: str
+class UntagVolume(_OfVolume):
     tags: tuple[str, ...]
     verb = "untag"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
-
 
 @dataclass(frozen=True)
-class PurgeVolume:
+class PurgeVolume(_OfVolume):
     """Remove an LV of the trash for good. Only `xenlocal trash purge` makes this; the planner never does."""
 
-    vg: str
-    lv: str
     verb = "purge"
-
-    @property
-    def target(self) -> Target:
-        return Target(Kind.VOLUME, f"{self.vg}/{self.lv}")
 
 
 @dataclass(frozen=True)
@@ -152,56 +131,38 @@ class ChangeBridge:
 
 
 @dataclass(frozen=True)
-class StartDomain:
+class StartDomain(_OfDomain):
     """`xl create` in a scope of its own. `config` is the whole xl.cfg, `settings` what it says, key by key."""
 
-    name: str
-    uuid: str
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     password_file: str | None = None  # of its screen; only its name is ever shown
     verb = "start"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
-
 
 @dataclass(frozen=True)
-class AwaitReady:
+class AwaitReady(_OfDomain):
     """No command: waits until the domU is ready, at most `timeout` from its birth. `late`: that time is over, and
     nothing new is said of it in the journal each time it is tried once more."""
 
-    name: str
-    uuid: str
     probe: Probe
     timeout: Duration
     late: bool = False
     verb = "await"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
-
 
 @dataclass(frozen=True)
-class CheckReady:
+class CheckReady(_OfDomain):
     """No command that changes anything: a domU that was ready is asked whether it still is. `restarts`: that it is
     not counts as one of the ends that were not meant to be, since it leads to a restart."""
 
-    name: str
-    uuid: str
     probe: Probe
     restarts: bool = False
     verb = "check"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
-
 
 @dataclass(frozen=True)
-class StopDomain:
+class StopDomain(_OfDomain):
     """Ask for a clean shutdown, wait until it is gone; destroy it only when its own time is over (`planner.ladder`).
 
     `asked`: when it was already asked (monotonic seconds), so that a restart of the daemon gives nobody more or less
@@ -209,8 +170,6 @@ class StopDomain:
     `ask_by`: what the deadline of the host leaves, monotonic seconds; None: there is none.
     """
 
-    name: str
-    uuid: str
     domid: int
     timeout: Duration
     asked: float | None = None
@@ -228,18 +187,12 @@ class StopDomain:
         hung, most = (None if time is None else time.seconds for time in (self.hung, self.most))
         return Patience.of(self.timeout.seconds, hung, most)
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
-
 
 @dataclass(frozen=True)
-class NudgeDomain:
+class NudgeDomain(_OfDomain):
     """The rung between asking and destroying: the ACPI button of an HVM guest; any other writes its caches to its
     disks, so that less is lost if it has to be destroyed."""
 
-    name: str
-    uuid: str
     domid: int
     hvm: bool = False
 
@@ -247,32 +200,20 @@ class NudgeDomain:
     def verb(self) -> str:
         return "press the power button of" if self.hvm else "sync"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
-
 
 @dataclass(frozen=True)
-class DestroyDomain:
+class DestroyDomain(_OfDomain):
     """`xl destroy` by an administrator's explicit word (`verb` destroy), or of a guest that has already
     ended and is only kept to tell why (`verb` reap)."""
 
-    name: str
-    uuid: str
     domid: int
     verb: str = "reap"
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
-
 
 @dataclass(frozen=True)
-class SetLive:
+class SetLive(_OfDomain):
     """A setting that Xen changes on a running domU: memory, vcpus, cpus, cpu_weight."""
 
-    name: str
-    uuid: str
     domid: int
     key: str  # the xl.cfg key
     rendered: str  # as in xl.cfg; `value` is without quotes
@@ -283,26 +224,40 @@ class SetLive:
     def value(self) -> str:
         return self.rendered.strip('"')
 
-    @property
-    def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
-
 
 @dataclass(frozen=True)
-class StageConfig:
+class StageConfig(_OfDomain):
     """`xl config-update`: takes effect at the guest's own next reboot."""
 
-    name: str
-    uuid: str
     domid: int
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     password_file: str | None = None
     verb = "stage"
 
+
+@dataclass(frozen=True)
+class LockIdentity:
+    """Record who the domU is, before its first start: no command, but a file of ours that outlives every boot."""
+
+    identity: Identity
+    verb = "lock"
+
     @property
     def target(self) -> Target:
-        return Target(Kind.DOMAIN, self.name)
+        return self.identity.target
+
+
+@dataclass(frozen=True)
+class UnlockIdentity:
+    """Forget that. Only `xenlocal unlock` makes this; the planner never does."""
+
+    identity: Identity
+    verb = "unlock"
+
+    @property
+    def target(self) -> Target:
+        return self.identity.target
 
 
 Action = (
@@ -323,4 +278,6 @@ Action = (
     | DestroyDomain
     | SetLive
     | StageConfig
+    | LockIdentity
+    | UnlockIdentity
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from xenlocal.model.identity import Identity
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Duration, Size
@@ -196,6 +197,7 @@ class Domain:
     type: GuestType = GuestType.PV
     state: State = State.RUNNING
     description: str = ""
+    was: str | None = None  # the name from which its UUID is derived
     maxmem: Size | None = None
     vcpus: int = 1
     maxvcpus: int | None = None
@@ -221,6 +223,7 @@ class Domain:
     on_crash: OnCrash = OnCrash.RESTART
     on_unready: OnUnready = OnUnready.REPORT
     critical: bool = False
+    hostid: str | None = None  # `locked`, or what is not supported
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
     probe: Probe = NO_PROBE
@@ -236,6 +239,16 @@ class Domain:
         """How long it may take to stop."""
         hung, most = (None if time is None else time.seconds for time in (self.hung_timeout, self.stop_max))
         return Patience.of(self.stop_timeout.seconds, hung, most)
+
+    @property
+    def is_locked(self) -> bool:
+        return self.hostid == "locked"
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is to its licences."""
+        disks = tuple(str(disk.backing.target) for disk in self.disks)
+        return Identity(self.name, self.uuid, tuple(nic.mac for nic in self.nics), disks)
 
     @property
     def predecessors(self) -> tuple[str, ...]:

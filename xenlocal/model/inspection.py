@@ -184,33 +184,32 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class GroupCapacity:
-    """A volume group, in bytes. `promised`: what the domUs of the files have in it once their volumes are as declared;
-    `free_after_boot`: when those are made that are missing, and those grown that are smaller."""
+class _Amounts:
+    """In bytes. `promised`: to the domUs with state = running; `free_after_boot`: when all of those have what the files
+    say; `largest`: what one more can have, now and after a full boot."""
 
-    name: str
     total: Size
     used: Size
     promised: Size
     promised_manual: Size
     free: Size
     free_after_boot: Size
-    largest: Size  # the largest disk of one more domU
+    largest: Size
 
 
 @dataclass(frozen=True)
-class MemoryCapacity:
-    """`promised`: to the domUs with state = running; `free`, `free_after_boot`: as Xen has it, dom0_reserve among it;
-    `largest`: memory of one more domU of one vCPU that fits now and after a full boot."""
+class GroupCapacity(_Amounts):
+    """A volume group. `promised`: what the domUs of the files have in it once their volumes are as declared;
+    `free_after_boot`: when those are made that are missing, and those grown that are smaller; `largest`: a disk."""
 
-    total: Size
-    used: Size
-    promised: Size
-    promised_manual: Size
-    free: Size
-    free_after_boot: Size
+    name: str
+
+
+@dataclass(frozen=True)
+class MemoryCapacity(_Amounts):
+    """`free`, `free_after_boot`: as Xen has it, dom0_reserve among it; `largest`: memory of a domU of one vCPU."""
+
     missing: Size  # not all can run at once
-    largest: Size
     autoballoon: bool
 
 

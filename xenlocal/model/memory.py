@@ -65,6 +65,7 @@ class Record:
     xl_name: str = ""  # what xl calls its latest life, and goes on to when the files rename it
     monitor: str = ""  # ... and what it was called when its monitor came, which stays across its own reboots
     domid: int | None = None  # live at the last look
+    lived: int | None = None  # the domid of its latest life, which no later one has
     born: float | None = None  # of the present domid
     ready: bool = False  # of the present domid
     gave_up_waiting: bool = False  # not ready in start_timeout, of the present domid
@@ -88,7 +89,7 @@ class Record:
     failure: str = ""  # of the last one
     retry_at: float | None = None  # not started before this
     running: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # xl settings it runs with
-    staged: Mapping[str, str] | None = None  # ... and will run with after its own reboot
+    staged: Mapping[str, str] | None = None  # ... and will run with after its own reboot; empty: not known
     predecessors: tuple[str, ...] = ()  # kept for the day its section has vanished
     stop_timeout: float = 300.0
     hung_timeout: float | None = None

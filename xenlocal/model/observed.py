@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xenlocal.model.identity import Identity
 from xenlocal.model.units import Size
 
 
@@ -29,6 +30,7 @@ class Table(StrEnum):
     XENSTORE = "xenstore"  # xenstore-ls: needed only to start
     HARDWARE = "hardware"  # xl info: needed only to start
     MONITORS = "monitors"  # /proc: needed only to start; no command
+    IDENTITIES = "identities"  # what `hostid = locked` has recorded; no command
 
 
 class LiveState(StrEnum):
@@ -188,6 +190,7 @@ class Hardware:
 
     total: Size
     free: Size
+    cpus: int  # those of the host, numbered from 0 on
     dom0_vcpus: int
     scheduler: str
     autoballoon: bool  # dom0 gives memory away at `xl create`: Xen was booted without dom0_mem=
@@ -205,6 +208,7 @@ class Observed:
     xenstore: XenStore | Unavailable = NOT_ASKED
     hardware: Hardware | Unavailable = NOT_ASKED
     monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
+    identities: Mapping[str, Identity] | Unavailable = NOT_ASKED  # by UUID
     xl: Unavailable | None = None  # why `domains` is only an `Outline`; None where it is none
 
     def by_uuid(self) -> Mapping[str, LiveDomain]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from xenlocal.model.desired import State
 from xenlocal.model.inspection import Code, Finding, Grub, Pinned, Severity, Xen
 from xenlocal.model.units import Size
+from xenlocal.planner.cpus import cpu_set, ranges
 from xenlocal.planner.hurdles import memory_needed
 from xenlocal.planner.patient import Patient, known
 from xenlocal.planner.room import AUTOBALLOON, grub_line, rounded, too_small
@@ -99,7 +100,7 @@ def pinning(patient: Patient) -> Iterator[Finding]:
     pinned = _pinned(patient, xen)
     for name, cpus in sorted(pinned.items()):
         if beyond := cpus - xen.cpus.keys():
-            text = f"domain/{name} is to run on CPU {_ranges(beyond)}, and this host has {_ranges(xen.cpus.keys())}"
+            text = f"domain/{name} is to run on CPU {ranges(beyond)}, and this host has {ranges(xen.cpus.keys())}"
             yield Finding(Code.PINNING, Severity.WARNING, text, f"mend cpus = in [domain {name}]")
     shared: dict[frozenset[str], set[int]] = {}
     for cpu in xen.cpus:
@@ -107,7 +108,7 @@ def pinning(patient: Patient) -> Iterator[Finding]:
         if len(names) > 1:
             shared.setdefault(names, set()).add(cpu)
     if shared:
-        each = (f"CPU {_ranges(cpus)} by {', '.join(sorted(names))}" for names, cpus in shared.items())
+        each = (f"CPU {ranges(cpus)} by {', '.join(sorted(names))}" for names, cpus in shared.items())
         text = f"domains that are pinned share CPUs: {'; '.join(sorted(each))}"
         yield Finding(
             Code.PINNING, Severity.WARNING, text, "give each CPUs of its own (cpus =), or none; `xl vcpu-list`"
@@ -141,30 +142,6 @@ def _pinned(patient: Patient, xen: Xen) -> Mapping[str, frozenset[int]]:
             if cpus != xen.cpus.keys():
                 found[name] = cpus
     return found
-
-
-def cpu_set(text: str, every: frozenset[int]) -> frozenset[int]:
-    """`2-5,7`, `all,^3`, as xl reads it. The text is valid."""
-    chosen: set[int] = set()
-    for item in text.split(","):
-        if item == "all":
-            chosen |= every
-            continue
-        first, _, last = item.removeprefix("^").partition("-")
-        span = set(range(int(first), int(last or first) + 1))
-        chosen = chosen - span if item.startswith("^") else chosen | span
-    return frozenset(chosen)
-
-
-def _ranges(cpus: Collection[int]) -> str:
-    """`0-3,7`"""
-    parts: list[list[int]] = []
-    for cpu in sorted(cpus):
-        if parts and parts[-1][1] == cpu - 1:
-            parts[-1][1] = cpu
-        else:
-            parts.append([cpu, cpu])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
 
 
 _SERIES = re.compile(r"xen-hypervisor-(\d+\.\d+)-.*")

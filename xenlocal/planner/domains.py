@@ -19,6 +19,7 @@ from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft, ends_and_shells
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
+from xenlocal.planner.identities import Guard
 from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, nearest, start_order, successors, with_predecessors
 from xenlocal.planner.running import plan_readiness, plan_settings, tell_withdrawn
@@ -36,6 +37,7 @@ class _Case:
     record: Record
     live: LiveDomain | None
     wish: Wish
+    guard: Guard
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
             # RESTART: it was refused, so the domU runs on, and may be ready again
             plan_readiness(draft, case.domain, case.record, desired.host.resync.seconds, now)
             if memory.boot_done and case.wish.want is Want.LEAVE:
-                plan_settings(draft, case.domain, case.record, case.live, observed)
+                may_stage = case.guard.plan_running(draft, case.domain)
+                plan_settings(draft, case.domain, case.record, case.live, observed, may_stage)
 
 
 def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
@@ -107,7 +110,7 @@ def _tell_dying(draft: Draft, observed: Observed, memory: Memory, now: float) ->
 
 def _cases(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> Mapping[str, _Case]:
     by_uuid = observed.by_uuid()
-    cases = {}
+    cases, guard = {}, Guard.of(draft, desired, observed)
     for name, domain in desired.domains.items():
         record = memory.records.get(domain.uuid) or Record(uuid=domain.uuid, name=name)
         live = by_uuid.get(domain.uuid)
@@ -120,7 +123,7 @@ def _cases(draft: Draft, desired: Desired, observed: Observed, memory: Memory, n
             draft.notice(domain.target, decision.reason)
         if live is not None and live.state is LiveState.PAUSED:
             draft.notice(domain.target, f"is paused; `xl unpause {live.domid}` lets it run")
-        cases[name] = _Case(domain, record, live, decision)
+        cases[name] = _Case(domain, record, live, decision, guard)
     return cases
 
 
@@ -179,7 +182,7 @@ def _can_come_back(draft: Draft, case: _Case, cases: Mapping[str, _Case], observ
     """A restart stops only what can start again afterwards; one that has begun goes on."""
     if case.record.asked is not None:
         return True
-    hurdle = hurdle_to_start(draft, case.domain, case.record, case.live, observed, Budget(reserve))
+    hurdle = hurdle_to_start(draft, case.domain, case.record, case.live, observed, Budget(reserve), case.guard)
     if hurdle is None:
         away = [other for name in case.domain.needs if (other := cases.get(name)) is not None and _stays_away(other)]
         hurdle = _needs(draft, away[0], {}) if away else None
@@ -215,7 +218,7 @@ def _plan_start(
         why = failed or case.wish.meanwhile or f"{case.wish.reason}; it is started after a pause"
         draft.refuse(domain.target, why, case.wish.not_before)
         return
-    hurdle = hurdle_to_start(draft, domain, record, case.live, observed, budget)
+    hurdle = hurdle_to_start(draft, domain, record, case.live, observed, budget, case.guard)
     needs, after, missing = _prerequisites(draft, case, cases, observed)
     waits, without = hurdle_of_after(draft, domain, record, observed, now) if case.live is None else (None, "")
     if hurdle is None and missing is not None:
@@ -226,6 +229,7 @@ def _plan_start(
         draft.refuse(domain.target, hurdle, now + pause(domain, observed))
         return
     budget.claims.take(domain, observed)
+    case.guard.plan_lock(draft, domain)
     start = draft.step(
         StartDomain(
             domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain), xlcfg.password_file(domain)

@@ -11,6 +11,7 @@ from xenlocal.model.desired import Backing, Disk, Domain, Firmware, GuestType, I
 from xenlocal.model.memory import Record
 from xenlocal.model.names import bridge
 from xenlocal.model.observed import (
+    Hardware,
     LiveDomain,
     LiveState,
     Observed,
@@ -20,8 +21,10 @@ from xenlocal.model.observed import (
     Vbd,
 )
 from xenlocal.model.units import Size
+from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
+from xenlocal.planner.identities import Guard
 from xenlocal.planner.memory import names_of_monitor
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
@@ -51,7 +54,13 @@ class Budget:
 
 
 def hurdle_to_start(
-    draft: Draft, domain: Domain, record: Record, live: LiveDomain | None, observed: Observed, budget: Budget
+    draft: Draft,
+    domain: Domain,
+    record: Record,
+    live: LiveDomain | None,
+    observed: Observed,
+    budget: Budget,
+    guard: Guard,
 ) -> str | None:
     """The first reason not to start, or None. `live`: its present self, which the same plan stops first."""
     if domain.unsupported:
@@ -60,9 +69,13 @@ def hurdle_to_start(
     domains = observed.domains
     if isinstance(domains, Unavailable):
         return "which domUs are running could not be found out"
+    if (why := guard.hurdle(domain)) is not None:
+        return why
     for other in domains.values():
         if other.name == domain.name and other.uuid != domain.uuid:
             return _namesake(other)
+        if other.name == domain.was and other.uuid != domain.uuid:
+            return _not_its_former_self(domain, other)
         if other.uuid == domain.uuid and other.state is LiveState.DYING:
             return f"its former self (domid {other.domid}) is still dying"
     if isinstance(observed.monitors, Unavailable):
@@ -72,10 +85,9 @@ def hurdle_to_start(
     return (
         hurdle_of_needs(draft, domain, observed)
         or _paths(draft, domain, observed)
-        or _hardware(draft, domain, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
-        or _memory(draft, domain, live, observed, budget)
+        or _hardware(draft, domain, live, observed, budget)
     )
 
 
@@ -91,6 +103,13 @@ def _namesake(other: LiveDomain) -> str:
     return (
         f"another domU of this name is live {which}; shut it down with `xl shutdown {other.domid}`,"
         f" or write uuid = {other.uuid} to make it this one"
+    )
+
+
+def _not_its_former_self(domain: Domain, other: LiveDomain) -> str:
+    return (
+        f"{domain.was}, which it was ({domain.source}), is live as domid {other.domid} with the UUID {other.uuid}, not"
+        f" the one derived from that name; write uuid = {other.uuid} instead of was to make it this one"
     )
 
 
@@ -111,6 +130,11 @@ def save_image(name: str) -> str:
     return f"{SAVE_DIR}/{name}"
 
 
+def save_images(domain: Domain) -> tuple[str, ...]:
+    """... by any of its names."""
+    return tuple(save_image(name) for name in (domain.name, domain.was) if name is not None)
+
+
 def _unknown(draft: Draft, table: Table) -> str:
     return f"the host's {table} could not be found out"
 
@@ -119,8 +143,9 @@ def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
     paths = draft.table(Table.PATHS, observed.paths)
     if paths is None:
         return _unknown(draft, Table.PATHS)
-    if save_image(domain.name) in paths:
-        image = save_image(domain.name)
+    for image in save_images(domain):
+        if image not in paths:
+            continue
         return (
             f"a saved state of it lies in {image}: starting it from its disks would damage them if that state"
             f" is ever restored; restore it with `xl restore {image}`, or discard it with `rm {image}`"
@@ -152,10 +177,7 @@ def needed_packages(domain: Domain) -> tuple[tuple[str, str], ...]:
     return device_model, firmware[domain.firmware]
 
 
-def _hardware(draft: Draft, domain: Domain, observed: Observed) -> str | None:
-    hardware = draft.table(Table.HARDWARE, observed.hardware)
-    if hardware is None:
-        return _unknown(draft, Table.HARDWARE)
+def _kind(domain: Domain, hardware: Hardware) -> str | None:
     if domain.type is not GuestType.PV and "hvm" not in hardware.capabilities:
         return (
             f"this host cannot run {domain.type} guests: virt_caps of `xl info` does not say hvm; switch on VT-x or"
@@ -244,10 +266,12 @@ def xen_share(vcpus: int) -> Size:
     return Size(_OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * vcpus)
 
 
-def _memory(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
+def _hardware(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
     hardware = draft.table(Table.HARDWARE, observed.hardware)
     if hardware is None:
         return _unknown(draft, Table.HARDWARE)
+    if hurdle := _kind(domain, hardware) or hurdle_of_cpus(domain, hardware):
+        return hurdle
     if hardware.autoballoon:
         return None  # the dom0 gives way; xl itself says when it cannot
     need = memory_needed(domain)

@@ -6,13 +6,14 @@ is to stop is in `replies`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from xenlocal.model.desired import Desired, Domain, GuestType, State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
+from xenlocal.planner.order import nearest
 
 CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
 CRASH_CAP = 5  # so many in the window, and the domU stays off
@@ -88,11 +89,21 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
                 away = now if record.away is None else record.away
                 records[uuid] = replace(_gone(record, words.get(uuid), now), away=away)
     kept = {
-        uuid: record
+        uuid: _inherited(record, records.values())
         for uuid, record in records.items()
         if record.declared or record.domid is not None  # nothing is left to say of the others
     }
     return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))), forced=tuple(sorted(forced)))
+
+
+def _inherited(record: Record, others: Collection[Record]) -> Record:
+    """One whose section has vanished comes after all that those came after which vanished with it and are forgotten,
+    since they are off: else it would lose its place."""
+    if record.declared:
+        return record
+    names = {other.name for other in others if other.declared or other.domid is not None}
+    further = nearest(record.predecessors, names, {other.name: other.predecessors for other in others})
+    return replace(record, predecessors=tuple(dict.fromkeys((*record.predecessors, *further))))
 
 
 def _decided_anew(record: Record) -> Record:
@@ -115,7 +126,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
     if record.domid != live.domid and live.state is LiveState.PAUSED:
         return record  # `xl create` is still building it, and may yet fail: not born
     if record.domid != live.domid:
-        came_back = record.domid is not None or record.off is Off.REBOOTING  # from its own reboot
+        # from its own reboot; or it was never away: a look that did not show it was wrong
+        came_back = record.domid is not None or record.off is Off.REBOOTING or record.lived == live.domid
         if record.hand is Hand.RESTART and record.hand_domid != live.domid:
             record = replace(record, hand=Hand.START, hand_domid=None)
         elif record.hand in (Hand.STOP, Hand.DESTROY) and not came_back:
@@ -127,6 +139,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             xl_name=live.name,
             monitor=record.monitor if came_back and record.monitor else live.name,
             domid=live.domid,
+            lived=live.domid,
             born=now,
             ready=False,
             gave_up_waiting=False,

@@ -8,6 +8,7 @@ from xenlocal.model.memory import Record
 from xenlocal.model.observed import LiveDomain, Observed, Table
 from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.planner import xlcfg
+from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
 
 _LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
@@ -37,8 +38,10 @@ def plan_readiness(draft: Draft, domain: Domain, record: Record, resync: float, 
             draft.notice(domain.target, f"is running, but was not ready after {domain.start_timeout}")
 
 
-def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed) -> None:
-    """Change live what Xen can, stage the rest for its next reboot."""
+def plan_settings(
+    draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed, may_stage: bool
+) -> None:
+    """Change live what Xen can, stage the rest for its next reboot where that is allowed."""
     if record.domid != live.domid:
         return  # `xl create` is still building it
     if not record.running:
@@ -51,15 +54,20 @@ def plan_settings(draft: Draft, domain: Domain, record: Record, live: LiveDomain
         if key in pending:
             continue
         scheduler = "credit2"
-        if key == "cpu_weight":
+        if key in ("cpus", "cpu_weight"):
             hardware = draft.table(Table.HARDWARE, observed.hardware)
             if hardware is None:
+                continue
+            if key == "cpus" and (no_cpu := hurdle_of_cpus(domain, hardware)):
+                draft.refuse(domain.target, no_cpu)
                 continue
             scheduler = hardware.scheduler
         draft.step(
             SetLive(domain.name, domain.uuid, live.domid, key, wanted[key], scheduler),
             f"{key} is {record.running.get(key, 'not set')}, declared {wanted[key]}",
         )
+    if not may_stage:
+        return  # the refusal says what is in the way
     if pending:
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
     if (pending or record.staged is not None) and record.staged != wanted:

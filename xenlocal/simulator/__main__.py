@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 
-from xenlocal.simulator import guests
+from xenlocal.simulator import conduct, guests
 from xenlocal.simulator.answer import Refused, UnknownCommand
 from xenlocal.simulator.filebacked import FileBackedDom0
 from xenlocal.simulator.state import Domain, Link, Path, Program, Volume
@@ -32,7 +32,7 @@ def _show(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
         return dom0.json()
     lines = [f"simulated dom0 at {state.now:.1f} s, {state.free_mib()} MiB free, next domid {state.next_domid}"]
     for domain in state.domains:
-        ready = "can be stopped" if guests.stoppable(dom0, domain) else "booting"
+        ready = "can be stopped" if conduct.stoppable(dom0, domain) else "booting"
         doing = ready if domain.state == "running" else ""
         lines.append(f"domain {domain.domid} {domain.name} {domain.state} {domain.memory_kib >> 10}M {doing}".rstrip())
     for volume in state.volumes:
@@ -95,7 +95,7 @@ def _data(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
 
 
 def _say(dom0: FileBackedDom0, args: argparse.Namespace) -> str:
-    guests.say(dom0, _domain(dom0, args), args.text)
+    conduct.say(dom0, _domain(dom0, args), args.text)
     return ""
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from xenlocal.simulator.coding import from_json, to_json
 from xenlocal.simulator.host import SimulatedDom0
-from xenlocal.simulator.state import Host, from_json, small_host, to_json
+from xenlocal.simulator.state import Host, small_host
 from xenlocal.simulator.store import Store, uptime
 
 _POLL = 0.1  # real seconds between two looks at FILE, in live mode

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable, Mapping
 
 from xenlocal.model.observed import PathFacts
-from xenlocal.simulator import guests, paths
+from xenlocal.simulator import conduct, paths
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Alone, Sleeper
 
@@ -39,7 +39,7 @@ class SimFiles:
         """Name in sysfs -> sectors written."""
         domains = self._dom0.state.domains
         return {
-            f"vbd-{domain.domid}-{disk.devid}": guests.sectors_written(self._dom0, domain)
+            f"vbd-{domain.domid}-{disk.devid}": conduct.sectors_written(self._dom0, domain)
             for domain in domains
             for disk in domain.disks
         }
@@ -132,4 +132,4 @@ class SimTcp:
             seconds = min(timeout, state.durations.probe)
         self._sleeper.sleep(seconds)
         with self._dom0.hold():
-            return "" if guests.accepts(self._dom0, host, port) else "refuses"
+            return "" if conduct.accepts(self._dom0, host, port) else "refuses"

@@ -1,4 +1,4 @@
-"""Births, lives and deaths of domUs, as Xen, `xl` and its monitors bring them about.
+"""Births and deaths of domUs, as Xen, `xl` and its monitors bring them about; between the two, see `conduct`.
 
 As on the real host (tests/records), a domU exists, paused, while `xl create` makes its devices, and boots from the end
 of that command on; `xl` killed in between leaves it paused. While its devices are taken away, which takes `xl destroy`
@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xenlocal.simulator import paths, xlcfg
+from xenlocal.simulator import conduct, paths, xlcfg
 from xenlocal.simulator.answer import Refused
-from xenlocal.simulator.state import Behaviour, Disk, Domain, Happening, Link
+from xenlocal.simulator.state import Disk, Domain, Happening, Link
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
@@ -47,6 +46,7 @@ def create(dom0: SimulatedDom0, config: dict[str, Any], scope: str = "", paused:
         if path and paths.facts(dom0, path) is None:
             where = "xc: error: panic: xg_dom_boot.c: xc_dom_boot_mem_init" if key == "kernel" else "libxl: error"
             raise Refused(f"{where}: failed to open {key} image {path}: No such file or directory\n")
+    may_run_on(dom0, domid, str(config.get("cpus", "all")))
     if kind == "pvh" and not config.get("kernel") and not config.get("bootloader"):
         raise Refused("libxl: error: libxl_dom.c: PVH domain without kernel\n")
     for disk in disks:
@@ -91,6 +91,17 @@ def create(dom0: SimulatedDom0, config: dict[str, Any], scope: str = "", paused:
     return domain
 
 
+def may_run_on(dom0: SimulatedDom0, domid: int, cpus: str) -> None:
+    """Xen takes those that it has (seen in tests/records/bookworm/experiments.txt). Raises Refused without any."""
+    there: set[int] = set()
+    for item in cpus.replace("all", f"0-{dom0.state.cpus - 1}").split(","):
+        first, _, last = item.removeprefix("^").partition("-")
+        span = {cpu for cpu in range(int(first), int(last or first) + 1) if cpu < dom0.state.cpus}
+        there = there - span if item.startswith("^") else there | span
+    if not there:
+        _fail(domid, "Setting vcpu affinity: Invalid argument", "libxl_sched.c:62:libxl__set_vcpuaffinity")
+
+
 def creation(dom0: SimulatedDom0, name: str) -> tuple[float, float]:
     """Seconds that the `xl create` of this domU takes, and of these the last, in which it exists, paused."""
     durations, behaviour = dom0.state.durations, dom0.state.behaviours.get(name)
@@ -103,7 +114,7 @@ def release(dom0: SimulatedDom0, domain: Domain) -> None:
     """The end of `xl create`: the guest boots."""
     domain.released, domain.state, domain.born = True, "running", dom0.now
     if domain.requested:
-        request(dom0, domain, domain.requested)
+        conduct.request(dom0, domain, domain.requested)
     for line, after in dom0.state.behaviour(domain.name).say.items():
         dom0.schedule(after, "say", domain.domid, line)
     for later in dom0.state.behaviour(domain.name).later:
@@ -156,32 +167,15 @@ def _attach(dom0: SimulatedDom0, domid: int, disk: Disk) -> None:
                 )
 
 
-def request(dom0: SimulatedDom0, domain: Domain, what: str = "poweroff") -> None:
-    """A PV shutdown or reboot request in control/shutdown. A PV guest that is still booting hears it when it has
-    booted."""
-    domain.requested = what
-    booted = max(0.0, domain.born + domain.boot_seconds - dom0.now)
-    if domain.state == "running" and not dom0.state.behaviour(domain.name).deaf:
-        dom0.schedule(booted + dom0.state.durations.acknowledge, "heard", domain.domid, what)
-
-
-def press_power_button(dom0: SimulatedDom0, domain: Domain) -> None:
-    """ACPI: obeyed by a guest that has booted, lost else."""
-    seconds = dom0.state.behaviour(domain.name).stop_seconds
-    booted = dom0.now >= domain.born + domain.boot_seconds
-    if domain.type == "hvm" and booted and seconds is not None and domain.state == "running":
-        dom0.schedule(seconds, "end", domain.domid, "poweroff")
-
-
 def happen(dom0: SimulatedDom0, event: Happening) -> None:
     """Something that was scheduled is due."""
     domain = next((dom for dom in dom0.state.domains if dom.domid == event.domid), None)
     if event.what == "reborn":
         _reborn(dom0, event)
     elif domain and event.what == "heard":
-        _heard(dom0, domain, event.detail)
+        conduct.heard(dom0, domain, event.detail)
     elif domain and event.what == "say":
-        say(dom0, domain, event.detail)
+        conduct.say(dom0, domain, event.detail)
     elif domain and event.what == "release":
         if not domain.released and not event.detail:
             release(dom0, domain)
@@ -192,29 +186,6 @@ def happen(dom0: SimulatedDom0, event: Happening) -> None:
         end(dom0, domain, event.detail)
     elif domain and event.what == "gone":
         _gone(dom0, domain)
-
-
-def _heard(dom0: SimulatedDom0, domain: Domain, what: str) -> None:
-    """Its kernel acknowledges at once, whatever becomes of the request."""
-    behaviour = dom0.state.behaviour(domain.name)
-    domain.requested = ""
-    dom0.note("heard", f"{domain.name} {domain.domid} {what}")
-    if domain.lost < behaviour.loses:
-        domain.lost += 1
-    elif domain.heard is None:
-        domain.heard = dom0.now
-        if behaviour.stop_seconds is not None:
-            dom0.schedule(behaviour.stop_seconds, "end", domain.domid, what)
-
-
-def sectors_written(dom0: SimulatedDom0, domain: Domain) -> int:
-    """wr_sect of each of its disks: 8 sectors a second while it writes."""
-    behaviour = dom0.state.behaviour(domain.name)
-    since, until = (domain.born, dom0.now) if behaviour.busy else (domain.heard, dom0.now)
-    if since is None:
-        return 0
-    seconds = until - since if behaviour.busy else min(until - since, behaviour.write_seconds)
-    return 8 * int(seconds)
 
 
 def end(dom0: SimulatedDom0, domain: Domain, reason: str) -> None:
@@ -286,39 +257,5 @@ def _reborn(dom0: SimulatedDom0, event: Happening) -> None:
         dom0.note("gone", f"{event.detail} could not be created anew: {refusal.stderr.strip()}")
 
 
-def say(dom0: SimulatedDom0, domain: Domain, line: str) -> None:
-    """The guest writes a line to its console; xenconsoled logs it where it was told to."""
-    if dom0.state.console_log:
-        path = f"/var/log/xen/console/guest-{domain.name}.log"
-        dom0.state.texts[path] = dom0.state.texts.get(path, "") + f"{line}\r\n"
-
-
 def _forget(dom0: SimulatedDom0, domid: int) -> None:
     dom0.state.agenda = [one for one in dom0.state.agenda if one.domid != domid]
-
-
-def stoppable(dom0: SimulatedDom0, domain: Domain) -> bool:
-    """Its control/feature-poweroff is "1"."""
-    lived_until = dom0.now if domain.ended is None else domain.ended
-    booted = domain.released and lived_until >= domain.born + domain.boot_seconds
-    return booted and not dom0.state.behaviour(domain.name).no_pv
-
-
-def accepts(dom0: SimulatedDom0, host: str, port: int) -> bool:
-    """Whether a running guest listens on that address by now."""
-    return _by_now(dom0, f"{host}:{port}", lambda behaviour: behaviour.listen)
-
-
-def answers(dom0: SimulatedDom0, host: str) -> bool | None:
-    """Whether the guest that has this address answers a ping by now; None where no guest has it."""
-    if not any(host in behaviour.answer for behaviour in dom0.state.behaviours.values()):
-        return None
-    return _by_now(dom0, host, lambda behaviour: behaviour.answer)
-
-
-def _by_now(dom0: SimulatedDom0, key: str, times: Callable[[Behaviour], dict[str, float]]) -> bool:
-    return any(
-        domain.state == "running" and key in times(behaviour) and dom0.now >= domain.born + times(behaviour)[key]
-        for domain in dom0.state.domains
-        if (behaviour := dom0.state.behaviours.get(domain.name))
-    )

@@ -6,7 +6,7 @@ import ipaddress
 import json
 from typing import TYPE_CHECKING, Any
 
-from xenlocal.simulator import guests
+from xenlocal.simulator import conduct
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand
 from xenlocal.simulator.state import Link
 
@@ -217,7 +217,7 @@ def reachable(dom0: SimulatedDom0, address: str) -> bool:
     up port that is no guest's."""
     if address in dom0.state.unreachable:
         return False
-    guest = guests.answers(dom0, address)
+    guest = conduct.answers(dom0, address)
     if guest is not None:
         return guest
     for route in dom0.state.routes:

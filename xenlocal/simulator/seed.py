@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+from xenlocal.adapters import identities
 from xenlocal.engine.ports import Guest
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Record
@@ -61,6 +62,7 @@ _HALF_A_TCP_PAUSE = 0.25
 _SHORTEST = 0.1
 _BOOTED = 3.0  # seconds until a guest can be asked to stop, at the latest when it is ready
 _LONG_AGO = 3600.0
+STATE_DIR = "/var/lib/xenlocal"  # what lies there outlives a boot
 
 
 def seed(scene: Scene) -> Host:
@@ -69,7 +71,7 @@ def seed(scene: Scene) -> Host:
     storage = _known(observed.storage, Table.STORAGE)
     live = _known(observed.domains, Table.DOMAINS)
     devices = _Devices(storage)
-    state = Host(now=scene.now, epoch=scene.wall - scene.now, patterns=[], cpus=1024)
+    state = Host(now=scene.now, epoch=scene.wall - scene.now, patterns=[])
     _network(state, _known(observed.network, Table.NETWORK))
     vbds, monitors = _known(observed.xenstore, Table.XENSTORE).vbds, _known(observed.monitors, Table.MONITORS)
     _storage(state, storage, vbds)
@@ -82,6 +84,7 @@ def seed(scene: Scene) -> Host:
             state.seq += 1
             state.agenda.append(Happening(state.now + 1.0, state.seq, "gone", domid))
     state.next_domid = max(live, default=0) + 1
+    state.texts[f"{STATE_DIR}/{identities.FILE}"] = identities.encode(_known(observed.identities, Table.IDENTITIES))
     _hardware(state, _known(observed.hardware, Table.HARDWARE))
     names = {*scene.desired.domains, *(each.name for each in live.values())}
     state.behaviours = {name: _behaviour(scene, name, state.durations) for name in sorted(names)}
@@ -223,7 +226,7 @@ def _hardware(state: Host, hardware: Hardware) -> None:
     own = state.memory_mib - hardware.free.in_mib - held
     state.xen_overhead_mib = min(state.xen_overhead_mib, max(own, 0))
     state.dom0_memory_mib = own - state.xen_overhead_mib
-    state.dom0_vcpus, state.scheduler = hardware.dom0_vcpus, hardware.scheduler
+    state.cpus, state.dom0_vcpus, state.scheduler = hardware.cpus, hardware.dom0_vcpus, hardware.scheduler
     state.virt_caps = " ".join(sorted(hardware.capabilities))
     state.xl_conf = f'autoballoon="{"on" if hardware.autoballoon else "off"}"\n'
 
@@ -277,7 +280,8 @@ def _is_late(record: Record | None) -> bool:
 def reboot(state: Host, hardware: Observed) -> None:
     """The dom0 reboots, in no time: no domU is left, /run is empty, and of the bridges and routes only those come back
     that somebody else makes. LVs are active again as they are now."""
-    state.domains, state.agenda, state.timers, state.texts = [], [], [], {}
+    state.domains, state.agenda, state.timers = [], [], []
+    state.texts = {path: text for path, text in state.texts.items() if path.startswith(STATE_DIR)}
     gone = {link.name for link in state.links if link.kind == "bridge" and link.alias == OUR_ALIAS}
     state.links = [link for link in state.links if link.name not in gone and not _is_guests(link)]
     for link in state.links:

@@ -1,15 +1,12 @@
-"""Plain data of the simulated host, to and from JSON. No behaviour: see `host`, `guests` and the tools.
+"""Plain data of the simulated host; `coding` writes it as JSON. No behaviour: see `host`, `guests` and the tools.
 
-Times are seconds of the host's own clock, `Host.now`, which starts at 0 and never goes back. The JSON is the
-dataclasses key by key; a key left out has its default, so a host can be written by hand in a few lines.
+Times are seconds of the host's own clock, `Host.now`, which starts at 0 and never goes back.
 """
 
 from __future__ import annotations
 
-import json
-import types
-from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
 from xenlocal.simulator.surroundings import Surroundings
 
@@ -282,52 +279,3 @@ def small_host() -> Host:
     host.links.append(Link("eno1", 2, up=True, mac="52:54:00:12:34:56", addresses=["192.0.2.10/24"]))
     host.next_link, host.routes = 3, [Route("eno1", "192.0.2.1")]
     return host
-
-
-def to_json(host: Host) -> str:
-    """Sorted keys, so that the same state is the same text."""
-    return json.dumps(asdict(host), indent=1, sort_keys=True) + "\n"
-
-
-def from_json(text: str) -> Host:
-    """Raises ValueError that names the key where a value is not of its type, or the key is unknown."""
-    return decode(Host, json.loads(text), "host")
-
-
-T = TypeVar("T")
-
-
-def decode(cls: type[T], value: Any, where: str) -> T:
-    """A dataclass from its `asdict` form, checked."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected an object")
-    hints = get_type_hints(cls)
-    unknown = sorted(set(value) - set(hints))
-    if unknown:
-        raise ValueError(f"{where}: unknown key '{unknown[0]}'")
-    known = [name for name in hints if name in value]
-    try:
-        return cls(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in known})
-    except TypeError as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
-def _decode(hint: Any, value: Any, where: str) -> Any:
-    if hint is Any:
-        return value
-    if isinstance(hint, type) and is_dataclass(hint):
-        return decode(hint, value, where)
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is list and isinstance(value, list):
-        return [_decode(arguments[0], one, f"{where}[{number}]") for number, one in enumerate(value)]
-    if origin is dict and isinstance(value, dict):
-        return {key: _decode(arguments[1], one, f"{where}.{key}") for key, one in value.items()}
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return _decode(next(one for one in arguments if one is not type(None)), value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if origin is None and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-        return value
-    raise ValueError(f"{where}: {value!r} is not {getattr(hint, '__name__', hint)}")

@@ -12,6 +12,7 @@ import heapq
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from xenlocal.simulator.host import SimulatedDom0
@@ -28,11 +29,19 @@ class Abandoned(BaseException):
 
 
 class _Turn:
-    """One task, asleep until it is given the baton."""
+    """A thread, and the task that it has: asleep until it is given the baton. Only one holds a baton at any time, so a
+    plain lock, taken from the beginning, is one. A thread whose task has ended takes the next: a start is dear."""
 
     def __init__(self) -> None:
-        self.baton = threading.Semaphore(0)
+        self.baton = _taken()
         self.abandoned = False
+        self.task: Callable[[], None] | None = None  # None, with the baton: the thread ends
+
+
+def _taken() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 class _Result(Future[None]):
@@ -63,7 +72,8 @@ class VirtualWork:
         self._sleepers: list[tuple[float, int, _Turn]] = []
         self._seq = 0
         self._current: _Turn | None = None
-        self._main = threading.Semaphore(0)
+        self._idle: list[_Turn] = []
+        self._main = _taken()
         self._woken = False
 
     def now(self) -> float:
@@ -78,14 +88,28 @@ class VirtualWork:
     def submit(self, task: Callable[[], Any]) -> Future[None]:
         """The task starts when the caller next lets time pass, before anything else at that moment."""
         future = _Result(self)
-        turn = _Turn()
-        thread = threading.Thread(target=self._run, args=(task, future, turn), name=self._name, daemon=True)
+        turn = self._idle.pop() if self._idle else self._hire()
+        turn.task = partial(self._run, task, future, turn)
         self._push(self.now(), turn)
-        thread.start()
         return future
 
+    def _hire(self) -> _Turn:
+        turn = _Turn()
+        threading.Thread(target=self._serve, args=(turn,), name=self._name, daemon=True).start()
+        return turn
+
+    def _serve(self, turn: _Turn) -> None:
+        while True:
+            turn.baton.acquire()
+            if turn.task is None:
+                return
+            turn.task()
+            turn.task = None
+            self._idle.append(turn)
+            self._woken = True
+            self._main.release()
+
     def _run(self, task: Callable[[], Any], future: Future[None], turn: _Turn) -> None:
-        turn.baton.acquire()
         try:
             if turn.abandoned:
                 raise Abandoned
@@ -94,8 +118,6 @@ class VirtualWork:
             future.set_exception(error)
         else:
             future.set_result(None)
-        self._woken = True
-        self._main.release()
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass for the calling thread: a task, or the one that made this."""
@@ -129,6 +151,8 @@ class VirtualWork:
             _, _, turn = heapq.heappop(self._sleepers)
             turn.abandoned = True
             self._hand_over(turn)
+        while self._idle:
+            self._idle.pop().baton.release()
 
     def _push(self, at: float, turn: _Turn) -> None:
         self._seq += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from xenlocal.simulator import guests, paths
+from xenlocal.simulator import conduct, paths
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 from xenlocal.simulator.state import Domain
 
@@ -58,7 +58,7 @@ def write(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if domain is None:
         dom0.note("litter", path)
     elif domain.state in ("running", "paused"):
-        guests.request(dom0, domain, value)
+        conduct.request(dom0, domain, value)
     return Answer()
 
 
@@ -133,7 +133,7 @@ def _backends(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
 def _domain(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
     """Its own directory: most of it writable by the guest."""
     at = f"/local/domain/{domain.domid}"
-    able = "1" if guests.stoppable(dom0, domain) else ""
+    able = "1" if conduct.stoppable(dom0, domain) else ""
     leaves = {
         f"{at}/attr": "", f"{at}/data": "", f"{at}/drivers": "", f"{at}/error": "", f"{at}/feature": "",
         f"{at}/console/limit": "1048576", f"{at}/console/output": "pty", f"{at}/console/type": "xenconsoled",

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from xenlocal.simulator import guests, surroundings, xlcfg
+from xenlocal.simulator import conduct, guests, surroundings, xlcfg
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 from xenlocal.simulator.state import Domain
 
@@ -167,14 +167,14 @@ def _shutdown(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if domain.state in ("shutdown", "crashed"):
         return Answer(message)  # it is written to xenstore, and nobody reads it
     # A PV guest always has the control interface; of PVH and HVM Xen knows only once their drivers are up.
-    if domain.type == "pv" or guests.stoppable(dom0, domain):
-        guests.request(dom0, domain, "poweroff" if verb == "shutdown" else "reboot")
+    if domain.type == "pv" or conduct.stoppable(dom0, domain):
+        conduct.request(dom0, domain, "poweroff" if verb == "shutdown" else "reboot")
         return Answer(message)
     if "-F" not in options:
         hint = 'Use "-F" to fallback to ACPI power event.\n'
         why = "PV control interface not available: external graceful shutdown not possible.\n"
         raise Refused(f"{message}{why}{hint}{verb} failed (rc=-16)\n")
-    guests.press_power_button(dom0, domain)
+    conduct.press_power_button(dom0, domain)
     return Answer(message, "PV control interface not available: sending ACPI power button event.\n")
 
 
@@ -193,7 +193,7 @@ def _trigger(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         raise UnknownCommand(argv)
     domain = _find(dom0, argv[2])
     dom0.note("button", f"{domain.name} {domain.domid}")
-    guests.press_power_button(dom0, domain)
+    conduct.press_power_button(dom0, domain)
     return Answer()
 
 
@@ -254,12 +254,9 @@ def _vcpu_pin(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if len(rest) not in (3, 4) or rest[1] != "all":
         raise UnknownCommand(argv, "xl vcpu-pin DOMID all CPUS [SOFT]")
     domain = _find(dom0, rest[0])
-    numbers = [int(number) for number in re.findall(r"\d+", rest[2])]
-    if rest[2] not in ("all", "-") and (not numbers or max(numbers) >= dom0.state.cpus):
-        raise Refused(
-            f"libxl: error: libxl_sched.c:65:libxl__set_vcpuaffinity: Domain {domain.domid}:Setting vcpu affinity\n"
-        )
-    domain.pinned = rest[2] if rest[2] != "-" else domain.pinned
+    if rest[2] != "-":
+        guests.may_run_on(dom0, domain.domid, rest[2])
+        domain.pinned = rest[2]
     return Answer()
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from tests.unit.adapters.scripted import Answer, ScriptedRunner
 from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.identities import Identities
 from xenlocal.model import actions as act
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
+from xenlocal.model.identity import Identity
 from xenlocal.model.units import Duration, Size
 
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -24,7 +26,7 @@ def actuator(runner: ScriptedRunner, written: dict[str, str] | None = None, syst
     clock = iter(range(0, 10000, 3))
     written = {} if written is None else written
     return HostActuator(
-        runner, RUN, systemd, write=written.__setitem__, unique=lambda: "k1",
+        runner, RUN, systemd, Identities("/var/lib/xenlocal"), write=written.__setitem__, unique=lambda: "k1",
         clock=lambda: float(next(clock)), pause=lambda seconds: None,
     )  # fmt: skip
 
@@ -40,7 +42,14 @@ def test_start_writes_the_configuration_first() -> None:
 def test_a_password_goes_into_the_file_and_nowhere_else() -> None:
     written: dict[str, str] = {}
     runner = ScriptedRunner((("xl", "create", "-q", f"{RUN}/domains/web.cfg"), ""))
-    host = HostActuator(runner, RUN, False, write=written.__setitem__, password={"/etc/vnc pw": "secret"}.__getitem__)
+    host = HostActuator(
+        runner,
+        RUN,
+        False,
+        Identities("/var/lib/xenlocal"),
+        write=written.__setitem__,
+        password={"/etc/vnc pw": "secret"}.__getitem__,
+    )
     start = act.StartDomain("web", UUID, "a = 1\n", password_file="/etc/vnc pw")
     host.perform(start)
     assert written == {f"{RUN}/domains/web.cfg": 'a = 1\nvncpasswd = "secret"\n'}
@@ -51,7 +60,7 @@ def test_a_password_goes_into_the_file_and_nowhere_else() -> None:
 
 def test_the_password_of_the_script_is_that_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("se'c$ret\nmore\n")
-    host = HostActuator(ScriptedRunner(), str(tmp_path), False)
+    host = HostActuator(ScriptedRunner(), str(tmp_path), False, Identities(str(tmp_path)))
     lines = host.script(act.StartDomain("web", UUID, "a = 1\n", password_file=str(tmp_path / "pw")))[:-1]
     subprocess.run(["sh", "-euc", "\n".join(lines)], check=True)
     assert (tmp_path / "domains/web.cfg").read_text() == 'a = 1\nvncpasswd = "se\'c$ret"\n'
@@ -83,7 +92,7 @@ def test_an_unsafe_action_runs_nothing() -> None:
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "domains").write_text("in the way")
-    host = HostActuator(ScriptedRunner(), str(tmp_path), False)
+    host = HostActuator(ScriptedRunner(), str(tmp_path), False, Identities(str(tmp_path)))
     with pytest.raises(XenlocalError, match="cannot write"):
         host.perform(act.StartDomain("web", UUID, ""))
 
@@ -91,14 +100,16 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_the_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "run/domains/web.cfg"
     runner = ScriptedRunner((("xl", "create", "-q", str(path)), ""))
-    HostActuator(runner, str(tmp_path / "run"), False).perform(act.StartDomain("web", UUID, "secret"))
+    HostActuator(runner, str(tmp_path / "run"), False, Identities(str(tmp_path))).perform(
+        act.StartDomain("web", UUID, "secret")
+    )
     assert path.read_text() == "secret" and path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert [each.name for each in path.parent.iterdir()] == ["web.cfg"]
 
 
 def test_script_of_a_start_can_be_run_by_a_shell(tmp_path: Path) -> None:
-    host = HostActuator(ScriptedRunner(), str(tmp_path / "run dir"), False)
+    host = HostActuator(ScriptedRunner(), str(tmp_path / "run dir"), False, Identities(str(tmp_path)))
     text = "name = 'web'\nextra = \"$(reboot) `x` \\\\\"\nXENLOCAL-END\n"
     lines = host.script(act.StartDomain("web", UUID, text))
     assert lines[-1] == f"xl create -q '{tmp_path}/run dir/domains/web.cfg'"
@@ -199,3 +210,39 @@ def test_what_xl_said_is_told_where_xenstore_does_not_ask_either(rest: tuple[tup
     with pytest.raises(ToolMissing, match="no xl"):
         actuator(runner).perform(STOP)
     assert not runner.script
+
+
+def test_an_identity_is_kept_in_a_file_of_our_own_and_forgotten_again(tmp_path: Path) -> None:
+    store = Identities(str(tmp_path))
+    host = HostActuator(ScriptedRunner(), str(tmp_path), False, store)
+    lic, web = Identity("lic", UUID, ("00:16:3e:00:00:01",), ("volume/vg0/lic",)), Identity("web", "other")
+    assert store.all() == {}
+    host.perform(act.LockIdentity(web))
+    host.perform(act.LockIdentity(lic))
+    assert Identities(str(tmp_path)).all() == {UUID: lic, "other": web}
+    host.perform(act.UnlockIdentity(web))
+    assert Identities(str(tmp_path)).all() == {UUID: lic}
+    assert host.script(act.LockIdentity(lic)) == (
+        f"# to lock domain/lic is no command: {tmp_path}/identities.json is xenlocal's own",
+    )
+
+
+_OTHER_TYPES = (
+    '{"name": 1, "uuid": "u", "macs": [], "disks": []}',
+    '{"name": "a", "uuid": "u", "macs": "ab", "disks": []}',
+)
+_BROKEN = ("", "[]", "{}", *(f'{{"identities": [{each}]}}' for each in ("{}", *_OTHER_TYPES)), "[" * 100_000)
+
+
+@pytest.mark.parametrize("text", _BROKEN, ids=range(len(_BROKEN)))
+def test_identities_that_cannot_be_understood_are_not_none(tmp_path: Path, text: str) -> None:
+    store = Identities(str(tmp_path))
+    (tmp_path / "identities.json").write_text(text)
+    (tmp_path / "identities.json").chmod(0o600)
+    for ask in (store.all, lambda: store.lock(Identity("a", "u")), lambda: store.forget("u")):
+        with pytest.raises(XenlocalError, match="cannot understand .*identities.json"):
+            ask()
+    assert (tmp_path / "identities.json").read_text() == text
+    (tmp_path / "identities.json").chmod(0o622)
+    with pytest.raises(XenlocalError, match="cannot trust"):
+        store.all()

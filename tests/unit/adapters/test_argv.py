@@ -12,6 +12,7 @@ import pytest
 from xenlocal.adapters.argv import Context, commands, unit_escape, verify
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
+from xenlocal.model.identity import Identity
 from xenlocal.model.names import trash_name
 from xenlocal.model.probes import DefaultProbe
 from xenlocal.model.units import Duration, Size
@@ -94,6 +95,8 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.SetLive("web", UUID, 5, "cpu_weight", "300"), ["xl sched-credit2 -d 5 -w 300"]),
     (act.SetLive("web", UUID, 5, "cpu_weight", "300", "credit"), ["xl sched-credit -d 5 -w 300"]),
     (act.StageConfig("web", UUID, 5, "x"), ["xl config-update 5 /run/xenlocal/domains/web.next.cfg"]),
+    (act.LockIdentity(Identity("web", UUID)), []),
+    (act.UnlockIdentity(Identity("web", UUID)), []),
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.adapters.scripted import ScriptedRunner, TextFiles
 from xenlocal.adapters import iproute, lvm, xenstore, xl
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.engine.ports import LastWords
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.observed import LiveState, Signs
@@ -148,17 +149,18 @@ def test_lists_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize("path", records("xl-info.txt"), ids=shown)
 def test_recorded_info(path: Path) -> None:
-    reader = xl.XlReader(ScriptedRunner((("xl", "info"), text_of(path))), TextFiles({}), cpus=lambda: 3)
+    reader = xl.XlReader(ScriptedRunner((("xl", "info"), text_of(path))), TextFiles({}), dom0_cpus=lambda: 3)
     hardware = reader.hardware()
     assert hardware.total >= Size.mib(1500) and hardware.free < hardware.total
     assert hardware.scheduler == "credit2" and not hardware.autoballoon and hardware.dom0_vcpus == 3
+    assert hardware.cpus == 2
     assert {"pv", "hvm"} <= hardware.capabilities
 
 
 def test_dom0_vcpus_come_from_its_line() -> None:
     info = text_of(records("xl-info.txt")[0])
     runner = ScriptedRunner((("xl", "list", "-v"), HEADER + DOM0), (("xl", "info"), info))
-    reader = xl.XlReader(runner, TextFiles({}), cpus=lambda: 64)
+    reader = xl.XlReader(runner, TextFiles({}), dom0_cpus=lambda: 64)
     reader.domains()
     assert reader.hardware().dom0_vcpus == 2
 
@@ -285,13 +287,13 @@ def test_signs_of_guests_that_stop() -> None:
         "/sys/bus/xen-backend/devices/vbd-77-51712/statistics/wr_sect": "1\n",
     }
     runner = ScriptedRunner((("xenstore-read", *paths), missing(paths, 2, "poweroff\n\n")))
-    assert HostReader(runner, TextFiles(texts)).signs((3, 5, 9)) == {
+    assert HostReader(runner, TextFiles(texts), Identities("/var/lib/xenlocal")).signs((3, 5, 9)) == {
         3: Signs(True, 88),
         5: Signs(False, None),
         9: Signs(None, None),
     }
     runner = ScriptedRunner((("xenstore-read", paths[0]), CommandFailed(("xenstore-read",), None, "")))
-    assert HostReader(runner, TextFiles(texts)).signs((3,)) == {3: Signs(None, 88)}
+    assert HostReader(runner, TextFiles(texts), Identities("/var/lib/xenlocal")).signs((3,)) == {3: Signs(None, 88)}
 
 
 def test_backends_of_every_kind_and_half_made_ones() -> None:
@@ -440,7 +442,7 @@ def test_every_table_costs_one_command() -> None:
         (lvm.REPORT, report((GROUP, [VOLUME])), HostReader.storage),
     ]:  # fmt: skip
         runner = ScriptedRunner((name, answer))
-        ask(HostReader(runner, files))
+        ask(HostReader(runner, files, Identities("/var/lib/xenlocal")))
         assert runner.ran == [name]
 
 

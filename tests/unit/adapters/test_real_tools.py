@@ -13,6 +13,7 @@ from xenlocal.adapters import iproute
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
 from xenlocal.adapters.files import Files
+from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.inspection import GROUPS, Inspector
 from xenlocal.adapters.lvm import REPORT
 from xenlocal.model.actions import ChangeBridge, ResizeFile
@@ -31,7 +32,7 @@ def namespace() -> bool:
 
 def bridge_after(*changes: ChangeBridge) -> dict[str, Link]:
     """The links of a new network namespace with a pair of virtual Ethernet interfaces, after the changes."""
-    actuator = HostActuator(Commands(), "/run/xenlocal", systemd=False)
+    actuator = HostActuator(Commands(), "/run/xenlocal", False, Identities("/var/lib/xenlocal"))
     lines = [line for change in changes for line in actuator.script(change)]
     begin = ("exec 3>&1 >&2", "ip link add name eno1 type veth peer name far")
     script = "\n".join([*begin, *lines, "ip -j -d addr show >&3"])
@@ -89,7 +90,7 @@ def test_whoever_has_a_file_attached_sees_that_it_has_grown(tmp_path: Path) -> N
     if not devices:
         pytest.skip("needs loop devices")
     try:
-        actuator = HostActuator(Commands(), "/run/xenlocal", systemd=False)
+        actuator = HostActuator(Commands(), "/run/xenlocal", False, Identities("/var/lib/xenlocal"))
         actuator.perform(ResizeFile(str(image), Size(3 << 20), "grow"))
         for device in devices:
             assert Path(f"/sys/block/{Path(device).name}/size").read_text() == f"{(3 << 20) // 512}\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.app.support import declare, state_of
 from xenlocal.cli import main
 from xenlocal.inspection import examine, look
 from xenlocal.model.errors import CommandFailed
@@ -36,21 +37,12 @@ COMMANDS = 12
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> list[str]:
+def host(host: list[str]) -> list[str]:
     """The global options of a host that has booted."""
-    (tmp_path / "etc").mkdir(mode=0o755)
-    (tmp_path / "etc/a.conf").write_text(TEXT)
-    (tmp_path / "etc/a.conf").chmod(0o644)
-    places = {"config": "etc", "state": "var", "run": "run"}
-    options = [f"--{kind}-dir={tmp_path / place}" for kind, place in places.items()]
-    options.append(f"--simulate={tmp_path / 'dom0.json'}")
-    change(options, lambda state: state["paths"].update({"/dev/sdx": {"kind": "block", "device": "8:80"}}))
-    assert main([*options, "boot"]) == 0
-    return options
-
-
-def state_of(host: list[str]) -> Path:
-    return Path(host[-1].partition("=")[2])
+    declare(host, TEXT)
+    change(host, lambda state: state["paths"].update({"/dev/sdx": {"kind": "block", "device": "8:80"}}))
+    assert main([*host, "boot"]) == 0
+    return host
 
 
 def change(host: list[str], how: Callable[[dict[str, Any]], object]) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.test_refusals import declare, host
+from tests.unit.app.support import declare
 from xenlocal.adapters.control import ControlServer
 from xenlocal.cli import main
 from xenlocal.drawing.timeline import timeline
 from xenlocal.model.text import printable
 
-__all__ = ["host"]
 WEB = "[domain web]\nmemory = 1G\nkernel = /boot/vmlinuz\n"
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.app.test_refusals import declare, host
+from tests.unit.app.support import declare
 from xenlocal import cli
 from xenlocal.simulator.__main__ import main as poke
-
-__all__ = ["host"]
 
 
 def xenlocal(tmp_path: Path, *words: str) -> int:

@@ -7,27 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.app.support import declare
 from xenlocal import app, hosts, views
 from xenlocal.cli import main
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.simulator.__main__ import main as poke
 
 FOREIGN = "vg0/xenlocal-trash.1600000000.theirs"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> list[str]:
-    """The global options of a host of one's own."""
-    (tmp_path / "etc").mkdir(mode=0o755)
-    places = {"config": "etc", "state": "var", "run": "run"}
-    options = [f"--{kind}-dir={tmp_path / place}" for kind, place in places.items()]
-    return [*options, f"--simulate={tmp_path / 'dom0.json'}"]
-
-
-def declare(host: list[str], text: str) -> None:
-    path = Path(host[0].partition("=")[2], "a.conf")
-    path.write_text(text)
-    path.chmod(0o644)
 
 
 def test_apply_of_files_that_are_not_valid_fails_and_names_them(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.app.support import declare, state_of
 from xenlocal.adapters.command import Commands
 from xenlocal.adapters.rehearser import Rehearser
 from xenlocal.cli import main
@@ -18,20 +19,15 @@ TEXT = (
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> list[str]:
+def host(host: list[str]) -> list[str]:
     """The global options of a host that has booted."""
-    (tmp_path / "etc").mkdir(mode=0o755)
-    (tmp_path / "etc/a.conf").write_text(TEXT)
-    (tmp_path / "etc/a.conf").chmod(0o644)
-    places = {"config": "etc", "state": "var", "run": "run"}
-    options = [f"--{kind}-dir={tmp_path / place}" for kind, place in places.items()]
-    options.append(f"--simulate={tmp_path / 'dom0.json'}")
-    assert main([*options, "boot"]) == 0
-    return options
+    declare(host, TEXT)
+    assert main([*host, "boot"]) == 0
+    return host
 
 
 def lose_the_kernel(host: list[str]) -> None:
-    path = Path(host[-1].partition("=")[2])
+    path = state_of(host)
     state = json.loads(path.read_text())
     path.write_text(json.dumps({**state, "patterns": []}))
 

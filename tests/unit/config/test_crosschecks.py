@@ -71,6 +71,44 @@ def test_a_uuid_belongs_to_one_domain() -> None:
     ]
 
 
+NIC = ("[[nic eth0]]", "bridge = br0")
+
+
+def test_one_that_was_another_is_the_same() -> None:
+    before = desired(BR0 + domain("old", *NIC)).domains["old"]
+    after = desired(BR0 + domain("new", "was = old", *NIC)).domains["new"]
+    assert (after.uuid, after.nics[0].mac) == (before.uuid, before.nics[0].mac)
+    other = desired(BR0 + domain("new", "was = old", "uuid = 4c4c4544-0042-3510-8053-b4c04f4e3132", *NIC)).domains[
+        "new"
+    ]
+    assert other.uuid == "4c4c4544-0042-3510-8053-b4c04f4e3132"
+
+
+def test_nobody_can_have_been_one_that_is_still_declared() -> None:
+    uuid = desired(domain("a")).domains["a"].uuid
+    assert complaints(BR0 + domain("a", *NIC), domain("b", "was = a", *NIC)) == [
+        "x.conf:4: domain b: it was 'a', and [domain a] is still declared (web.conf:2); "
+        f"remove that section, or write uuid = {uuid} here instead of was"
+    ]
+    found = complaints(domain("a", "was = b") + domain("b", "was = a"))
+    assert [each.partition(";")[0] for each in found] == [
+        "web.conf:4: domain a: it was 'b', and [domain b] is still declared (web.conf:5)",
+        "web.conf:8: domain b: it was 'a', and [domain a] is still declared (web.conf:1)",
+    ]
+
+
+def test_a_domain_has_one_successor() -> None:
+    assert complaints(BR0 + domain("a", "was = old", *NIC), domain("b", "was = old", *NIC)) == [
+        "x.conf:4: domain b: domain a was 'old' too (web.conf:5); a domU has one successor"
+    ]
+
+
+def test_who_waits_for_a_former_name_is_told_the_present_one() -> None:
+    assert complaints(domain("new", "was = old"), domain("web", "needs = old")) == [
+        "x.conf:4: domain web: unknown domain 'old' in needs; it is [domain new] now, write new"
+    ]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

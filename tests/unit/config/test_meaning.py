@@ -194,7 +194,7 @@ def test_domain_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "phrase"),
     [
-        ("hostid = locked", "hostid"),
+        ("hostid = 0123ABCD", "hostid = 0123abcd"),
         ("pci = 0000:03:00.0, 04:00.1", "pci"),
         ("usb = 0529:0001, 1-2.3", "usb"),
         ("owner = alice", "owner"),

@@ -14,6 +14,7 @@ from typing import Any
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.probe import HostProber
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
@@ -200,11 +201,13 @@ class Daemon:
         self.notes.clock = self.work.now
         self.runner = SimRunner(machine.dom0, self.work, faults=faults)
         files = SimFiles(machine.dom0)
-        reader = HostReader(self.runner, files)
+        identities = Identities("/var/lib/xenlocal", read=files.read_text, write=self._write)
+        reader = HostReader(self.runner, files, identities)
         actuator = HostActuator(
             self.runner,
             "/run/xenlocal",
             systemd=True,
+            identities=identities,
             write=self._write,
             unique=lambda: f"{next(machine.unique):08x}",
             clock=self.work.now,

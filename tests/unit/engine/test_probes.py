@@ -48,6 +48,19 @@ def test_a_node_that_says_no_is_no_readiness(value: str) -> None:
     assert said == [f"xenstore data/up is '{value}'"] and 25 < held_for(machine) < 35
 
 
+def test_what_a_guest_wrote_proves_nothing_while_nobody_can_see_whether_it_runs() -> None:
+    machine = Machine(probed("db", "xenstore = data/up"), conf("web", "needs = db"))
+    machine.behave("db", write={"data/up": 10.0})
+    daemon = Daemon(machine)
+    said: list[str] = []
+    daemon.at(5, lambda: setattr(daemon.runner, "faults", fail("xl list")))
+    daemon.at(35, lambda: said.append(machine.record("db").unready))
+    daemon.at(40, lambda: setattr(daemon.runner, "faults", None))
+    daemon.run(80)
+    assert "could not be tried: whether it still runs cannot be seen: " in said[0]
+    assert held_for(machine) > 35
+
+
 def test_guests_that_wait_share_one_xenstore_read_and_one_that_has_not_written_hides_nobody() -> None:
     machine = Machine(*(probed(f"d{number}", "xenstore = data/up") for number in range(4)))
     for number in (1, 3):

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail
+from tests.unit.engine.test_killed import daemon_killed
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand
 from xenlocal.simulator import xlcfg
@@ -252,3 +253,25 @@ def test_a_shutdown_after_one_that_came_to_its_end_has_a_deadline_of_its_own() -
     job = daemon.ask(1, "shutdown")
     daemon.run(200)
     assert (job.code, job.result["message"]) == (0, "every guest stopped cleanly")
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "told"),
+    [("nothing", "destroyed, and not known by whom: hung"), ("xl-hung.log", "gone, and nothing tells how: hung")],
+)
+def test_who_was_destroyed_is_told_though_the_daemon_that_did_so_could_not_note_it(unreadable: str, told: str) -> None:
+    """Its disk was full, and it was killed."""
+    machine = Machine(conf("hung", "stop_timeout = 20s"), conf("slow"))
+    machine.behave("hung", stop_seconds=None)
+    machine.behave("slow", stop_seconds=50.0)
+    Daemon(machine).run(60)
+    machine.disk.full = True
+    daemon = Daemon(machine)
+    daemon.ask(1, "shutdown")
+    daemon.at(35, daemon_killed)
+    assert daemon.run_until_killed(60) and machine.running == {"slow": "running"}
+    machine.disk.full = False
+    again = Daemon(machine, fail(unreadable))
+    job = again.ask(0, "shutdown")
+    again.run(100)
+    assert (job.code, job.result["message"]) == (5, told)

@@ -8,6 +8,7 @@ import pytest
 
 from xenlocal.model import actions
 from xenlocal.model.actions import Action
+from xenlocal.model.identity import Identity
 from xenlocal.model.probes import PingProbe
 from xenlocal.model.units import Duration, Size
 
@@ -32,6 +33,8 @@ ALL: dict[str, Action] = {
     "destroy domain/web": actions.DestroyDomain(*WEB, 1, verb="destroy"),
     "set domain/web": actions.SetLive(*WEB, 1, "memory", "1"),
     "stage domain/web": actions.StageConfig(*WEB, 1, ""),
+    "lock domain/web": actions.LockIdentity(Identity(*WEB)),
+    "unlock domain/web": actions.UnlockIdentity(Identity(*WEB)),
 }
 
 

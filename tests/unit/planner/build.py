@@ -144,7 +144,7 @@ def vbd(
 
 def hardware(free: Size = Size.mib(64 * 1024), **values: Any) -> Hardware:
     values.setdefault("autoballoon", False)
-    return Hardware(Size.mib(128 * 1024), free, values.pop("dom0_vcpus", 4), "credit2", **values)
+    return Hardware(Size.mib(128 * 1024), free, values.pop("cpus", 8), values.pop("dom0_vcpus", 4), "credit2", **values)
 
 
 def observed(*lives: LiveDomain, **tables: Any) -> Observed:
@@ -157,6 +157,7 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
         xenstore=tables.pop("xenstore", XenStore(tables.pop("vbds", ()))),
         hardware=tables.pop("hardware", hardware()),
         monitors=tables.pop("monitors", frozenset()),
+        identities=tables.pop("identities", {}),
         **tables,
     )
 

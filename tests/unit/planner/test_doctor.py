@@ -30,7 +30,6 @@ from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavai
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_host import DAEMON, DROP_IN, FOREIGN, GUESTS, XENDOMAINS
 from xenlocal.planner.checkup_storage import ISCSI_UNIT
-from xenlocal.planner.checkup_xen import cpu_set
 from xenlocal.planner.doctor import CHECKS, diagnose
 from xenlocal.planner.patient import Patient
 
@@ -214,6 +213,10 @@ def test_domains_that_are_pinned_to_the_same_cpus() -> None:
     assert "CPU 1 by Domain-0, web; CPU 2-3 by db, web" in found.text
 
 
+def test_one_that_may_use_every_cpu_is_not_pinned() -> None:
+    assert not said(patient(dom("web", cpus="all"), dom("nas", cpus="0-3"), dom("db", cpus="3")), Code.PINNING)
+
+
 def test_a_cpu_that_this_host_has_not() -> None:
     found = only(patient(dom("web", cpus="2-5")), Code.PINNING, Severity.WARNING)
     assert "domain/web is to run on CPU 4-5, and this host has 0-3" in found.text
@@ -347,6 +350,7 @@ def test_consoles_that_are_not_logged(logging: str | None, option: str, text: st
 
 LUN_FACTS = PathFacts(PathKind.BLOCK, Size(0), "/dev/sdb", (8, 16))
 GIVEN = dom("web", Disk("xvda", BlockDevice("/dev/disk/by-id/x.y"), build.HERE))
+IN_A_FILE = dom("nas", build.image("/srv/nas.img"))  # the device that stands for it is known once it is attached
 ON_A_VOLUME = dom("db", build.lv("db"))
 
 
@@ -371,7 +375,7 @@ def test_a_volume_group_of_a_guest_is_seen(name: str, facts_of_it: PathFacts, wh
         "inner": GroupFacts(GIB, {name: facts_of_it}),
         "vg0": GroupFacts(GIB, {"/dev/sda3": disk("/dev/sda3", 3)}),
     }
-    (found,) = said(patient(GIVEN, ON_A_VOLUME, seen=seen, groups=groups), Code.LVM_FILTER)
+    (found,) = said(patient(GIVEN, IN_A_FILE, ON_A_VOLUME, seen=seen, groups=groups), Code.LVM_FILTER)
     assert found.severity is Severity.CRITICAL and f"group inner on {name}, on a disk of {who}" in found.text
     assert found.next.startswith(f'`vgchange -an inner`; global_filter = [ "{pattern}" ] in /etc/lvm/lvm.conf')
 
@@ -414,11 +418,3 @@ ON_ISCSI = dom("web", Disk("xvda", BlockDevice(LUN), build.HERE))
 def test_iscsi(unit: Unit, records: tuple[IscsiRecord, ...], severity: Severity, what: str) -> None:
     case = patient(ON_ISCSI, units={**UNITS, ISCSI_UNIT: unit}, iscsi=records)
     assert what in only(case, Code.ISCSI, severity).next
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"),
-    [("all", {0, 1, 2, 3}), ("all,^2", {0, 1, 3}), ("1-2", {1, 2}), ("0,3", {0, 3}), ("^1,0-1", {0, 1})],
-)
-def test_cpus_as_xl_reads_them(text: str, cpus: set[int]) -> None:
-    assert cpu_set(text, frozenset(range(4))) == cpus

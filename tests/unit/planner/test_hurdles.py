@@ -29,10 +29,12 @@ from tests.unit.planner.build import (
     rec,
     refused,
     storage,
+    uid,
     vbd,
     volume,
     with_tables,
 )
+from xenlocal.engine.observe import declared_paths
 from xenlocal.model.desired import Disk, Firmware, GuestType, LogicalVolume, State
 from xenlocal.model.memory import Hand, Off
 from xenlocal.model.names import Kind, Target, bridge
@@ -42,6 +44,7 @@ from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import who
 from xenlocal.planner.hurdles import Budget, hurdle_to_start, memory_needed
+from xenlocal.planner.identities import Guard
 
 ROOT = volume("root", device=(253, 1), opened=True)
 
@@ -253,14 +256,14 @@ def test_a_monitor_that_knows_it_by_the_name_before_a_rename_may_create_it_anew(
 def test_the_domus_being_unknown_is_a_hurdle_by_itself() -> None:
     """The planner asks for nothing then; the guard does not rely on that."""
     seen = with_tables(observed(), domains=Unavailable("xl hangs"))
-    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget(Size(0)))
+    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget(Size(0)), Guard({}, ()))
     assert hurdle == "which domUs are running could not be found out"
 
 
 def test_all_that_a_start_needs_to_know_is_asked_for_at_once() -> None:
     """Otherwise each table would cost a round of looks."""
     seen = Observed(domains={})
-    plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS}
+    plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS, Table.IDENTITIES}
     assert plan(desired(dom("web")), seen).wanted == plain
     assert plan(desired(dom("web", image("/srv/x.img"))), seen).wanted == {*plain, Table.XENSTORE}
     assert plan(desired(dom("web", bridges=("br0",))), seen).wanted == {*plain, Table.NETWORK}
@@ -351,3 +354,15 @@ def test_what_a_disk_must_be() -> None:
     assert "file//dev/sdb is not a regular file" in why(image("/dev/sdb"), observed(paths=paths))
     assert "is not a block device" in why(device("/srv/d"), observed(paths=paths))
     assert "is not active" in why(lv("root"), observed(storage=storage(volume("root", active=False, tags=frozenset()))))
+
+
+def test_a_saved_state_under_its_former_name_keeps_it_off_too() -> None:
+    want = desired(dom("new", was="old"))
+    made = plan(want, observed(paths={"/var/lib/xen/save/old": file_facts("/var/lib/xen/save/old")}))
+    assert "xl restore /var/lib/xen/save/old" in refused(made, "domain/new")
+    assert "/var/lib/xen/save/old" in declared_paths(want)
+
+
+def test_one_that_was_renamed_twice_is_not_started_beside_its_former_self() -> None:
+    made = plan(desired(dom("new", was="old")), observed(live(5, "old")))
+    assert f"write uuid = {uid('old')} instead of was" in refused(made, "domain/new") and not made.steps

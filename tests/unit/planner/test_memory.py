@@ -213,6 +213,16 @@ def test_what_somebody_starts_with_xl_after_it_was_stopped_is_not_fought(hand: H
     assert after(gone, live(6, "web")).hand is Hand.START
 
 
+@pytest.mark.parametrize("hand", [Hand.STOP, Hand.DESTROY])
+def test_under_the_domid_that_it_had_it_was_never_away(hand: Hand) -> None:
+    """The look that did not show it was wrong: the word to stop it holds."""
+    lives = after(rec("web"), live(5, "web"))
+    gone = after(replace(word(lives, hand), stop_asked=NOW))
+    there = after(gone, live(5, "web"))
+    assert there.hand is hand and there.domid == 5
+    assert after(after(there), live(6, "web")).hand is Hand.START
+
+
 # what we did
 
 
@@ -277,3 +287,16 @@ def test_one_that_was_being_destroyed_when_the_daemon_was_killed_was_forced(live
     by_itself = transitions.destroying(transitions.destroying(before, uid("web"), 5), uid("web"), None)
     assert learn(by_itself, WEB, observed(), {}, NOW).records[uid("web")].off is Off.STOPPED
     assert transitions.destroying(before, "other", 9) == before
+
+
+def test_one_whose_section_vanishes_keeps_its_place_though_those_between_are_off_and_forgotten() -> None:
+    """web comes after app and cache, those after db. All but db vanish from the files, and only web and db run."""
+    want = desired(dom("db"), dom("app", after=("db",)), dom("cache", after=("app",)), dom("web", after=("cache",)))
+    lives = (live(1, "db"), live(4, "web"))
+    kept = learn(Memory(), want, observed(*lives), {}, NOW)
+    for _ in range(2):
+        kept = learn(kept, desired(dom("db")), observed(*lives), {}, NOW + 5)
+        assert {record.name for record in kept.records.values()} == {"db", "web"}
+        assert kept.records[uid("web")].predecessors == ("cache", "db")
+    declared = learn(kept, desired(dom("db"), dom("web")), observed(*lives), {}, NOW + 9)
+    assert declared.records[uid("web")].predecessors == ()

@@ -84,6 +84,7 @@ def domains(draw: st.DrawFn, name: str, earlier: list[str]) -> Domain:
         critical=draw(st.booleans()),
         bridges=tuple(draw(st.lists(st.sampled_from(["br0", "br1"]), max_size=1))),
         kernel=draw(st.sampled_from([None, None, None, "/boot/none"])),
+        hostid=draw(st.sampled_from([None, "locked"])),
     )
 
 
@@ -162,8 +163,10 @@ def worlds(draw: st.DrawFn) -> World:
     links = [link("eno1", master=draw(st.sampled_from([None, "br0", "br7"])))]
     for name in sorted(draw(st.sets(st.sampled_from(["br0", "br1"])))):
         links.append(bridge_link(name, alias=draw(st.sampled_from(["", "xenlocal"]))))
+    locks = [draw(st.sampled_from([[], [], [each.identity], [replace(each.identity, macs=("x",))]])) for each in made]
     seen = observed(
         *lives,
+        identities={lock.uuid: lock for found in locks for lock in found},
         storage=storage(*volumes, free=draw(st.sampled_from([Size.mib(1200), Size.mib(90000)]))),
         network=network(*links, default=draw(st.sampled_from([[], ["br0"], ["eno1"]]))),
         paths=paths,
@@ -206,10 +209,15 @@ def assert_safe(action: act.Action, world: World, goal: Goal) -> None:
             assert target.is_down if action.verb == "reap" else by_hand
         case act.StartDomain(name=name, uuid=uuid):
             assert uuid in ours and want.domains[name].state is not State.ABSENT
+            assert not isinstance(seen.identities, Unavailable)
+            lock = seen.identities.get(uuid, want.domains[name].identity)
+            assert lock.is_same_as(want.domains[name].identity)
             assert all(each.name != name or each.uuid == uuid for each in seen.domains.values())
             assert all(each.uuid != uuid or each.state != "dying" for each in seen.domains.values())
         case act.AwaitReady(uuid=uuid) | act.SetLive(uuid=uuid) | act.StageConfig(uuid=uuid):
             assert uuid in ours
+        case act.LockIdentity(identity):
+            assert want.domains[identity.name].is_locked and want.domains[identity.name].identity == identity
         case act.CreateVolume(vg, lv_name):
             assert (vg, lv_name) not in seen.storage.volumes
             assert not any(name.endswith(f".{lv_name}") for _, name in seen.storage.volumes)
@@ -310,6 +318,7 @@ def test_nothing_destructive_follows_from_unknown(world: World, missing: set[Tab
                 assert Table.DOMAINS not in missing
             case act.StartDomain(name=name):
                 assert not missing & {Table.DOMAINS, Table.PATHS, Table.HARDWARE, Table.MONITORS}
+                assert not (world.want.domains[name].is_locked and Table.IDENTITIES in missing)
                 assert not (world.want.domains[name].disks and Table.XENSTORE in missing)
                 assert not (world.want.domains[name].nics and Table.NETWORK in missing)
             case act.RetireVolume():

@@ -14,6 +14,7 @@ from xenlocal.model.actions import (
     CreateVolume,
     DestroyDomain,
     GrowVolume,
+    LockIdentity,
     ResizeFile,
     RetireVolume,
     SetLive,
@@ -82,6 +83,9 @@ def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now
             return seen, transitions.learn(remembered, want, seen, {}, now)
         case SetLive():
             return seen, transitions.changed_live(remembered, action.uuid, action.key, action.rendered)
+        case LockIdentity(identity):
+            assert not isinstance(seen.identities, Unavailable)
+            return replace(seen, identities={**seen.identities, identity.uuid: identity}), remembered
         case StageConfig():
             return seen, remembered.change(action.uuid, staged=action.settings)
     raise AssertionError(f"the planner never makes {action}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.unit.engine.rig import Daemon, Machine
 from xenlocal import config
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.model.history import Deed, Event, What
 from xenlocal.model.memory import Memory
 from xenlocal.planner.learned import learned
@@ -18,7 +19,8 @@ from xenlocal.simulator.runner import SimRunner
 
 
 def reader_of(machine: Machine) -> HostReader:
-    return HostReader(SimRunner(machine.dom0), SimFiles(machine.dom0))
+    files = SimFiles(machine.dom0)
+    return HostReader(SimRunner(machine.dom0), files, Identities("/var/lib/xenlocal", read=files.read_text))
 
 
 def scene_of(machine: Machine) -> Scene:

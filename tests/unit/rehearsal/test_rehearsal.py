@@ -40,6 +40,8 @@ def one_with_refusals() -> Machine:
         conf("mail", "after = gone"),
         conf("saved"),
         conf("by-hand", "state = manual"),
+        "[bridge br0]\nexternal = yes",
+        conf("lic", "hostid = locked", "[[nic eth0]]", "bridge = br0"),
     )
     machine.dom0.state.patterns = ["/boot/vmlinuz", "/boot/initrd-old"]
     return machine
@@ -51,6 +53,7 @@ def prepared(machine: Machine) -> Machine:
     if "/boot/initrd-old" in machine.dom0.state.patterns:
         machine.dom0.state.patterns = ["/boot/vmlinuz"]
         machine.dom0.state.texts["/var/lib/xen/save/saved"] = "memory"
+        machine.disk.files["a.conf"] += "mac = 00:16:3e:00:00:99\n"  # not the one that its first start has locked
     return machine
 
 

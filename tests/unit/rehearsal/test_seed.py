@@ -9,6 +9,7 @@ import pytest
 from tests.unit.engine.rig import Daemon, Machine, conf
 from tests.unit.rehearsal.support import scene_of
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.engine.observe import look_at_all
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import Table, Unavailable
@@ -57,7 +58,9 @@ def a_host_with_everything() -> Machine:
 def test_a_seeded_host_looks_like_the_one_it_was_seeded_from() -> None:
     scene = scene_of(a_host_with_everything())
     dom0 = SimulatedDom0(seed(scene))
-    again = look_at_all(HostReader(SimRunner(dom0), SimFiles(dom0)), scene.desired)
+    files = SimFiles(dom0)
+    reader = HostReader(SimRunner(dom0), files, Identities("/var/lib/xenlocal", read=files.read_text))
+    again = look_at_all(reader, scene.desired)
     for table in Table:
         assert getattr(again, table) == getattr(scene.observed, table), table
     assert len(scene.observed.by_uuid()) == 5 and not scene.observed.why_unavailable()

@@ -16,6 +16,7 @@ from tests.unit.simulator.support import config, host, run
 from xenlocal.adapters import xenstore
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.host import HostReader
+from xenlocal.adapters.identities import Identities
 from xenlocal.engine.ports import LastWords
 from xenlocal.model.actions import (
     Action,
@@ -56,10 +57,12 @@ class Joined:
     def __init__(self, dom0: SimulatedDom0, run_dir: Path, systemd: bool = True) -> None:
         self.dom0, self.work = dom0, VirtualWork(dom0)
         self.runner = SimRunner(dom0, self.work)
-        self.reader = HostReader(self.runner, SimFiles(dom0))
+        files = SimFiles(dom0)
+        identities = Identities("/var/lib/xenlocal", read=files.read_text, write=files.write)
+        self.reader = HostReader(self.runner, files, identities)
         numbers = iter(range(1000))
         self.actuator = HostActuator(
-            self.runner, str(run_dir), systemd, unique=lambda: str(next(numbers)), clock=self.work.now,
+            self.runner, str(run_dir), systemd, identities, unique=lambda: str(next(numbers)), clock=self.work.now,
             pause=self.work.sleep,
         )  # fmt: skip
 

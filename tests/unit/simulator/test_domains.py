@@ -180,6 +180,8 @@ def test_a_dying_domain_holds_its_disk_and_has_no_name() -> None:
         ({"vif": ["mac=00:16:3e:00:00:01,bridge=br7"]}, "Could not find bridge device br7"),
         ({"kernel": "/boot/none"}, "failed to open kernel image /boot/none"),
         ({"memory": 99999}, "failed to free memory for the domain"),
+        ({"cpus": "4-5"}, "Domain 1:Setting vcpu affinity: Invalid argument"),
+        ({"cpus": "all,^0-7"}, "Domain 1:Setting vcpu affinity: Invalid argument"),
         ({"name": ""}, "Domain name must be specified"),
         ({"disk": ["format=raw,vdev=xvda,nonsense=1,target=/dev/vg0/web-root"]}, "unknown parameter `nonsense'"),
         ({"vif": ["mac=1,bridge=br0"]}, "invalid MAC address"),
@@ -210,6 +212,7 @@ def test_live_settings_within_their_limits() -> None:
     run(dom0, "xl sched-credit2 -d 1 -w 512")
     assert " 1024     3 " in run(dom0, "xl list")
     assert (dom0.state.domains[0].pinned, dom0.state.domains[0].weight) == ("0-1", 512)
+    run(dom0, "xl vcpu-pin 1 all 2-9")  # of these it has two
     for line in ("xl mem-set 1 4096m", "xl vcpu-set 1 5", "xl vcpu-pin 1 all 9", "xl mem-set 7 1m"):
         with pytest.raises(CommandFailed):
             run(dom0, line)

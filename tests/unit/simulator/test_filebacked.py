@@ -12,9 +12,9 @@ import pytest
 from tests.unit.simulator.support import config
 from xenlocal.simulator import guests
 from xenlocal.simulator.__main__ import main
+from xenlocal.simulator.coding import to_json
 from xenlocal.simulator.filebacked import FileBackedDom0
 from xenlocal.simulator.runner import SimRunner
-from xenlocal.simulator.state import to_json
 from xenlocal.simulator.work import VirtualWork
 
 

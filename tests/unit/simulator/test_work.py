@@ -8,10 +8,11 @@ import pytest
 
 from tests.unit.simulator.support import config, host, run
 from xenlocal.model.errors import CommandFailed
+from xenlocal.simulator.coding import from_json, to_json
 from xenlocal.simulator.files import SimFiles, SimTcp
 from xenlocal.simulator.host import SimulatedDom0, Trace
 from xenlocal.simulator.runner import Fault, SimRunner
-from xenlocal.simulator.state import Later, Route, from_json, small_host, to_json
+from xenlocal.simulator.state import Later, Route, small_host
 from xenlocal.simulator.work import Abandoned, Idle, VirtualWork
 
 
