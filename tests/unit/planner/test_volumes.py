@@ -140,11 +140,11 @@ def test_what_is_not_ours_says_what_is_not_done_to_it() -> None:
 
 
 def test_a_host_that_declares_no_volume_is_not_asked_for_any() -> None:
-    seen = Observed(domains={})
+    seen, own = Observed(domains={}), {Table.IDENTITIES}  # a file of ours
     assert Table.STORAGE not in plan(desired(dom("web", state=State.STOPPED)), seen).wanted
-    assert plan(desired(dom("web", lv("root"), state=State.STOPPED)), seen).wanted == {Table.STORAGE}
-    assert plan(desired(dom("web", image("/srv/x.img"), state=State.STOPPED)), seen).wanted == {Table.PATHS}
-    assert not plan(desired(dom("web", device("/dev/sdb"), state=State.STOPPED)), seen).wanted
+    assert plan(desired(dom("web", lv("root"), state=State.STOPPED)), seen).wanted == {Table.STORAGE, *own}
+    assert plan(desired(dom("web", image("/srv/x.img"), state=State.STOPPED)), seen).wanted == {Table.PATHS, *own}
+    assert plan(desired(dom("web", device("/dev/sdb"), state=State.STOPPED)), seen).wanted == own
 
 
 def test_trash_of_another_name_or_group_is_no_former_content() -> None:
