@@ -17,7 +17,7 @@ from xenlocal.config import read
 from xenlocal.model.desired import ConfigFile, Domain
 from xenlocal.planner import xlcfg
 
-pytestmark = [pytest.mark.long, pytest.mark.every_suite, pytest.mark.limit(1200)]
+pytestmark = [pytest.mark.every_suite, pytest.mark.limit(1200)]
 
 CONFIGURATIONS = 300
 LEAST = 120
