@@ -29,6 +29,9 @@ class Host(ThreadWork):
     def domains(self) -> dict[int, Any]:
         return {}
 
+    def identities(self) -> dict[str, Any]:
+        return {}
+
     def paths(self, _paths: Iterable[str]) -> dict[str, Any]:
         self.asked += 1
         self.wake()
