@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from xenlocal.adapters import argv as mapping
-from xenlocal.adapters import secret
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import write_private
 from xenlocal.adapters.identities import Identities
@@ -49,8 +48,8 @@ log = logging.getLogger("xenlocal")
 class HostActuator:
     """Satisfies `engine.ports.Actuator`.
 
-    `write(path, text)` puts a private file in place; `password(path)` reads one; `unique()` gives a word that no
-    earlier scope has in its name; `clock` and `pause` are there for tests.
+    `write(path, text)` puts a private file in place; `unique()` gives a word that no earlier scope has in its name;
+    `clock` and `pause` are there for tests.
     """
 
     def __init__(
@@ -61,13 +60,12 @@ class HostActuator:
         identities: Identities,
         *,
         write: Callable[[str, str], None] = write_private,
-        password: Callable[[str], str] = secret.read,
         unique: Callable[[], str] = lambda: os.urandom(4).hex(),
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._runner, self._run_dir, self._systemd = runner, os.path.abspath(run_dir), systemd
-        self._identities, self._password = identities, password
+        self._identities = identities
         self._write, self._unique, self._clock, self._pause = write, unique, clock, pause
 
     def perform(self, action: Action) -> None:
@@ -80,10 +78,7 @@ class HostActuator:
         try:
             lines = mapping.commands(action, context)
             if isinstance(action, StartDomain | StageConfig):
-                path, text = mapping.config_file(action, context)
-                if action.password_file is not None:
-                    text += f'vncpasswd = "{self._password(action.password_file)}"\n'
-                self._put(path, text)
+                self._put(*mapping.config_file(action, context))
             if isinstance(action, ChangeBridge) and action.way_back is not None:
                 self._change_with_way_back(action, action.way_back, context)
                 return
@@ -112,8 +107,7 @@ class HostActuator:
         try:
             lines = [shlex.join(line) for line in mapping.commands(action, context)]
             if isinstance(action, StartDomain | StageConfig):
-                path, text = mapping.config_file(action, context)
-                lines = [*_here_document(path, text), *_append_password(path, action.password_file), *lines]
+                lines = [*_here_document(*mapping.config_file(action, context)), *lines]
         except ValueError as error:
             return (f"# cannot {action.verb} {action.target}: {error}",)
         return tuple(lines)
@@ -197,13 +191,6 @@ class HostActuator:
                 if self._clock() + 1 >= deadline:
                     return False
                 self._pause(1)
-
-
-def _append_password(path: str, password_file: str | None) -> tuple[str, ...]:
-    if password_file is None:
-        return ()
-    line = f'printf \'vncpasswd = "%s"\\n\' "$(head -n 1 {shlex.quote(password_file)})"'
-    return (f"{line} >>{shlex.quote(path)}",)
 
 
 def _here_document(path: str, text: str) -> tuple[str, str]:

@@ -136,7 +136,6 @@ class StartDomain(_OfDomain):
 
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
-    password_file: str | None = None  # of its screen; only its name is ever shown
     verb = "start"
 
 
@@ -232,7 +231,6 @@ class StageConfig(_OfDomain):
     domid: int
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
-    password_file: str | None = None
     verb = "stage"
 
 

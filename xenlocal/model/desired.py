@@ -209,8 +209,7 @@ class Domain:
     bootloader: str | None = None  # pygrub
     pvgrub: str | None = None  # a GRUB for Xen guests, given to Xen as the kernel
     firmware: Firmware = Firmware.BIOS  # of an hvm guest
-    vnc: Vnc | None = None  # ... and its screen
-    vnc_password: str | None = None  # the file with it, on the dom0
+    vnc: Vnc | None = None  # ... and its screen, for viewers on the dom0
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     after_things: tuple[Target, ...] = ()  # bridges, volumes and devices: awaited for start_timeout at most

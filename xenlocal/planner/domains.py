@@ -231,9 +231,7 @@ def _plan_start(
     budget.claims.take(domain, observed)
     case.guard.plan_lock(draft, domain)
     start = draft.step(
-        StartDomain(
-            domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain), xlcfg.password_file(domain)
-        ),
+        StartDomain(domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain)),
         case.wish.reason + without,
         needs=(*needs, *draft.steps_of(domain.target)),
         after=after,

@@ -72,9 +72,7 @@ def plan_settings(
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
     if (pending or record.staged is not None) and record.staged != wanted:
         why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
-        stage = StageConfig(
-            domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted, xlcfg.password_file(domain)
-        )
+        stage = StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted)
         draft.step(stage, why)
 
 

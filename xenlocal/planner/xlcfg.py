@@ -46,7 +46,7 @@ def settings(domain: Domain) -> Mapping[str, str]:
 
 
 def _machine(domain: Domain) -> Mapping[str, str]:
-    """What the device model gives an hvm guest. A password of the screen is not here, but put in when it is started."""
+    """What the device model gives an hvm guest."""
     lines = {"firmware": _quoted(domain.firmware), "serial": _quoted("pty"), "vnc": "0"}
     if domain.vnc is not None:
         # without vncunused = 0 it takes another display where this one is in use, and nobody knows which
@@ -59,11 +59,6 @@ def render(domain: Domain) -> str:
     """The text of the xl.cfg."""
     head = "# made by xenlocal; edit the file in /etc/xenlocal instead\n"
     return head + "".join(f"{key} = {value}\n" for key, value in settings(domain).items())
-
-
-def password_file(domain: Domain) -> str | None:
-    """Of what is put in only when it is started, so that nothing shows or keeps it."""
-    return domain.vnc_password if domain.type is GuestType.HVM and domain.vnc is not None else None
 
 
 def differences(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:

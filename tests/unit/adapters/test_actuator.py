@@ -39,34 +39,6 @@ def test_start_writes_the_configuration_first() -> None:
     assert runner.timeouts == [600.0]
 
 
-def test_a_password_goes_into_the_file_and_nowhere_else() -> None:
-    written: dict[str, str] = {}
-    runner = ScriptedRunner((("xl", "create", "-q", f"{RUN}/domains/web.cfg"), ""))
-    host = HostActuator(
-        runner,
-        RUN,
-        False,
-        Identities("/var/lib/xenlocal"),
-        write=written.__setitem__,
-        password={"/etc/vnc pw": "secret"}.__getitem__,
-    )
-    start = act.StartDomain("web", UUID, "a = 1\n", password_file="/etc/vnc pw")
-    host.perform(start)
-    assert written == {f"{RUN}/domains/web.cfg": 'a = 1\nvncpasswd = "secret"\n'}
-    script = host.script(start)
-    assert "secret" not in "".join(script) and "secret" not in repr(start)
-    assert f"$(head -n 1 '/etc/vnc pw')\" >>{RUN}/domains/web.cfg" in script[2]
-
-
-def test_the_password_of_the_script_is_that_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "pw").write_text("se'c$ret\nmore\n")
-    host = HostActuator(ScriptedRunner(), str(tmp_path), False, Identities(str(tmp_path)))
-    lines = host.script(act.StartDomain("web", UUID, "a = 1\n", password_file=str(tmp_path / "pw")))[:-1]
-    subprocess.run(["sh", "-euc", "\n".join(lines)], check=True)
-    assert (tmp_path / "domains/web.cfg").read_text() == 'a = 1\nvncpasswd = "se\'c$ret"\n'
-    assert (tmp_path / "domains/web.cfg").stat().st_mode & 0o777 == 0o600
-
-
 def test_a_scope_gets_the_time_of_what_it_runs() -> None:
     start = act.StartDomain("web", UUID, "")
     (line,) = actuator(ScriptedRunner(), systemd=True).script(start)[2:]

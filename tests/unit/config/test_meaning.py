@@ -223,10 +223,10 @@ def test_an_hvm_guest_boots_its_disk_or_its_cdrom() -> None:
     assert (disk.backing, disk.readonly, disk.cdrom) == (ImageFile("/srv/a.iso"), True, True)
 
 
-def test_defaults_for_the_screens_of_hvm_guests_are_nothing_to_others() -> None:
-    text = "[domain a]\nkernel = /k\n[domain b]\ntype = hvm\nvnc = 192.0.2.10:1\n"
-    read_back = desired(text, "[defaults]\nmemory = 1G\nvnc_password = /etc/xenlocal/vnc\nfirmware = uefi\n").domains
-    assert read_back["b"].vnc_password == "/etc/xenlocal/vnc"
+def test_a_default_for_hvm_guests_is_nothing_to_others() -> None:
+    text = "[domain a]\nkernel = /k\n[domain b]\ntype = hvm\n"
+    read_back = desired(text, "[defaults]\nmemory = 1G\nfirmware = uefi\n").domains
+    assert read_back["b"].firmware == Firmware.UEFI and not read_back["a"].unsupported
 
 
 DEFAULTS = "[defaults]\nmemory = 1G\nkernel = /k\nramdisk = /r\ncmdline = ro\nvcpus = 2\n"

@@ -102,8 +102,8 @@ DISK = WEB + "[[disk xvda]]\n"
         (WEB + "vnc = 127.0.0.1:1\n", "4: domain web: vnc is for hvm guests only; write type = hvm, or remove it"),
         (
             HVM + "vnc = 192.0.2.10:3\n",
-            "4: domain web: anybody who reaches 192.0.2.10 could use the guest's keyboard; give it a"
-            " vnc_password, or write vnc = 127.0.0.1:3 and come through ssh -L",
+            "4: domain web: anybody who reaches 192.0.2.10 could use the guest's keyboard, and the device model of"
+            " Debian cannot ask for a password; write vnc = 127.0.0.1:3 and come through ssh -L",
         ),
         (
             HVM + "vnc = 127.0.0.1:1\n" + HVM.replace("web", "win") + "vnc = 127.0.0.1:1\n",

@@ -56,12 +56,9 @@ def test_an_hvm_guest_has_a_serial_console_and_no_screen_unless_it_is_told_where
 
 
 def test_a_screen_is_where_it_is_declared_and_nowhere_else() -> None:
-    domain = replace(dom("win"), type=GuestType.HVM, vnc=Vnc("127.0.0.1", 3), vnc_password="/etc/xenlocal/vnc.secret")
+    domain = replace(dom("win"), type=GuestType.HVM, vnc=Vnc("127.0.0.1", 3))
     found = xlcfg.settings(domain)
     assert (found["vnc"], found["vnclisten"], found["vncdisplay"], found["vncunused"]) == ("1", '"127.0.0.1"', "3", "0")
-    assert "secret" not in xlcfg.render(domain) and xlcfg.password_file(domain) == "/etc/xenlocal/vnc.secret"
-    assert xlcfg.password_file(replace(domain, vnc=None)) is None
-    assert xlcfg.password_file(replace(domain, type=GuestType.PV)) is None
 
 
 def test_a_cdrom_is_a_drive_that_is_only_read() -> None:
