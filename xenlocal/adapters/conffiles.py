@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from xenlocal.adapters.own import who_else_writes
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError
+from xenlocal.model.errors import ConfigError, ConfigUnsettled
 from xenlocal.model.text import printable
 
 FILE_LIMIT = 256 << 10  # bytes: the parser is quadratic on hostile text (FACTS)
@@ -73,7 +73,7 @@ def read_files(paths: Sequence[str]) -> tuple[ConfigFile, ...]:
 
 
 def _patiently(read: Callable[[], tuple[ConfigFile, ...]], place: str) -> tuple[ConfigFile, ...]:
-    """Again and again for a moment, where something changes."""
+    """Again and again for a moment, where something changes. Raises ConfigUnsettled where that goes on."""
     why = ""
     for _ in range(_TRIES):
         try:
@@ -81,7 +81,7 @@ def _patiently(read: Callable[[], tuple[ConfigFile, ...]], place: str) -> tuple[
         except _Changing as error:
             why = str(error)
             time.sleep(_PAUSE)
-    raise ConfigError([Problem(place, 0, "", "", why)])
+    raise ConfigUnsettled([Problem(place, 0, "", "", why)])
 
 
 def is_configuration(name: str) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from xenlocal.adapters import confdir, conffiles
 from xenlocal.adapters.confdir import ConfigDir, ConfigWatch, read_files
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError
+from xenlocal.model.errors import ConfigError, ConfigUnsettled
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -240,7 +240,7 @@ def test_a_file_that_somebody_is_writing(conf: Path, monkeypatch: pytest.MonkeyP
     path = put(conf, "a.conf", "[host]\n")
     with open(path, "ab"):
         assert "a.conf is open for writing by another program" in refused(conf)["xenlocal"]
-        with pytest.raises(ConfigError, match="open for writing"):
+        with pytest.raises(ConfigUnsettled, match="open for writing"):
             read_files([str(path)])
         monkeypatch.setattr(conffiles, "_SETTLED", 0.0)  # who keeps it open without a word does not hold it up for ever
         assert len(ConfigDir(str(conf)).read()) == 1
