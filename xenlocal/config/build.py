@@ -128,7 +128,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
 def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
     """Take from [defaults] what the domain is silent on. How it boots is one choice: a domain that declares its own
     way is not silent on the others; and one that everybody else waits for does not wait for itself."""
-    keys = {key.name for key in schema.KEYS if key.section == "domain" and key.shared}
+    keys = set(schema.keys_of("domain"))
     if "kernel" in settings.values:
         keys -= set(_BOOT)
     elif settings.values.keys() & set(_BOOT) or settings.get("type") is GuestType.HVM:
