@@ -75,13 +75,11 @@ def _without_parts(section: Section, kind: str, problems: Problems) -> Settings:
     return read_settings(section, kind, problems)
 
 
-def _check_name(rule: Any, name: str, place: Place, problems: Problems) -> bool:
+def _check_name(rule: Any, name: str, place: Place, problems: Problems) -> None:
     try:
         rule(name)
     except ValueError as error:
         problems.add(place, str(error))
-        return False
-    return True
 
 
 def build_domain(section: Section, name: str, defaults: Settings, host_id: str, problems: Problems) -> DomainDraft:
@@ -94,17 +92,15 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
     probe: Probe = NO_PROBE
     extra: dict[str, str] = {}
-    unsupported = _unsupported(settings, "domain")
     for part, kind, _ in parts:
         if kind == "ready":
-            probe, missing = _ready(part, problems)
-            unsupported += missing
+            probe = _ready(part, problems)
         elif kind == "xl":
             extra = _xl(part, problems)
     _check_sizes(settings, problems)
     _check_times(settings, problems)
     _check_boot(settings, problems)
-    supported = {key.name for key in schema.KEYS if key.section == "domain" and key.supported} - {"uuid"}
+    supported = {key.name for key in schema.keys_of("domain").values() if key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
     for key in ("after", "needs"):
         named = settings.get(key) or ()
@@ -118,7 +114,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
         nics=tuple(nic for nic, _ in nics if nic),
         probe=probe,
         extra=tuple(sorted(extra.items())),
-        unsupported=tuple(unsupported),
+        unsupported=_unsupported(settings),
         **fields,
     )
     return DomainDraft(
@@ -132,7 +128,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
 def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
     """Take from [defaults] what the domain is silent on. How it boots is one choice: a domain that declares its own
     way is not silent on the others; and one that everybody else waits for does not wait for itself."""
-    keys = {key.name for key in schema.KEYS if key.section == "domain" and key.shared}
+    keys = set(schema.keys_of("domain"))
     if "kernel" in settings.values:
         keys -= set(_BOOT)
     elif settings.values.keys() & set(_BOOT) or settings.get("type") is GuestType.HVM:
@@ -144,18 +140,18 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
             settings.values[key] = tuple(other for other in settings.values[key] if other != own)
 
 
-def _unsupported(settings: Settings, kind: str) -> list[str]:
+def _unsupported(settings: Settings) -> tuple[str, ...]:
     """What is valid here and this version cannot do yet, as the planner's refusal says it."""
     found = []
     if settings.get("type") is GuestType.HVM:
         found.append("type = hvm")
     if settings.get("hostid") not in (None, "locked"):
         found.append(f"hostid = {settings.get('hostid')}")
-    for key in schema.keys_of(kind).values():
+    for key in schema.keys_of("domain").values():
         if not key.supported and key.name in settings.values:
             value = f" = {settings.values[key.name]}" if key.name in _VALUE_SHOWN else ""
-            found.append(f"[[ready]] {key.name}" if kind == "ready" else f"{key.name}{value}")
-    return found
+            found.append(f"{key.name}{value}")
+    return tuple(found)
 
 
 def _check_sizes(settings: Settings, problems: Problems) -> None:
@@ -266,7 +262,7 @@ def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic |
     return Nic(name, settings.values.get("bridge", ""), mac, part.place.source), settings
 
 
-def _ready(part: Section, problems: Problems) -> tuple[Probe, list[str]]:
+def _ready(part: Section, problems: Problems) -> Probe:
     settings = read_settings(part, "ready", problems)
     given = list(settings.values)
     for key in given[1:]:
@@ -275,7 +271,7 @@ def _ready(part: Section, problems: Problems) -> tuple[Probe, list[str]]:
         message = "[[ready]] is empty; write one such as tcp = 192.0.2.21:5432, or remove it"
         problems.add(settings.place, message)
     probes = [value for value in settings.values.values() if isinstance(value, Probe)]
-    return (probes[0] if probes else NO_PROBE), _unsupported(settings, "ready")
+    return probes[0] if probes else NO_PROBE
 
 
 def _xl(part: Section, problems: Problems) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xenlocal.adapters.argv import Context, commands, unit_escape, verify
+from xenlocal.adapters.argv import Context, arm, commands, config_file, unit_escape, verify
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
 from xenlocal.model.identity import Identity
@@ -153,6 +153,24 @@ REFUSED: list[Action] = [
 def test_refusals(action: Action) -> None:
     with pytest.raises(ValueError):
         commands(action, CONTEXT)
+
+
+def test_the_first_domu_of_a_host_is_one_and_its_dom0_is_none() -> None:
+    assert commands(act.DestroyDomain("web", UUID, 1), CONTEXT) == (("xl", "destroy", "1"),)
+
+
+def test_the_file_that_is_written_is_the_one_that_xl_reads() -> None:
+    start, stage = act.StartDomain("web", UUID, "now"), act.StageConfig("web", UUID, 5, "later")
+    for action in (start, stage):
+        path, text = config_file(action, CONTEXT)
+        assert commands(action, CONTEXT)[0][-1] == path and text == action.config
+    assert config_file(start, CONTEXT)[0] != config_file(stage, CONTEXT)[0]  # what it was born with stays as it is
+
+
+def test_no_way_back_is_armed_where_nothing_could_prove_the_change() -> None:
+    action = act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500))
+    with pytest.raises(ValueError, match="no gateway is known"):
+        arm(action, CONTEXT)
 
 
 def test_a_way_back_needs_systemd() -> None:
