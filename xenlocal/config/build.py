@@ -88,8 +88,10 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _inherit(settings, defaults, name)
     uuid = settings.get("uuid") or identity.derive_uuid(host_id, settings.get("was") or name)
     parts = _parts(section, problems)
-    disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
-    nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
+    made = [_disk(part, title, problems) for part, kind, title in parts if kind == "disk"]
+    disks = tuple((disk, where) for disk, where in made if disk and _is_attached(where))
+    drawn = [_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic"]
+    nics = tuple((nic, where) for nic, where in drawn if _is_attached(where))
     probe: Probe = NO_PROBE
     extra: dict[str, str] = {}
     for part, kind, _ in parts:
@@ -110,19 +112,19 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
         name=name,
         uuid=uuid,
         source=section.place.source,
-        disks=tuple(disk for disk, _ in disks if disk),
-        nics=tuple(nic for nic, _ in nics if nic),
+        disks=tuple(disk for disk, _ in disks),
+        nics=tuple(nic for nic, _ in nics),
+        unplugged=tuple(thing for thing, where in (*made, *drawn) if thing and not _is_attached(where)),
         probe=probe,
         extra=tuple(sorted(extra.items())),
         unsupported=_unsupported(settings),
         **fields,
     )
-    return DomainDraft(
-        domain,
-        settings,
-        tuple((disk, where) for disk, where in disks if disk),
-        tuple((nic, where) for nic, where in nics if nic),
-    )
+    return DomainDraft(domain, settings, disks, nics)
+
+
+def _is_attached(settings: Settings) -> bool:
+    return settings.values.get("attached", True) is True
 
 
 def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
@@ -253,7 +255,7 @@ def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Se
     return Disk(vdev, backing, part.place.source, settings.get("size"), readonly), settings
 
 
-def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic | None, Settings]:
+def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic, Settings]:
     _check_name(names.nic, name, part.place, problems)
     settings = read_settings(part, "nic", problems)
     if settings.lacks("bridge"):

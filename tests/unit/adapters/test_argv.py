@@ -21,6 +21,8 @@ CONTEXT = Context("/run/xenlocal", systemd=True, unique="k1")
 TRASH = trash_name("web-root", 1700000000)
 UUID = "00000000-0000-4000-8000-000000000001"
 
+DISK = "format=raw, vdev=xvdb, access=rw, target=/dev/vg0/data"
+NIC = "mac=00:16:3e:00:00:01, bridge=br0"
 EXPECTED: list[tuple[Action, list[str]]] = [
     (
         act.CreateVolume("vg0", "web-root", Size.mib(8)),
@@ -95,6 +97,10 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.SetLive("web", UUID, 5, "cpu_weight", "300"), ["xl sched-credit2 -d 5 -w 300"]),
     (act.SetLive("web", UUID, 5, "cpu_weight", "300", "credit"), ["xl sched-credit -d 5 -w 300"]),
     (act.StageConfig("web", UUID, 5, "x"), ["xl config-update 5 /run/xenlocal/domains/web.next.cfg"]),
+    (act.AttachDevice("web", UUID, 5, "disk", DISK), [f"xl block-attach 5 '{DISK}'"]),
+    (act.AttachDevice("web", UUID, 5, "vif", NIC), ["xl network-attach 5 mac=00:16:3e:00:00:01 bridge=br0"]),
+    (act.DetachDevice("web", UUID, 5, "disk", DISK), ["xl block-detach 5 xvdb"]),
+    (act.DetachDevice("web", UUID, 5, "vif", NIC), ["xl network-detach 5 00:16:3e:00:00:01"]),
     (act.LockIdentity(Identity("web", UUID)), []),
     (act.UnlockIdentity(Identity("web", UUID)), []),
 ]  # fmt: skip
@@ -146,6 +152,13 @@ REFUSED: list[Action] = [
     act.SetLive("web", UUID, 5, "cpus", "-f"),
     act.SetLive("web", UUID, 5, "cpu_weight", "3", "rtds"),
     act.SetLive("web", UUID, 5, "kernel", "/x"),
+    act.AttachDevice("web", UUID, 0, "disk", DISK),
+    act.AttachDevice("web", UUID, 5, "disk", DISK.replace("/dev", "dev")),
+    act.AttachDevice("web", UUID, 5, "disk", DISK.replace("rw", "w!")),
+    act.AttachDevice("web", UUID, 5, "disk", f"{DISK}, script=/x"),
+    act.AttachDevice("web", UUID, 5, "vif", f"{NIC}, script=/x"),
+    act.DetachDevice("web", UUID, 5, "disk", "vdev=--force"),
+    act.DetachDevice("web", UUID, 0, "vif", NIC),
 ]
 
 
