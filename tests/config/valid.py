@@ -83,6 +83,8 @@ VALUES: dict[tuple[str, str], Text] = {
     ("domain", "group"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),
     ("domain", "cmdline"): _CMDLINE,
     ("disk", "mode"): st.sampled_from("rw"),
+    ("disk", "attached"): st.sampled_from(("yes", "no")),
+    ("nic", "attached"): st.sampled_from(("yes", "no")),
     ("disk", "size"): _SIZE,
     ("ready", "tcp"): st.builds("{}:{}".format, _ADDRESS | _WORD.map("a{}.example".format), st.integers(1, 65535)),
     ("ready", "ping"): _ADDRESS | st.just("2001:db8::7"),

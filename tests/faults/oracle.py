@@ -13,15 +13,15 @@ from dataclasses import replace
 
 from tests.faults.strikes import tool
 from tests.faults.truth import LATELY, Truth, keeps, paths_of, words_of
+from xenlocal.model.desired import Disk, LogicalVolume, OnCrash, State
 from xenlocal.model.desired import Domain as Declared
-from xenlocal.model.desired import LogicalVolume, OnCrash, State
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import OUR_ALIAS, OUR_TAG
 from xenlocal.simulator import xlcfg
 from xenlocal.simulator.host import Trace
 from xenlocal.simulator.state import Domain, Link
 
-_NEVER = ("save", "restore", "migrate", "migrate-receive", "rename", "reboot", "block-detach", "network-detach")
+_NEVER = ("save", "restore", "migrate", "migrate-receive", "rename", "reboot")
 _LOOKS = ("list", "info", "domid", "uptime", "vcpu-list")
 _LVM = ("lvextend", "lvchange", "lvrename", "lvremove", "lvreduce", "lvresize")
 _ENDGAME = 16.0  # seconds before the deadline of a host shutdown, from which on nobody gets their whole time
@@ -101,12 +101,22 @@ class Oracle:
         elif verb == "destroy":
             self._destroys(int(words[2]))
         elif verb not in _LOOKS:
+            if verb in ("block-detach", "network-detach"):
+                self._detaches(int(words[2]), words[3:])
             domid = int(words[words.index("-d") + 1] if "-d" in words else words[2])
             domain = self.truth.live(domid)
             if domain is not None and not self.truth.is_ours(domain.uuid):
                 self.say(4, f"{' '.join(words)} changes a foreign domU")
             if domain is not None and not self.truth.declares(domain):
                 self.say(6, f"{' '.join(words)} changes one whose section has vanished")
+
+    def _detaches(self, domid: int, words: list[str]) -> None:
+        """Only what a file says is not attached, and never by force."""
+        domain = self.truth.live(domid)
+        told = self.truth.declares(domain) if domain is not None else []
+        names = {thing.vdev if isinstance(thing, Disk) else thing.mac for one in told for thing in one.unplugged}
+        if domain is not None and (len(words) != 1 or words[0] not in names):
+            self.say(6, f"{' '.join(words)} is taken from {domain.name}, and no file says so")
 
     def _starts(self, path: str) -> None:
         truth, name = self.truth, path.rsplit("/", 1)[-1].removesuffix(".cfg")
@@ -195,7 +205,7 @@ class Oracle:
     def _is_to_end(self, domain: Domain, what: str) -> None:
         """Rule 6: only a file that says so, or a word, ends a domU."""
         truth, declared = self.truth, self.truth.declares(domain)
-        by_word = truth.asked_for(domain.name, "stop", "restart", "destroy", "shutdown")
+        by_word = truth.asked_for(domain, "stop", "restart", "destroy", "shutdown")
         by_file = any(each.state in (State.STOPPED, State.ABSENT) for each in declared)
         unready = any(each.on_unready == "restart" for each in declared) and not truth.is_ready(domain)
         if not (by_word or by_file or unready):
@@ -230,12 +240,12 @@ class Oracle:
             self.say(4, f"xl destroy {domid} names a foreign domU")
             return
         declared = truth.declares(domain)
-        by_word = truth.asked_for(domain.name, "destroy", "skip")
+        by_word = truth.asked_for(domain, "destroy", "skip")
         if domain.state == "crashed":
             kept = declared and all(
                 each.on_crash is OnCrash.PRESERVE and each.state is not State.STOPPED for each in declared
             )
-            words = truth.asked_for(domain.name, "start", "stop", "restart", "destroy")
+            words = truth.asked_for(domain, "start", "stop", "restart", "destroy")
             if kept and truth.shutdown is None and not words and State.ABSENT not in {each.state for each in declared}:
                 self.say(3, f"{domain.name} has crashed, is to be kept, and is destroyed")
             return

@@ -61,6 +61,10 @@ def macs(host: Host) -> list[str]:
     return [nic.mac for domain in host.domains for nic in domain.nics]
 
 
+def vdevs(host: Host, name: str) -> list[str]:
+    return [disk.vdev for domain in host.domains if domain.name == name for disk in domain.disks]
+
+
 def running(*names: str) -> dict[str, str]:
     return dict.fromkeys(names, "running")
 
@@ -145,6 +149,7 @@ DIAMOND = (conf("nas"), conf("left", "needs = nas"), conf("right", "after = nas"
 SHORT = "[host]\nshutdown_deadline = 3m"
 QUICK = "stop_timeout = 20s"
 OTHER_MAC = "00:16:3e:00:00:99"
+ETH1 = "[[nic eth1]]\nbridge = br0"
 
 
 def _gets(**wanted: object) -> Callable[[Host], bool]:
@@ -861,5 +866,42 @@ SCENARIOS: tuple[Scenario, ...] = (
         (write(5, BR0, lic("hostid = locked", mac=OTHER_MAC)), ask(10, "unlock", "lic"), ask(20, "restart", "lic")),
         running("lic"),
         holds=lambda host: macs(host) == [OTHER_MAC],
+    ),
+    Scenario(
+        "renamed-while-it-runs",
+        files(conf("old", QUICK, lv("root"))),
+        (write(5, conf("new", QUICK, "was = old", lv("root"))), end(15, "old", "reboot"), ask(40, "restart", "new")),
+        {"new": "running", "old": "off"},
+    ),
+    # Parts of a running guest
+    Scenario(
+        "disk-and-nic-added-and-a-reboot",
+        files(BR0, conf("web", QUICK, lv("root"), nic())),
+        (
+            write(5, BR0, conf("web", QUICK, lv("root"), nic(), lv("data", "1G", "xvdb"), ETH1)),
+            end(30, "web", "reboot"),
+        ),
+        running("web"),
+        holds=lambda host: vdevs(host, "web") == ["xvda", "xvdb"] and len(macs(host)) == 2,
+    ),
+    Scenario(
+        "disk-given-from-one-guest-to-another",
+        files(conf("db", QUICK, lv("db")), conf("web", QUICK, lv("root"), lv("data", "1G", "xvdb"))),
+        (
+            write(
+                5,
+                conf("db", QUICK, lv("db"), lv("data", "1G", "xvdb")),
+                conf("web", QUICK, lv("root"), lv("data", "1G", "xvdb"), "attached = no"),
+            ),
+        ),
+        running("db", "web"),
+        holds=lambda host: vdevs(host, "db") == ["xvda", "xvdb"] and vdevs(host, "web") == ["xvda"],
+    ),
+    Scenario(
+        "parts-vanish-from-the-file",
+        files(BR0, conf("web", QUICK, lv("root"), nic(), lv("data", "1G", "xvdb"), ETH1)),
+        (write(5, BR0, conf("web", QUICK, lv("root"), nic())),),
+        running("web"),
+        holds=lambda host: vdevs(host, "web") == ["xvda", "xvdb"] and len(macs(host)) == 2,
     ),
 )

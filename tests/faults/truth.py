@@ -125,8 +125,10 @@ class Truth:
         """Else to start it is refused, and what was asked of its guest before stands."""
         return all(each.state is not State.ABSENT for each in self.declared(name))
 
-    def asked_for(self, name: str, *verbs: str) -> bool:
-        return any(word.verb in verbs and name in word.names for word in self.words)
+    def asked_for(self, domain: Domain, *verbs: str) -> bool:
+        """By the name that it has on the host, or one that a file gives it."""
+        names = {domain.name, *(each.name for each in self.ever(domain.uuid))}
+        return any(word.verb in verbs and names & {*word.names} for word in self.words)
 
     def last_word(self, name: str) -> Word | None:
         words = [word for word in self.words if name in word.names and word.verb in _BY_HAND]

@@ -22,8 +22,10 @@ from xenlocal.config import KEYS, Key, read
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
+    AttachDevice,
     ChangeBridge,
     CreateVolume,
+    DetachDevice,
     GrowVolume,
     PurgeVolume,
     ResizeFile,
@@ -104,6 +106,11 @@ def actions_of(domain: Domain) -> Iterator[Action]:
     settings, size = xlcfg.settings(domain), Size.parse("1G")
     yield StartDomain(domain.name, domain.uuid, xlcfg.render(domain), settings)
     yield StageConfig(domain.name, domain.uuid, 3, xlcfg.render(domain), settings)
+    for key, things in (("disk", domain.disks), ("vif", domain.nics)):
+        for thing in things:
+            spec = xlcfg.part(thing)
+            yield AttachDevice(domain.name, domain.uuid, 3, key, spec)
+            yield DetachDevice(domain.name, domain.uuid, 3, key, spec)
     for disk in domain.disks:
         if isinstance(disk.backing, LogicalVolume):
             vg, lv = disk.backing.vg, disk.backing.lv

@@ -2,7 +2,8 @@
 
 A mutant in a function becomes the code of that function in the child (`Warm`); one in what runs at import needs a child
 that has imported nothing of xenlocal yet (`cold`). Which tests are run is told by a first run of all of them under
-coverage: those that reach the mutated lines, the quick and near ones first, until one fails.
+coverage: those that reach the mutated lines, the quick and near ones first, until one fails. What a module's own tests
+kill is tried with no others in the process: it is smaller, and forked the sooner.
 """
 
 from __future__ import annotations
@@ -30,14 +31,13 @@ import pytest
 from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
-# What tests a mutant, in this order: the planner's and the configuration's own tests are a hundred times as quick.
-NEAR = (
-    "tests/unit/planner",
-    "tests/unit/config",
-    "tests/unit/adapters/test_argv.py",
-    "tests/unit/adapters/test_conf.py",
-    "tests/unit/adapters/test_probe.py",
-)
+# What tests a mutant, in this order: the modules' own tests are a hundred times as quick.
+OWN: Mapping[str, tuple[str, ...]] = {
+    "xenlocal/planner/": ("tests/unit/planner",),
+    "xenlocal/config/": ("tests/unit/config",),
+    "xenlocal/adapters/": tuple(f"tests/unit/adapters/test_{name}.py" for name in ("argv", "conf", "probe")),
+}
+NEAR = tuple(place for places in OWN.values() for place in places)
 FAR = ("tests/unit/engine", "tests/unit/app", "tests/unit/rehearsal")
 _SECONDS = 1.0  # of CPU: the quickest of its tests that take no longer together, the near ones first
 _SLACK = 10  # seconds of CPU that a mutant may take beside three times what the tests took
@@ -148,10 +148,13 @@ class FirstFailure:
 
 
 class Warm:
-    """Inside of one run of pytest, with every test collected and every module imported."""
+    """Inside of one run of pytest, with every test collected and every module imported. `last`: what survives has
+    survived; else it is left, as what cannot be tried here is."""
 
-    def __init__(self, mutants: Sequence[Mutant], hints: Mapping[str, str], data: Path, record: Record) -> None:
-        self.mutants, self.hints, self.data, self.record = mutants, hints, data, record
+    def __init__(
+        self, mutants: Sequence[Mutant], hints: Mapping[str, str], data: Path, record: Record, last: bool
+    ) -> None:
+        self.mutants, self.hints, self.data, self.record, self.last = mutants, hints, data, record, last
         self.left: list[Mutant] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -170,7 +173,7 @@ class Warm:
             if mutant.id in self.hints and self.hints[mutant.id] in items:
                 tests.insert(0, self.hints[mutant.id])
             verdict = self._try(mutant, [items[test] for test in tests], reach, functions)
-            if verdict is None:
+            if verdict is None or not (verdict.killed or self.last):
                 self.left.append(mutant)
             else:
                 self.record(verdict)
@@ -379,26 +382,40 @@ def run(
     warm_up()
     mutants = [mutant for path in paths for mutant in mutants_of(path, (ROOT / path).read_text("utf-8"))]
     mutants = [mutant for mutant in mutants if chosen(mutant.id)]
+    left = [mutant for mutant in mutants if mutant.scope]
+    for number, (prefix, tests) in enumerate(OWN.items()):
+        own = [mutant for mutant in left if mutant.path.startswith(prefix)]
+        others = [mutant for mutant in left if not mutant.path.startswith(prefix)]
+        left = others + (_warm(own, tests, hints, data.with_suffix(f".{number}.json"), record) if own else [])
+    cold_ones = [mutant for mutant in mutants if not mutant.scope]
+    if left or cold_ones:
+        cold_ones += _warm(left, (*NEAR, *FAR), hints, data, record, last=True)
+        reach = _reach(data, {})
+        for mutant in cold_ones:
+            record(cold(mutant, hints.get(mutant.id), reach))
+
+
+def _warm(
+    mutants: Sequence[Mutant],
+    tests: Sequence[str],
+    hints: Mapping[str, str],
+    data: Path,
+    record: Record,
+    last: bool = False,
+) -> list[Mutant]:
+    """Those of the mutants that are left."""
     left_file = data.with_suffix(".left")
-
-    def all_warm(tell: Callable[[bytes], None]) -> int:
-        warm = Warm([mutant for mutant in mutants if mutant.scope], hints, data, record)
-        status = pytest.main([*_OPTIONS, *NEAR, *FAR], plugins=[warm])
-        left_file.write_text(json.dumps([mutant.id for mutant in warm.left]), "utf-8")
-        return int(status)
-
     child = os.fork()
     if not child:
         status = 70
         try:
-            status = all_warm(lambda told: None)
+            warm = Warm(mutants, hints, data, record, last)
+            status = int(pytest.main([*_OPTIONS, *tests], plugins=[warm]))
+            left_file.write_text(json.dumps([mutant.id for mutant in warm.left]), "utf-8")
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     if status:
         raise AssertionError("pytest itself failed")
     left = set(json.loads(left_file.read_text("utf-8")))
-    reach = _reach(data, {})
-    for mutant in mutants:
-        if not mutant.scope or mutant.id in left:
-            record(cold(mutant, hints.get(mutant.id), reach))
+    return [mutant for mutant in mutants if mutant.id in left]

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
+    AttachDevice,
     AwaitReady,
     ChangeBridge,
     CheckReady,
     CreateVolume,
     DestroyDomain,
+    DetachDevice,
     GrowVolume,
     LockIdentity,
     NudgeDomain,
@@ -35,6 +37,7 @@ from xenlocal.model.actions import (
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_ALIAS, OUR_TAG
 from xenlocal.model.units import Size
+from xenlocal.planner import xlcfg
 
 Argv = tuple[str, ...]
 WAY_BACK_SECONDS = 60
@@ -44,6 +47,9 @@ _PATH = re.compile(r"/[^\x00-\x1f=]*")
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
 _GATEWAY = re.compile(r"[0-9a-fA-F][0-9a-fA-F.:]*(?:%[A-Za-z0-9_.]+)?|::[0-9a-fA-F.:]*")
 _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
+_DISK = re.compile(r"format=raw, vdev=[a-z]+[0-9]*, access=r[ow], target=/[^\x00-\x20,;\"'\\]+")
+_VIF = re.compile(r"mac=[0-9a-f:]{17}|bridge=[A-Za-z0-9_.-]{1,15}")
+_DEVICE = re.compile(r"[a-z]+[0-9]*|[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _CPUS = re.compile(r"[0-9a-z^][0-9a-z,:^-]*")
 
 
@@ -102,6 +108,15 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (_set(action),)
         case StageConfig(domid=domid):
             return (("xl", "config-update", _domid(domid), config_file(action, context)[0]),)
+        case AttachDevice(domid=domid, key="disk", spec=spec):
+            return (("xl", "block-attach", _domid(domid), _checked(_DISK, spec, "a disk")),)
+        case AttachDevice(domid=domid, spec=spec):
+            words = (_checked(_VIF, word, "a nic") for word in spec.split(", "))
+            return (("xl", "network-attach", _domid(domid), *words),)
+        case DetachDevice(domid=domid, key=key, spec=spec):
+            # without --force: a disk that the guest has mounted stays where it is (xl(1), since Xen 4.15)
+            verb = "block-detach" if key == "disk" else "network-detach"
+            return (("xl", verb, _domid(domid), _checked(_DEVICE, xlcfg.name_of(spec), "a device")),)
         case AwaitReady() | CheckReady() | LockIdentity() | UnlockIdentity():
             return ()
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from xenlocal.adapters.own import who_else_writes
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError
+from xenlocal.model.errors import ConfigError, ConfigUnsettled
 from xenlocal.model.text import printable
 
 FILE_LIMIT = 256 << 10  # bytes: the parser is quadratic on hostile text (FACTS)
@@ -73,7 +73,7 @@ def read_files(paths: Sequence[str]) -> tuple[ConfigFile, ...]:
 
 
 def _patiently(read: Callable[[], tuple[ConfigFile, ...]], place: str) -> tuple[ConfigFile, ...]:
-    """Again and again for a moment, where something changes."""
+    """Again and again for a moment, where something changes. Raises ConfigUnsettled where that goes on."""
     why = ""
     for _ in range(_TRIES):
         try:
@@ -81,7 +81,7 @@ def _patiently(read: Callable[[], tuple[ConfigFile, ...]], place: str) -> tuple[
         except _Changing as error:
             why = str(error)
             time.sleep(_PAUSE)
-    raise ConfigError([Problem(place, 0, "", "", why)])
+    raise ConfigUnsettled([Problem(place, 0, "", "", why)])
 
 
 def is_configuration(name: str) -> bool:
@@ -132,9 +132,9 @@ def _read_one(name: str, shown: str, directory: int | None) -> str | Problem:
         if _is_open_for_writing(descriptor) and 0 <= age < _SETTLED:
             raise _Changing(f"{shown} is open for writing by another program; it is read when that is done")
         data = b""
-        while len(data) <= before.st_size and (part := os.read(descriptor, before.st_size + 1 - len(data))):
+        while part := os.read(descriptor, before.st_size - len(data)):
             data += part
-        if _state(before) != _state(os.fstat(descriptor)) or len(data) != before.st_size:
+        if len(data) != before.st_size or _state(before) != _state(os.fstat(descriptor)):
             raise _Changing(f"{shown} changes while it is read")
     except OSError as error:
         return problem(_about_file(shown, error))
@@ -197,7 +197,7 @@ def _about_directory(path: str, error: OSError) -> str:
 
 
 def _about_file(shown: str, error: OSError) -> str:
-    if error.errno in (errno.ELOOP, errno.EMLINK):
+    if error.errno == errno.ELOOP:
         return "is a symbolic link; put the file itself there"
     if error.errno == errno.ENOENT:
         return "does not exist"

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from xenlocal.adapters.command import Runner, Stream, Streamer
 from xenlocal.engine.ports import Node
 from xenlocal.model.errors import CommandFailed
-from xenlocal.model.observed import Vbd, XenStore
+from xenlocal.model.observed import Vbd, Vif, XenStore
 
 # one request a node: only the dom0's own part is walked, a guest's is read key by key (tests/records/NOTES.md)
 LS = ("xenstore-ls", "-f", "/local/domain/0")
 _WATCH = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
 _LINE = re.compile(r'(/[A-Za-z0-9/@_-]+)(?: = "(.*)"|:)')
-_BACKEND = re.compile(r"/local/domain/0/backend/(?:vbd|vbd3|tap|qdisk|virtio_disk)/(\d+)/(\d+)(?:/([a-z-]+))?")
+_BACKEND = re.compile(r"/local/domain/0/backend/(vbd|vbd3|tap|qdisk|virtio_disk|vif)/(\d+)/(\d+)(?:/([a-z-]+))?")
+_CONNECTED = "4"  # XenbusStateConnected (xen/include/public/io/xenbus.h)
 READ = 20.0  # seconds; with xenstored dead it hangs for ever
 _MISSING = "couldn't read path "
 _DEVICE = re.compile(r"([0-9a-f]{1,4}):([0-9a-f]{1,6})")
@@ -111,14 +112,15 @@ def lines(text: str) -> Iterator[tuple[str, str | None]]:
 
 def parse(text: str) -> XenStore:
     """Raises CommandFailed."""
-    backends: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    backends: dict[tuple[bool, int, int], dict[str, str]] = defaultdict(dict)
     for path, value in lines(text):
         if backend := _BACKEND.fullmatch(path):
-            entry = backends[backend[1], backend[2]]
-            if backend[3] and value is not None:
-                entry[backend[3]] = unescape(value)
-    vbds = tuple(_vbd(int(domid), int(devid), entry) for (domid, devid), entry in sorted(backends.items()))
-    return XenStore(vbds)
+            entry = backends[backend[1] == "vif", int(backend[2]), int(backend[3])]
+            if backend[4] and value is not None:
+                entry[backend[4]] = unescape(value)
+    found = sorted(backends.items())
+    vbds = tuple(_vbd(domid, devid, entry) for (is_vif, domid, devid), entry in found if not is_vif)
+    return XenStore(vbds, tuple(_vif(domid, devid, entry) for (is_vif, domid, devid), entry in found if is_vif))
 
 
 def _vbd(domid: int, devid: int, entry: Mapping[str, str]) -> Vbd:
@@ -131,7 +133,13 @@ def _vbd(domid: int, devid: int, entry: Mapping[str, str]) -> Vbd:
         params=_PREFIX.sub("", entry.get("params", ""), count=1),
         device=(int(device[1], 16), int(device[2], 16)) if device else None,
         writable=entry.get("mode", "w") != "r",
+        connected=entry.get("state") == _CONNECTED,
     )
+
+
+def _vif(domid: int, devid: int, entry: Mapping[str, str]) -> Vif:
+    mac, bridge = entry.get("mac", "").lower(), entry.get("bridge", "")
+    return Vif(domid, devid, mac, bridge, entry.get("state") == _CONNECTED)
 
 
 def unescape(value: str) -> str:

@@ -77,13 +77,11 @@ def _without_parts(section: Section, kind: str, problems: Problems) -> Settings:
     return read_settings(section, kind, problems)
 
 
-def _check_name(rule: Any, name: str, place: Place, problems: Problems) -> bool:
+def _check_name(rule: Any, name: str, place: Place, problems: Problems) -> None:
     try:
         rule(name)
     except ValueError as error:
         problems.add(place, str(error))
-        return False
-    return True
 
 
 def build_domain(section: Section, name: str, defaults: Settings, host_id: str, problems: Problems) -> DomainDraft:
@@ -92,15 +90,15 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _inherit(settings, defaults, name)
     uuid = settings.get("uuid") or identity.derive_uuid(host_id, settings.get("was") or name)
     parts = _parts(section, problems)
-    disks = tuple(_disk(part, title, problems) for part, kind, title in parts if kind == "disk")
-    nics = tuple(_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic")
+    made = [_disk(part, title, problems) for part, kind, title in parts if kind == "disk"]
+    disks = tuple((disk, where) for disk, where in made if disk and _is_attached(where))
+    drawn = [_nic(part, title, uuid, problems) for part, kind, title in parts if kind == "nic"]
+    nics = tuple((nic, where) for nic, where in drawn if _is_attached(where))
     probe: Probe = NO_PROBE
     extra: dict[str, str] = {}
-    unsupported = _unsupported(settings, "domain")
     for part, kind, _ in parts:
         if kind == "ready":
-            probe, missing = _ready(part, problems)
-            unsupported += missing
+            probe = _ready(part, problems)
             if isinstance(probe, ConsoleProbe) and settings.get("type") is GuestType.HVM:
                 message = "the console of an hvm guest is not logged; write tcp, ping, xenstore or command instead"
                 problems.add(part.place, message, "console")
@@ -109,8 +107,8 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _check_sizes(settings, problems)
     _check_times(settings, problems)
     _check_boot(settings, problems)
-    _check_drives(settings, [(disk, where) for disk, where in disks if disk], problems)
-    supported = {key.name for key in schema.KEYS if key.section == "domain" and key.supported} - {"uuid"}
+    _check_drives(settings, disks, problems)
+    supported = {key.name for key in schema.keys_of("domain").values() if key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
     for key in ("after", "needs"):
         named = settings.get(key) or ()
@@ -120,25 +118,25 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
         name=name,
         uuid=uuid,
         source=section.place.source,
-        disks=tuple(disk for disk, _ in disks if disk),
-        nics=tuple(nic for nic, _ in nics if nic),
+        disks=tuple(disk for disk, _ in disks),
+        nics=tuple(nic for nic, _ in nics),
+        unplugged=tuple(thing for thing, where in (*made, *drawn) if thing and not _is_attached(where)),
         probe=probe,
         extra=tuple(sorted(extra.items())),
-        unsupported=tuple(unsupported),
+        unsupported=_unsupported(settings),
         **fields,
     )
-    return DomainDraft(
-        domain,
-        settings,
-        tuple((disk, where) for disk, where in disks if disk),
-        tuple((nic, where) for nic, where in nics if nic),
-    )
+    return DomainDraft(domain, settings, disks, nics)
+
+
+def _is_attached(settings: Settings) -> bool:
+    return settings.values.get("attached", True) is True
 
 
 def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
     """Take from [defaults] what the domain is silent on. How it boots is one choice: a domain that declares its own
     way is not silent on the others; and one that everybody else waits for does not wait for itself."""
-    keys = {key.name for key in schema.KEYS if key.section == "domain" and key.shared}
+    keys = set(schema.keys_of("domain"))
     if "kernel" in settings.values:
         keys -= set(_BOOT)
     elif settings.values.keys() & set(_BOOT) or settings.get("type") is GuestType.HVM:
@@ -150,13 +148,13 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
             settings.values[key] = tuple(other for other in settings.values[key] if other != own)
 
 
-def _unsupported(settings: Settings, kind: str) -> list[str]:
+def _unsupported(settings: Settings) -> tuple[str, ...]:
     """What is valid here and this version cannot do yet, as the planner's refusal says it."""
     found = [] if settings.get("hostid") in (None, "locked") else [f"hostid = {settings.get('hostid')}"]
-    for key in schema.keys_of(kind).values():
-        if not key.supported and key.name in settings.values:
-            found.append(f"[[ready]] {key.name}" if kind == "ready" else key.name)
-    return found
+    found += [
+        key.name for key in schema.keys_of("domain").values() if not key.supported and key.name in settings.values
+    ]
+    return tuple(found)
 
 
 def _check_sizes(settings: Settings, problems: Problems) -> None:
@@ -284,7 +282,7 @@ def _check_drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], pr
             problems.add(where.at("cdrom"), message, "cdrom")
 
 
-def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic | None, Settings]:
+def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic, Settings]:
     _check_name(names.nic, name, part.place, problems)
     settings = read_settings(part, "nic", problems)
     if settings.lacks("bridge"):
@@ -293,7 +291,7 @@ def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic |
     return Nic(name, settings.values.get("bridge", ""), mac, part.place.source), settings
 
 
-def _ready(part: Section, problems: Problems) -> tuple[Probe, list[str]]:
+def _ready(part: Section, problems: Problems) -> Probe:
     settings = read_settings(part, "ready", problems)
     given = list(settings.values)
     for key in given[1:]:
@@ -302,7 +300,7 @@ def _ready(part: Section, problems: Problems) -> tuple[Probe, list[str]]:
         message = "[[ready]] is empty; write one such as tcp = 192.0.2.21:5432, or remove it"
         problems.add(settings.place, message)
     probes = [value for value in settings.values.values() if isinstance(value, Probe)]
-    return (probes[0] if probes else NO_PROBE), _unsupported(settings, "ready")
+    return probes[0] if probes else NO_PROBE
 
 
 def _xl(part: Section, problems: Problems) -> dict[str, str]:

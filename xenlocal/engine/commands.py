@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from xenlocal.engine.consoles import begin_life
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
-from xenlocal.model.actions import Action, DestroyDomain, SetLive, StageConfig, StartDomain
+from xenlocal.model.actions import Action, AttachDevice, DestroyDomain, DetachDevice, SetLive, StageConfig, StartDomain
 from xenlocal.model.errors import Temporary
 from xenlocal.model.plan import Step
 from xenlocal.planner import memory as transitions
@@ -73,6 +73,10 @@ class Command:
             self._tools.lookout.call(within=FIRST_LOOK)
         elif isinstance(action, SetLive):
             keeper.update(lambda memory: transitions.changed_live(memory, action.uuid, action.key, action.rendered))
+        elif isinstance(action, AttachDevice):
+            keeper.update(lambda memory: transitions.attached(memory, action.uuid, action.key, action.spec))
+        elif isinstance(action, DetachDevice):
+            keeper.update(lambda memory: transitions.detached(memory, action.uuid, action.key, action.spec))
         elif isinstance(action, StageConfig):
             keeper.update(lambda memory: memory.change(action.uuid, staged=action.settings))
         elif isinstance(action, DestroyDomain) and action.verb == "destroy":

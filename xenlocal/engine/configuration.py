@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xenlocal import config
 from xenlocal.engine.ports import ConfigSource, Records
 from xenlocal.model.desired import ConfigFile, Desired, Problem
-from xenlocal.model.errors import ConfigError, XenlocalError
+from xenlocal.model.errors import ConfigError, ConfigUnsettled, XenlocalError
 
 log = logging.getLogger("xenlocal")
 
@@ -32,6 +32,8 @@ class Configuration:
         self._instead = "nothing is done until they are"
         self.desired: Desired | None = None
         self.problems: tuple[Problem, ...] = ()
+        self.unsettled = False
+        """Whether a file was still being written when they were read last."""
 
     @property
     def verdict(self) -> Verdict:
@@ -54,8 +56,10 @@ class Configuration:
             if files != self._files:
                 self._accept(files, config.read(files, self._host_id), keep)
             problems: tuple[Problem, ...] = ()
+            self.unsettled = False
         except ConfigError as error:
             problems = config.every_problem(error, self._host_id)
+            self.unsettled = isinstance(error, ConfigUnsettled)
         is_new = problems != self.problems
         if is_new:
             for problem in problems:

@@ -34,6 +34,7 @@ _SHARE, _LONGEST_PAUSE = 4, 1.0  # so many times as long as a cycle took, at mos
 _FIRST_RETRY = 5.0  # seconds until the next look after a cycle that left something undone; doubles
 _LAST_RETRY = 300.0
 _SHUTDOWN_RETRY = 2.0
+_UNSETTLED = 2.0  # seconds until files are read again that somebody was writing: no event may tell of the end of that
 _GOALS = ("boot", "shutdown")  # verbs that the history remembers as a whole
 
 
@@ -54,6 +55,7 @@ class Loop:
         self.learned: Mapping[str, Learned] = {}
         """How long each domU took before: of several that may begin, the one with the longest way goes first."""
         self._retries = 0
+        self._reread = float("inf")  # when the files have to be read again though nothing calls
         self._soonest = float("-inf")  # that an event of the host is worth a look: guests can make many of them
         self._said: frozenset[str] = frozenset()
         self._sentence = ""
@@ -123,6 +125,7 @@ class Loop:
             self._debounce()
         arrived = self._inbox.take()
         self._configuration.load()
+        self._reread = float("inf")
         for request in arrived:
             self._begin(request)
         goal = jobs.goal_of(self._tools.keeper.memory, self._jobs)
@@ -175,7 +178,7 @@ class Loop:
         def urgent() -> bool:
             # at host shutdown nothing is more urgent than the guests but our own end, and the word of whoever watches
             shutdown = self._inbox.stopping or self._inbox.has_requests
-            return shutdown if goal is Goal.SHUTDOWN else self._inbox.urgent
+            return shutdown if goal is Goal.SHUTDOWN else self._inbox.urgent or self._tools.work.now() >= self._reread
 
         def ended(result: Result) -> None:
             self._recorder.ended(goal, result, self._tools.keeper.memory)
@@ -192,6 +195,8 @@ class Loop:
         if not self._is_ready:
             self._is_ready = True
             self._notifier.ready()
+        if self._configuration.unsettled:  # from now on: however long looks take, what they call for is begun
+            self._reread = self._tools.work.now() + _UNSETTLED
 
     def _progress(self, text: str) -> None:
         self._notifier.status(text)
@@ -233,7 +238,7 @@ class Loop:
             return now  # given way, or something new has come up: go on at once
         self._undone = undone
         host = cycle.desired.host
-        times = [now + host.resync.seconds]
+        times = [now + host.resync.seconds, self._reread]
         if undone or cycle.plan.unavailable or cycle.bad:
             pause = min(_FIRST_RETRY * 2**self._retries, _LAST_RETRY)
             self._retries = min(self._retries + 1, 10)
@@ -241,8 +246,8 @@ class Loop:
         else:
             self._retries = 0
         if cycle.plan.look_again is not None:
-            times.append(max(cycle.plan.look_again, now))
-        return min(times)
+            times.append(cycle.plan.look_again)
+        return max(min(times), now)
 
     def _sleep(self, until: float) -> None:
         work = self._tools.work

@@ -235,6 +235,26 @@ class StageConfig(_OfDomain):
 
 
 @dataclass(frozen=True)
+class AttachDevice(_OfDomain):
+    """A disk or nic for a domU that runs. `key` is that of xl.cfg, disk or vif, and `spec` what stands there."""
+
+    domid: int
+    key: str
+    spec: str
+    verb = "attach"
+
+
+@dataclass(frozen=True)
+class DetachDevice(_OfDomain):
+    """Ask a domU that runs to let go of a disk or nic. A guest that uses the disk keeps it: never by force."""
+
+    domid: int
+    key: str
+    spec: str
+    verb = "detach"
+
+
+@dataclass(frozen=True)
 class LockIdentity:
     """Record who the domU is, before its first start: no command, but a file of ours that outlives every boot."""
 
@@ -276,6 +296,8 @@ Action = (
     | DestroyDomain
     | SetLive
     | StageConfig
+    | AttachDevice
+    | DetachDevice
     | LockIdentity
     | UnlockIdentity
 )

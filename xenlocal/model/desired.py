@@ -225,6 +225,7 @@ class Domain:
     hostid: str | None = None  # `locked`, or what is not supported
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
+    unplugged: tuple[Disk | Nic, ...] = ()  # `attached = no`
     probe: Probe = NO_PROBE
     extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
     unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `pci`, ...

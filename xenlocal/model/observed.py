@@ -175,6 +175,18 @@ class Vbd:
     params: str  # path as given to xl, without a `phy:`/`aio:` prefix
     device: tuple[int, int] | None
     writable: bool
+    connected: bool = True  # the guest's driver has taken it
+
+
+@dataclass(frozen=True)
+class Vif:
+    """A network backend that exists."""
+
+    domid: int
+    devid: int
+    mac: str
+    bridge: str
+    connected: bool = True  # the guest's driver has taken it
 
 
 @dataclass(frozen=True)
@@ -182,6 +194,7 @@ class XenStore:
     """What the dom0's part of xenstore says of the devices it serves. No guest can write there."""
 
     vbds: tuple[Vbd, ...]
+    vifs: tuple[Vif, ...] = ()
 
 
 @dataclass(frozen=True)

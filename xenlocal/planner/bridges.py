@@ -85,10 +85,10 @@ def _change(draft: Draft, bridge: Bridge, present: Link | None, network: Network
         create=present is None,
         add_ports=add,
         remove_ports=remove,
-        add_address=bridge.address if bridge.address and bridge.address not in now.addresses else None,
-        mtu=bridge.mtu if bridge.mtu not in (None, now.mtu) else None,
-        stp=bridge.stp if bridge.stp not in (None, now.stp) else None,
-        vlan_filtering=(bridge.vlan_filtering if bridge.vlan_filtering not in (None, now.vlan_filtering) else None),
+        add_address=bridge.address if bridge.address not in now.addresses else None,
+        mtu=bridge.mtu if bridge.mtu != now.mtu else None,
+        stp=bridge.stp if bridge.stp != now.stp else None,
+        vlan_filtering=bridge.vlan_filtering if bridge.vlan_filtering != now.vlan_filtering else None,
         up=not now.up,
     )
     return None if change == ChangeBridge(bridge.name) else change

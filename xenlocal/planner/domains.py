@@ -81,8 +81,8 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
             # RESTART: it was refused, so the domU runs on, and may be ready again
             plan_readiness(draft, case.domain, case.record, desired.host.resync.seconds, now)
             if memory.boot_done and case.wish.want is Want.LEAVE:
-                may_stage = case.guard.plan_running(draft, case.domain)
-                plan_settings(draft, case.domain, case.record, case.live, observed, may_stage)
+                keeps = case.guard.plan_running(draft, case.domain)
+                plan_settings(draft, case.domain, case.record, case.live, observed, budget.claims, keeps)
 
 
 def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:

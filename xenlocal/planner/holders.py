@@ -60,6 +60,9 @@ class Claims:
     def take(self, domain: Domain, observed: Observed) -> None:
         self.taken += [(domain, disk, identity(disk.backing, observed)) for disk in domain.disks]
 
+    def take_disk(self, domain: Domain, disk: Disk, observed: Observed) -> None:
+        self.taken.append((domain, disk, identity(disk.backing, observed)))
+
     def against(self, disk: Disk, which: Identity) -> str | None:
         for other, theirs, claimed in self.taken:
             if which.same_as(claimed) and not (disk.readonly and theirs.readonly):

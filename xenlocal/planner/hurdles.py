@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xenlocal.model.desired import Backing, Disk, Domain, Firmware, GuestType, ImageFile, LogicalVolume
+from xenlocal.model.desired import Backing, Disk, Domain, Firmware, GuestType, ImageFile, LogicalVolume, Nic
 from xenlocal.model.memory import Record
 from xenlocal.model.names import bridge
 from xenlocal.model.observed import (
@@ -193,10 +193,18 @@ def _disks(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Obse
     if store is None:
         return _unknown(draft, Table.XENSTORE)
     for disk in domain.disks:
-        reason = _backing(draft, disk, observed) or _held(disk, live, observed, store.vbds, claims)
+        reason = hurdle_of_disk(draft, disk, live, observed, store.vbds, claims)
         if reason is not None:
-            return f"disk {disk.vdev}: {disk.backing.target} {reason}"
+            return f"disk {disk.vdev}: {reason}"
     return None
+
+
+def hurdle_of_disk(
+    draft: Draft, disk: Disk, live: LiveDomain | None, observed: Observed, vbds: tuple[Vbd, ...], claims: Claims
+) -> str | None:
+    """`live`: whose hold of it does not count, since it is stopped first."""
+    reason = _backing(draft, disk, observed) or _held(disk, live, observed, vbds, claims)
+    return None if reason is None else f"{disk.backing.target} {reason}"
 
 
 def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
@@ -247,12 +255,19 @@ def _is_open(backing: Backing, observed: Observed) -> bool:
 
 def _bridges(draft: Draft, domain: Domain, observed: Observed) -> str | None:
     for nic in domain.nics:
-        target = bridge(nic.bridge)
-        network = draft.table(Table.NETWORK, observed.network)
-        if network is None:
-            return _unknown(draft, Table.NETWORK)
-        if nic.bridge not in network.links and not draft.steps_of(target):
-            return f"nic {nic.name}: {target} " + (draft.refusal(target) or "does not exist")
+        reason = hurdle_of_bridge(draft, nic, observed)
+        if reason is not None:
+            return reason if draft.table(Table.NETWORK, observed.network) is None else f"nic {nic.name}: {reason}"
+    return None
+
+
+def hurdle_of_bridge(draft: Draft, nic: Nic, observed: Observed) -> str | None:
+    target = bridge(nic.bridge)
+    network = draft.table(Table.NETWORK, observed.network)
+    if network is None:
+        return _unknown(draft, Table.NETWORK)
+    if nic.bridge not in network.links and not draft.steps_of(target):
+        return f"{target} " + (draft.refusal(target) or "does not exist")
     return None
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from xenlocal.model.desired import Desired, Domain, GuestType, State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
+from xenlocal.planner import xlcfg
 from xenlocal.planner.order import nearest
 
 CRASH_WINDOW = 3600.0  # seconds: crashes older than this are forgotten
@@ -321,6 +322,19 @@ def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:
     forced = memory.forced if memory.shutting_down is None else tuple(sorted({*memory.forced, name}))
     memory = replace(memory, forced=forced)
     return memory.change(uuid, off=Off.DESTROYED, off_since=now) if uuid in memory.records else memory
+
+
+def attached(memory: Memory, uuid: str, key: str, spec: str) -> Memory:
+    """The running domU has one more disk (`key` disk) or nic (vif)."""
+    items = xlcfg.parts(memory.records[uuid].running[key])
+    return changed_live(memory, uuid, key, xlcfg.joined([*items.values(), spec]))
+
+
+def detached(memory: Memory, uuid: str, key: str, spec: str) -> Memory:
+    """... or one less."""
+    items = xlcfg.parts(memory.records[uuid].running[key])
+    left = [item for name, item in items.items() if name != xlcfg.name_of(spec)]
+    return changed_live(memory, uuid, key, xlcfg.joined(left))
 
 
 def changed_live(memory: Memory, uuid: str, key: str, rendered: str) -> Memory:

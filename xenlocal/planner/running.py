@@ -10,6 +10,8 @@ from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.planner import xlcfg
 from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
+from xenlocal.planner.holders import Claims
+from xenlocal.planner.hotplug import KEYS, plan_hotplug
 
 _LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
 
@@ -39,9 +41,15 @@ def plan_readiness(draft: Draft, domain: Domain, record: Record, resync: float, 
 
 
 def plan_settings(
-    draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed, may_stage: bool
+    draft: Draft,
+    domain: Domain,
+    record: Record,
+    live: LiveDomain,
+    observed: Observed,
+    claims: Claims,
+    keeps_identity: bool,
 ) -> None:
-    """Change live what Xen can, stage the rest for its next reboot where that is allowed."""
+    """Change live what Xen can, stage the rest for its next reboot; nothing that would give it another identity."""
     if record.domid != live.domid:
         return  # `xl create` is still building it
     if not record.running:
@@ -66,8 +74,10 @@ def plan_settings(
             SetLive(domain.name, domain.uuid, live.domid, key, wanted[key], scheduler),
             f"{key} is {record.running.get(key, 'not set')}, declared {wanted[key]}",
         )
-    if not may_stage:
+    if not keeps_identity:
         return  # the refusal says what is in the way
+    left = plan_hotplug(draft, domain, record, live, observed, claims)
+    pending = tuple(key for key in pending if key not in KEYS or key in left)
     if pending:
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
     if (pending or record.staged is not None) and record.staged != wanted:

@@ -3,6 +3,7 @@ through raw: in that language a newline or `;` ends a statement and the last ass
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -67,7 +68,7 @@ def differences(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:
     A limit that memory or vcpus merely follow is not a difference of its own while it is wide enough.
     """
     wanted = settings(domain)
-    keys = {key for key in {*wanted, *running} if wanted.get(key) != running.get(key)}
+    keys = {key for key in {*wanted, *running} if not same(key, wanted.get(key), running.get(key))}
     for key, limit, declared in (
         ("memory", "maxmem", domain.maxmem),
         ("vcpus", "maxvcpus", domain.maxvcpus),
@@ -89,6 +90,33 @@ def pending(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:
     """Keys that differ and cannot be changed while the domU runs."""
     wanted = settings(domain)
     return tuple(key for key in differences(domain, running) if not fits_live(key, wanted, running))
+
+
+def part(thing: Disk | Nic) -> str:
+    """What stands for it in the list of disks or nics, and after `xl block-attach` or `xl network-attach`."""
+    return _disk(thing) if isinstance(thing, Disk) else _vif(thing, GuestType.PV)  # an hvm guest is not hot-plugged
+
+
+def parts(rendered: str) -> dict[str, str]:
+    """A rendered list of disks or nics by what xl knows them by: the name the guest sees, or the MAC."""
+    return {name_of(item): item for item in re.findall(r'"([^"]*)"', rendered)}
+
+
+def name_of(item: str) -> str:
+    """Of one of them."""
+    return next(word for key, _, word in (each.partition("=") for each in item.split(", ")) if key in ("vdev", "mac"))
+
+
+def joined(items: Iterable[str]) -> str:
+    """The rendered list of these."""
+    return _list(items)
+
+
+def same(key: str, wanted: str | None, running: str | None) -> bool:
+    """Whether two rendered values of a key mean the same: xl goes by the names of disks, not by their order."""
+    if key == "disk" and wanted is not None and running is not None:
+        return parts(wanted) == parts(running)
+    return wanted == running
 
 
 def _disk(disk: Disk) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenlocal.simulator import conduct, paths, xlcfg
 from xenlocal.simulator.answer import Refused
-from xenlocal.simulator.state import Disk, Domain, Happening, Link
+from xenlocal.simulator.state import Disk, Domain, Happening, Link, Nic
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
@@ -50,7 +50,7 @@ def create(dom0: SimulatedDom0, config: dict[str, Any], scope: str = "", paused:
     if kind == "pvh" and not config.get("kernel") and not config.get("bootloader"):
         raise Refused("libxl: error: libxl_dom.c: PVH domain without kernel\n")
     for disk in disks:
-        _attach(dom0, domid, disk)
+        attach(dom0, domid, disk)
     for nic in nics:
         bridge = state.link(nic.bridge)
         if bridge is None or bridge.kind != "bridge":
@@ -79,11 +79,7 @@ def create(dom0: SimulatedDom0, config: dict[str, Any], scope: str = "", paused:
     behaviour = state.behaviour(name)
     domain.boot_seconds = behaviour.boot_seconds
     for nic in nics:
-        port = Link(
-            f"vif{domid}.{nic.devid}", state.next_link, "vif", up=True, master=nic.bridge, mac="fe:ff:ff:ff:ff:ff"
-        )
-        state.next_link += 1
-        state.links.append(port)
+        add_port(dom0, domid, nic)
     state.domains.append(domain)
     dom0.log(name, f"Waiting for domain {name} (domid {domid}) to die [pid {2000 + domid}]")
     dom0.announce("born", f"{name} {domid}")
@@ -100,6 +96,13 @@ def may_run_on(dom0: SimulatedDom0, domid: int, cpus: str) -> None:
         there = there - span if item.startswith("^") else there | span
     if not there:
         _fail(domid, "Setting vcpu affinity: Invalid argument", "libxl_sched.c:62:libxl__set_vcpuaffinity")
+
+
+def add_port(dom0: SimulatedDom0, domid: int, nic: Nic) -> None:
+    """The dom0's end of a nic."""
+    state, name = dom0.state, f"vif{domid}.{nic.devid}"
+    state.links.append(Link(name, state.next_link, "vif", up=True, master=nic.bridge, mac="fe:ff:ff:ff:ff:ff"))
+    state.next_link += 1
 
 
 def creation(dom0: SimulatedDom0, name: str) -> tuple[float, float]:
@@ -142,7 +145,7 @@ def _mib(config: dict[str, Any], key: str, default: int) -> int:
     return value
 
 
-def _attach(dom0: SimulatedDom0, domid: int, disk: Disk) -> None:
+def attach(dom0: SimulatedDom0, domid: int, disk: Disk) -> None:
     facts = paths.facts(dom0, disk.path)
     if facts is None:
         text = f"Disk vdev={disk.vdev} failed to stat: {disk.path}: No such file or directory"

@@ -42,6 +42,7 @@ from xenlocal.simulator.state import (
     Happening,
     Host,
     Link,
+    Nic,
     Path,
     Route,
     Volume,
@@ -73,12 +74,13 @@ def seed(scene: Scene) -> Host:
     devices = _Devices(storage)
     state = Host(now=scene.now, epoch=scene.wall - scene.now, patterns=[])
     _network(state, _known(observed.network, Table.NETWORK))
-    vbds, monitors = _known(observed.xenstore, Table.XENSTORE).vbds, _known(observed.monitors, Table.MONITORS)
-    _storage(state, storage, vbds)
+    store, monitors = _known(observed.xenstore, Table.XENSTORE), _known(observed.monitors, Table.MONITORS)
+    _storage(state, storage, store.vbds)
     state.paths = {path: _path(facts, devices) for path, facts in _known(observed.paths, Table.PATHS).items()}
     for domid, each in sorted(live.items()):
         domain = _domain(scene, each, monitors)
-        domain.disks = [_disk(vbd, devices) for vbd in vbds if vbd.domid == domid]
+        domain.disks = [_disk(vbd, devices) for vbd in store.vbds if vbd.domid == domid]
+        domain.nics = [Nic(vif.devid, vif.mac, vif.bridge) for vif in store.vifs if vif.domid == domid]
         state.domains.append(domain)
         if each.state is LiveState.DYING:  # it is about to go
             state.seq += 1

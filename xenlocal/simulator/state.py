@@ -35,6 +35,7 @@ class Behaviour:
     deaf: bool = False  # never even acknowledges a request
     loses: int = 0  # so many requests have no effect although they are acknowledged: it is still booting
     write_seconds: float = 0.0  # from hearing the request it writes to its disks for so long
+    mounted: list[str] = field(default_factory=list)  # disks that it does not let go of
     busy: bool = False  # it writes to its disks all the time
     no_pv: bool = False  # a guest without PV drivers: no feature; `xl shutdown` needs -F, ACPI is obeyed
     listen: dict[str, float] = field(default_factory=dict)  # "host:port" -> seconds after birth

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from xenlocal.simulator import conduct, guests, surroundings, xlcfg
+from xenlocal.simulator import conduct, guests, plugging, surroundings, xlcfg
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 from xenlocal.simulator.state import Domain
 
@@ -28,6 +28,7 @@ def run(dom0: SimulatedDom0, argv: list[str], scope: str = "") -> Answer:
         "mem-set": _mem_set, "vcpu-set": _vcpu_set, "vcpu-pin": _vcpu_pin, "sched-credit2": _weight,
         "sched-credit": _weight, "config-update": _config_update, "domid": _domid, "pause": _pause,
         "unpause": _pause, "sysrq": _sysrq, "trigger": _trigger, "vcpu-list": surroundings.vcpu_list,
+        "block-attach": _plug, "block-detach": _plug, "network-attach": _plug, "network-detach": _plug,
     }  # fmt: skip
     if verb not in known:
         raise UnknownCommand(argv)
@@ -270,6 +271,12 @@ def _weight(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         raise Refused("libxl: error: libxl_sched.c: Hypervisor scheduler is another\nlibxl_sched_params_set failed.\n")
     _find(dom0, name).weight = int(weight)
     return Answer()
+
+
+def _plug(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    if any(word.startswith("-") for word in argv[2:]):
+        raise UnknownCommand(argv)
+    return plugging.run(dom0, _find(dom0, argv[2]), argv)
 
 
 def _config_update(dom0: SimulatedDom0, argv: list[str]) -> Answer:

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xenlocal.adapters.argv import Context, commands, unit_escape, verify
+from xenlocal.adapters.argv import Context, arm, commands, config_file, unit_escape, verify
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
 from xenlocal.model.identity import Identity
@@ -21,6 +21,8 @@ CONTEXT = Context("/run/xenlocal", systemd=True, unique="k1")
 TRASH = trash_name("web-root", 1700000000)
 UUID = "00000000-0000-4000-8000-000000000001"
 
+DISK = "format=raw, vdev=xvdb, access=rw, target=/dev/vg0/data"
+NIC = "mac=00:16:3e:00:00:01, bridge=br0"
 EXPECTED: list[tuple[Action, list[str]]] = [
     (
         act.CreateVolume("vg0", "web-root", Size.mib(8)),
@@ -95,6 +97,10 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.SetLive("web", UUID, 5, "cpu_weight", "300"), ["xl sched-credit2 -d 5 -w 300"]),
     (act.SetLive("web", UUID, 5, "cpu_weight", "300", "credit"), ["xl sched-credit -d 5 -w 300"]),
     (act.StageConfig("web", UUID, 5, "x"), ["xl config-update 5 /run/xenlocal/domains/web.next.cfg"]),
+    (act.AttachDevice("web", UUID, 5, "disk", DISK), [f"xl block-attach 5 '{DISK}'"]),
+    (act.AttachDevice("web", UUID, 5, "vif", NIC), ["xl network-attach 5 mac=00:16:3e:00:00:01 bridge=br0"]),
+    (act.DetachDevice("web", UUID, 5, "disk", DISK), ["xl block-detach 5 xvdb"]),
+    (act.DetachDevice("web", UUID, 5, "vif", NIC), ["xl network-detach 5 00:16:3e:00:00:01"]),
     (act.LockIdentity(Identity("web", UUID)), []),
     (act.UnlockIdentity(Identity("web", UUID)), []),
 ]  # fmt: skip
@@ -146,6 +152,13 @@ REFUSED: list[Action] = [
     act.SetLive("web", UUID, 5, "cpus", "-f"),
     act.SetLive("web", UUID, 5, "cpu_weight", "3", "rtds"),
     act.SetLive("web", UUID, 5, "kernel", "/x"),
+    act.AttachDevice("web", UUID, 0, "disk", DISK),
+    act.AttachDevice("web", UUID, 5, "disk", DISK.replace("/dev", "dev")),
+    act.AttachDevice("web", UUID, 5, "disk", DISK.replace("rw", "w!")),
+    act.AttachDevice("web", UUID, 5, "disk", f"{DISK}, script=/x"),
+    act.AttachDevice("web", UUID, 5, "vif", f"{NIC}, script=/x"),
+    act.DetachDevice("web", UUID, 5, "disk", "vdev=--force"),
+    act.DetachDevice("web", UUID, 0, "vif", NIC),
 ]
 
 
@@ -153,6 +166,24 @@ REFUSED: list[Action] = [
 def test_refusals(action: Action) -> None:
     with pytest.raises(ValueError):
         commands(action, CONTEXT)
+
+
+def test_the_first_domu_of_a_host_is_one_and_its_dom0_is_none() -> None:
+    assert commands(act.DestroyDomain("web", UUID, 1), CONTEXT) == (("xl", "destroy", "1"),)
+
+
+def test_the_file_that_is_written_is_the_one_that_xl_reads() -> None:
+    start, stage = act.StartDomain("web", UUID, "now"), act.StageConfig("web", UUID, 5, "later")
+    for action in (start, stage):
+        path, text = config_file(action, CONTEXT)
+        assert commands(action, CONTEXT)[0][-1] == path and text == action.config
+    assert config_file(start, CONTEXT)[0] != config_file(stage, CONTEXT)[0]  # what it was born with stays as it is
+
+
+def test_no_way_back_is_armed_where_nothing_could_prove_the_change() -> None:
+    action = act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500))
+    with pytest.raises(ValueError, match="no gateway is known"):
+        arm(action, CONTEXT)
 
 
 def test_a_way_back_needs_systemd() -> None:

@@ -15,7 +15,7 @@ import pytest
 from xenlocal.adapters import confdir, conffiles
 from xenlocal.adapters.confdir import ConfigDir, ConfigWatch, read_files
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError
+from xenlocal.model.errors import ConfigError, ConfigUnsettled
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -70,7 +70,7 @@ def test_a_directory_that_others_write_to(conf: Path, mode: int) -> None:
 @ROOT
 def test_a_directory_of_another_user(conf: Path) -> None:
     os.chown(conf, 12345, 0)
-    assert "chown root:root" in refused(conf)["xenlocal"]
+    assert f"chown root:root {conf}; chmod 755 {conf}" in refused(conf)["xenlocal"]
 
 
 def test_every_offender_is_named_at_once(conf: Path) -> None:
@@ -88,7 +88,7 @@ def test_every_offender_is_named_at_once(conf: Path) -> None:
     found = refused(conf)
     assert set(found) == {f"{name}.conf" for name in (
         "link", "dangling", "fifo", "dir", "socket", "group", "world", "large", "latin")}  # fmt: skip
-    assert "symbolic link" in found["link.conf"] and "symbolic link" in found["dangling.conf"]
+    assert found["link.conf"] == found["dangling.conf"] == "0: is a symbolic link; put the file itself there"
     assert all("regular file" in found[f"{name}.conf"] for name in ("fifo", "dir", "socket"))
     assert "its group" in found["group.conf"] and "everybody" in found["world.conf"]
     assert "262144" in found["large.conf"]
@@ -101,8 +101,9 @@ def test_a_file_that_ends_in_the_middle_of_a_line(conf: Path) -> None:
     put(conf, "b.conf", b"[host]\n  # b\xc3")
     put(conf, "c.conf", b"[host]\n# the end")
     put(conf, "d.conf", b"[host]\n  ")
+    put(conf, "e.conf", b"\n\xe9\n")
     found = refused(conf)
-    assert set(found) == {"a.conf", "b.conf"}
+    assert set(found) == {"a.conf", "b.conf", "e.conf"} and found["e.conf"].startswith("2: is not UTF-8")
     assert found["a.conf"].startswith("2: ends in the middle of a line") and "UTF-8" in found["b.conf"]
 
 
@@ -240,7 +241,7 @@ def test_a_file_that_somebody_is_writing(conf: Path, monkeypatch: pytest.MonkeyP
     path = put(conf, "a.conf", "[host]\n")
     with open(path, "ab"):
         assert "a.conf is open for writing by another program" in refused(conf)["xenlocal"]
-        with pytest.raises(ConfigError, match="open for writing"):
+        with pytest.raises(ConfigUnsettled, match="open for writing"):
             read_files([str(path)])
         monkeypatch.setattr(conffiles, "_SETTLED", 0.0)  # who keeps it open without a word does not hold it up for ever
         assert len(ConfigDir(str(conf)).read()) == 1
@@ -258,6 +259,63 @@ def test_a_file_that_changed_a_moment_ago(conf: Path, monkeypatch: pytest.Monkey
     now = path.stat().st_ctime
     monkeypatch.setattr("time.time", lambda: now - 5)
     assert len(ConfigDir(str(conf)).read()) == 1
+
+
+@pytest.mark.parametrize(("age", "waits"), [(-1.0, False), (0.0, True), (7.75, True), (8.0, False)])
+@pytest.mark.parametrize("limit", ["_QUIET", "_SETTLED"])
+def test_how_long_a_writer_is_waited_for(
+    conf: Path, monkeypatch: pytest.MonkeyPatch, limit: str, age: float, waits: bool
+) -> None:
+    """From the moment of its change on, which may be this one, up to the limit; not where the clock says it is yet to
+    come."""
+    path = put(conf, "a.conf", "[host]\n")
+    for each in ("_QUIET", "_SETTLED"):
+        monkeypatch.setattr(conffiles, each, 8.0 if each == limit else 0.0)
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr("time.time", lambda: path.stat().st_ctime + age)
+    with open(path, "ab"):
+        if waits:
+            assert "it is read when that" in refused(conf)["xenlocal"]
+        else:
+            assert len(ConfigDir(str(conf)).read()) == 1
+
+
+def test_a_file_that_is_written_anew_in_its_place_while_it_is_read(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real = put(conf, "a.conf", "ports = a\n"), os.read
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(conffiles, "_is_open_for_writing", lambda _: False)
+
+    def read_and_write(descriptor: int, count: int) -> bytes:
+        found = real(descriptor, count)
+        before = path.stat().st_mtime_ns
+        with open(path, "r+b") as file:
+            file.write(b"ports = b\n")
+        os.utime(path, ns=(before + 1, before + 1))
+        return found
+
+    monkeypatch.setattr(os, "read", read_and_write)
+    with pytest.raises(ConfigError, match="changes while it is read"):
+        read_files([str(path)])
+
+
+def test_part_of_a_file_is_never_taken_for_all_of_it(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the file system answers: more is asked for until there is nothing more."""
+    path, real = put(conf, "a.conf", "[host]\n" * 8), os.read
+    monkeypatch.setattr(conffiles, "_PAUSE", 0.001)
+    monkeypatch.setattr(os, "read", lambda descriptor, count: real(descriptor, min(count, 10)))
+    assert read_files([str(path)]) == (ConfigFile(str(path), "[host]\n" * 8),)
+    answers = iter([b"[host]\n", b""] * 10)
+    monkeypatch.setattr(os, "read", lambda _descriptor, _count: next(answers))
+    with pytest.raises(ConfigError, match="changes while it is read"):
+        read_files([str(path)])
+
+
+def test_reading_leaves_no_descriptor_open(conf: Path) -> None:
+    put(conf, "a.conf")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        ConfigDir(str(conf)).read()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_who_wants_to_write_waits_and_ends_nobody(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:

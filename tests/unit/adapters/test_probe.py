@@ -170,15 +170,25 @@ def test_what_root_must_not_run(changed: dict[str, tuple[int, int]], said: str) 
 def test_links_are_followed_through_directories_that_are_looked_at_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    links = {"/l": "a/x", "/m": "/b/l", "/b/l": "../a/x", "/loop": "loop"}
+    links = {"/l": "a/x", "/m": "/b/l", "/b/l": "../a/x", "/loop": "loop", "/a/deep": "/a/x", "/a/dir": "../a/"}
     monkeypatch.setattr(os, "readlink", links.__getitem__)
     good = tree(links, **GOOD, _b=(DIR, 0))
     bad = tree(links, **GOOD, _b=(DIR | 0o002, 0))
-    assert [why_untrusted(path, good.__getitem__) for path in ("/l", "/m")] == ["", ""]
+    for path in ("/l", "/m", "/a/deep", "/a/dir/x", "/a/./x", "//a//x"):
+        assert why_untrusted(path, good.__getitem__) == ""
     assert why_untrusted("/m", bad.__getitem__).startswith("/b can be written by others")
     assert "symbolic links" in why_untrusted("/loop", good.__getitem__)
 
 
+@pytest.mark.parametrize(("links", "said"), [(40, ""), (41, "/l1 leads through more than 40 symbolic links")])
+def test_so_many_links_are_followed(links: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as the kernel follows."""
+    found = {f"/l{number}": f"l{number + 1}" for number in range(1, links)} | {f"/l{links}": "a/x"}
+    monkeypatch.setattr(os, "readlink", found.__getitem__)
+    assert why_untrusted("/l1", tree(found, **GOOD).__getitem__) == said
+
+
 def test_what_does_not_exist() -> None:
     assert why_untrusted("/none") == "/none: No such file or directory"
+    assert why_untrusted("/none/x") == "/none/x: No such file or directory (/none)"
     assert why_untrusted("/bin/sh") == ""

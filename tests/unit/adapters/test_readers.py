@@ -14,7 +14,7 @@ from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.engine.ports import LastWords
 from xenlocal.model.errors import CommandFailed, XenlocalError
-from xenlocal.model.observed import LiveState, Signs
+from xenlocal.model.observed import LiveState, Signs, Vif
 from xenlocal.model.units import Size
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -241,6 +241,16 @@ def test_a_guest_cannot_make_up_lines() -> None:
     )
     found = xenstore.parse(text)
     assert found.vbds == ()
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_nics_and_what_their_guest_has_taken(suite: str) -> None:
+    found = xenstore.parse(text_of(RECORDS / suite / "running" / "xenstore-ls-f.txt"))
+    assert found.vifs and all(vif.bridge == "br0" and len(vif.mac) == 17 and vif.connected for vif in found.vifs)
+    assert {vif.domid for vif in found.vifs} <= {vbd.domid for vbd in found.vbds if vbd.connected}
+    base = "/local/domain/0/backend/vif/5/1"
+    half = f'{base} = ""\n{base}/mac = "00:16:3E:00:00:01"\n{base}/state = "2"\n'
+    assert xenstore.parse(half).vifs == (Vif(5, 1, "00:16:3e:00:00:01", "", False),)
 
 
 def missing(paths: Sequence[str], number: int, printed: str) -> CommandFailed:

@@ -1,7 +1,7 @@
 """What the tests of the configuration share."""
 
 from xenlocal.config import read
-from xenlocal.model.desired import ConfigFile, Desired, Domain
+from xenlocal.model.desired import ConfigFile, Desired, Domain, Problem
 from xenlocal.model.errors import ConfigError
 
 HOST_ID = "host"
@@ -28,10 +28,15 @@ def web(lines: str) -> Domain:
     return desired(WEB + lines + "\n").domains["web"]
 
 
-def complaints(*texts: str) -> list[str]:
-    """The problems as printed; none where all is well."""
+def problems(*texts: str) -> tuple[Problem, ...]:
+    """None where all is well."""
     try:
         desired(*texts)
     except ConfigError as error:
-        return [str(problem) for problem in error.problems]
-    return []
+        return tuple(error.problems)
+    return ()
+
+
+def complaints(*texts: str) -> list[str]:
+    """As printed."""
+    return [str(problem) for problem in problems(*texts)]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.config.support import complaints, desired, domain
 from xenlocal.config import cycles
+from xenlocal.model.desired import Disk, Nic
 
 BR0 = "[bridge br0]\n"
 
@@ -254,3 +255,16 @@ def test_a_thicket_of_circles_is_cut_short() -> None:
     names = [f"d{n}" for n in range(60)]
     graph = {name: tuple(other for other in names if other != name) for name in names}
     assert len(cycles.find(graph)) == cycles.MAX_REPORTED
+
+
+def test_a_disk_that_is_not_attached_may_be_that_of_another() -> None:
+    disk = ("[[disk xvdb]]", "volume = vg0/data")
+    found = desired(domain("a", *disk, "attached = no"), domain("b", *disk)).domains
+    assert not found["a"].disks and len(found["b"].disks) == 1
+    assert [each.backing for each in found["a"].unplugged if isinstance(each, Disk)] == [found["b"].disks[0].backing]
+    assert len(complaints(domain("a", *disk), domain("b", *disk))) == 1
+
+
+def test_a_nic_that_is_not_attached_is_not_given_to_the_guest() -> None:
+    (found,) = desired(BR0 + domain("a", *NIC, "attached = no")).domains.values()
+    assert not found.nics and [each.name for each in found.unplugged if isinstance(each, Nic)] == ["eth0"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.config.support import WEB, complaints
+from tests.unit.config.support import WEB, complaints, problems
 
 BEFORE = {
     "domain": WEB,
@@ -46,6 +46,15 @@ def table() -> Iterator[tuple[str, str, list[str]]]:
 def test_says_what_is_wrong(where: str, bad: str, expected: list[str]) -> None:
     assert expected
     assert complaints(BEFORE[where] + bad + "\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "bad", "expected"), [pytest.param(*row, id=f"{row[0]}-{row[1][:40]}") for row in table()]
+)
+def test_the_key_that_a_problem_is_of_is_one_that_it_speaks_of(where: str, bad: str, expected: list[str]) -> None:
+    """`check --json` gives it to programs."""
+    for problem in problems(BEFORE[where] + bad + "\n"):
+        assert problem.key in f"{problem.message} {bad}"
 
 
 def test_the_table_is_read() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail
+from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail, listens
 from xenlocal.engine.inbox import Request
 from xenlocal.model.desired import ConfigFile, Problem
-from xenlocal.model.errors import ConfigError, XenlocalError
+from xenlocal.model.errors import ConfigError, ConfigUnsettled, XenlocalError
 from xenlocal.model.memory import Hand, Off
 from xenlocal.simulator.state import Domain, Path, Volume
 
@@ -397,3 +397,24 @@ def test_why_one_is_not_ready_is_in_its_row_while_it_is_waited_for() -> None:
     (status,) = shown
     assert status is not None
     assert status["domains"][-1]["notices"] == ["is not ready: tcp 192.0.2.50:80 refuses"]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at-rest", "while-something-waits"])
+def test_what_somebody_writes_for_long_is_taken_soon_after_its_end_though_no_event_tells_of_it(waits: bool) -> None:
+    """The daemon is called once, while the file is open. With nothing open, nothing is looked at."""
+    machine = Machine(conf("web"), listens("slow", 80, "start_timeout = 30m") if waits else "")
+    Daemon(machine).run(20)
+    daemon, closed, read = Daemon(machine), 100.0, machine.disk.read
+
+    def writing() -> tuple[ConfigFile, ...]:
+        if 1 <= daemon.work.now() - daemon.began < closed:
+            raise ConfigUnsettled([Problem("a.conf", 0, "", "", "is open for writing")])
+        return read()
+
+    machine.disk.read = writing  # type: ignore[method-assign]
+    daemon.edit(1, conf("web"), listens("slow", 80, "start_timeout = 30m") if waits else "", conf("new"))
+    daemon.at(closed + 1, machine.dom0.trace.clear)
+    daemon.run(closed + 500)
+    assert closed < machine.moments("born")["new"] - daemon.began < closed + 10 and "web" in machine.running
+    if not waits:
+        assert sum(trace.text == "xl list -v" for trace in machine.dom0.trace) < 12

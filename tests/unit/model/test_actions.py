@@ -33,6 +33,8 @@ ALL: dict[str, Action] = {
     "destroy domain/web": actions.DestroyDomain(*WEB, 1, verb="destroy"),
     "set domain/web": actions.SetLive(*WEB, 1, "memory", "1"),
     "stage domain/web": actions.StageConfig(*WEB, 1, ""),
+    "attach domain/web": actions.AttachDevice(*WEB, 1, "disk", ""),
+    "detach domain/web": actions.DetachDevice(*WEB, 1, "disk", ""),
     "lock domain/web": actions.LockIdentity(Identity(*WEB)),
     "unlock domain/web": actions.UnlockIdentity(Identity(*WEB)),
 }

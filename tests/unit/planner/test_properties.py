@@ -216,6 +216,10 @@ def assert_safe(action: act.Action, world: World, goal: Goal) -> None:
             assert all(each.uuid != uuid or each.state != "dying" for each in seen.domains.values())
         case act.AwaitReady(uuid=uuid) | act.SetLive(uuid=uuid) | act.StageConfig(uuid=uuid):
             assert uuid in ours
+        case act.AttachDevice(uuid=uuid, domid=domid, spec=spec):
+            assert uuid in ours and seen.domains[domid].uuid == uuid and not isinstance(seen.xenstore, Unavailable)
+            path = spec.partition("target=")[2]
+            assert not any(each.params == path and (each.writable or "rw" in spec) for each in seen.xenstore.vbds)
         case act.LockIdentity(identity):
             assert want.domains[identity.name].is_locked and want.domains[identity.name].identity == identity
         case act.CreateVolume(vg, lv_name):

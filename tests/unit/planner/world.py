@@ -9,6 +9,7 @@ from dataclasses import replace
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
+    AttachDevice,
     AwaitReady,
     ChangeBridge,
     CreateVolume,
@@ -86,6 +87,15 @@ def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now
         case LockIdentity(identity):
             assert not isinstance(seen.identities, Unavailable)
             return replace(seen, identities={**seen.identities, identity.uuid: identity}), remembered
+        case AttachDevice():
+            assert isinstance(seen.xenstore, XenStore)
+            declared = next(disk for disk in want.domains[action.name].disks if f"vdev={disk.vdev}," in action.spec)
+            path = declared.backing.path
+            held = Vbd(action.domid, declared.vdev, path, number_of(path, seen), not declared.readonly)
+            seen = replace(seen, xenstore=replace(seen.xenstore, vbds=(*seen.xenstore.vbds, held)))
+            if isinstance(declared.backing, LogicalVolume):
+                seen = _open(seen, declared.backing, True)
+            return seen, transitions.attached(remembered, action.uuid, action.key, action.spec)
         case StageConfig():
             return seen, remembered.change(action.uuid, staged=action.settings)
     raise AssertionError(f"the planner never makes {action}")

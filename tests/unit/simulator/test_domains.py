@@ -260,3 +260,49 @@ def test_a_power_button_is_for_hvm_guests() -> None:
     dom0.advance(20)
     assert states(dom0) == {"web": "running"}
     assert [trace.what for trace in dom0.trace if trace.what in ("button", "sync")] == ["button", "sync"]
+
+
+DATA = ["format=raw, vdev=xvdb, access=rw, target=/dev/vg0/db-root"]
+
+
+def attach(dom0: SimulatedDom0, *words: str) -> None:
+    SimRunner(dom0).run(["xl", *words])
+
+
+def test_a_disk_and_a_nic_come_to_a_running_guest_and_leave_it() -> None:
+    dom0 = host("web", "db")
+    run(dom0, "xl create -q /etc/xen/web.cfg")
+    attach(dom0, "block-attach", "1", *DATA)
+    run(dom0, "xl network-attach 1 mac=00:16:3e:00:00:09 bridge=br0")
+    printed = run(dom0, "xenstore-ls -f /local/domain/0")
+    assert 'backend/vbd/1/51728/dev = "xvdb"' in printed and 'backend/vif/1/1/mac = "00:16:3e:00:00:09"' in printed
+    port = dom0.state.link("vif1.1")
+    assert port is not None and port.master == "br0"
+    run(dom0, "xl block-detach 1 xvdb")
+    run(dom0, "xl network-detach 1 00:16:3e:00:00:09")
+    (web,) = dom0.state.domains
+    assert [disk.vdev for disk in web.disks] == ["xvda"] and len(web.nics) == 1 and dom0.state.link("vif1.1") is None
+    assert (len(web.config["disk"]), len(web.config["vif"])) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("block-attach", "1", DATA[0].replace("xvdb", "xvda")), "libxl_device_disk_add failed"),
+        (("block-attach", "1", DATA[0].replace("db-root", "none")), "libxl_device_disk_add failed"),
+        (("block-attach", "1", DATA[0].replace("rw", "yes")), "unknown value"),
+        (("block-attach", "7", *DATA), "invalid domain identifier"),
+        (("block-detach", "1", "xvdz"), "Device xvdz not connected"),
+        (("block-detach", "1", "xvda"), "libxl_device_disk_remove failed"),
+        (("network-attach", "1", "mac=00:16:3e:00:00:09", "bridge=br9"), "libxl_device_nic_add failed"),
+        (("network-detach", "1", "00:16:3e:00:00:77"), "Unknown device"),
+    ],
+)
+def test_what_xl_refuses_of_that(words: tuple[str, ...], said: str) -> None:
+    dom0 = host("web", "db")
+    run(dom0, "xl create -q /etc/xen/web.cfg")
+    dom0.state.behaviour("web").mounted.append("xvda")
+    with pytest.raises(CommandFailed, match=said):
+        attach(dom0, *words)
+    with pytest.raises(UnknownCommand):
+        run(dom0, "xl block-detach --force 1 xvda")

@@ -1,0 +1,149 @@
+"""Disks and nics of a domU that runs: attached when the files add them, detached only where they say `attached = no`.
+
+A part whose section has vanished stays attached: a file cut off must take nothing from a guest (DESIGN rule 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xenlocal.model.actions import AttachDevice, DetachDevice
+from xenlocal.model.desired import Disk, Domain, GuestType, Nic
+from xenlocal.model.memory import Record
+from xenlocal.model.names import Target, bridge
+from xenlocal.model.observed import LiveDomain, Observed, Table, Vbd, Vif, XenStore
+from xenlocal.planner import xlcfg
+from xenlocal.planner.draft import Draft
+from xenlocal.planner.holders import Claims, identity
+from xenlocal.planner.hurdles import hurdle_of_bridge, hurdle_of_disk
+
+KEYS = ("disk", "vif")
+
+
+def plan_hotplug(
+    draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed, claims: Claims
+) -> frozenset[str]:
+    """Returns those of `KEYS` in which something is left for its next start."""
+    wanted = xlcfg.settings(domain)
+    differ = [key for key in KEYS if not xlcfg.same(key, wanted[key], record.running.get(key))]
+    if not differ and not domain.unplugged:
+        return frozenset()
+    store = draft.table(Table.XENSTORE, observed.xenstore)
+    unknown = any(key not in record.running for key in KEYS)
+    if store is None or unknown or domain.type is GuestType.HVM:
+        return frozenset(differ)
+    plug = _Plug(draft, domain, live, observed, store, claims)
+    left = [key for key in differ if plug.compare(key, xlcfg.parts(wanted[key]), xlcfg.parts(record.running[key]))]
+    plug.detach()
+    return frozenset(left)
+
+
+@dataclass(frozen=True)
+class _Plug:
+    """One running domU, and what xenstore shows of its devices."""
+
+    draft: Draft
+    domain: Domain
+    live: LiveDomain
+    observed: Observed
+    store: XenStore
+    claims: Claims
+
+    def compare(self, key: str, wanted: dict[str, str], running: dict[str, str]) -> bool:
+        """Whether anything is left for its next start."""
+        things: list[Disk | Nic] = [*self.domain.disks] if key == "disk" else [*self.domain.nics]
+        left = any(name in running and running[name] != spec for name, spec in wanted.items())
+        for thing in things:
+            if _key_of(thing) not in running:
+                left |= not self._attached(thing, wanted[_key_of(thing)])
+        away = {_key_of(each) for each in self.domain.unplugged}
+        for name in sorted(running.keys() - wanted.keys() - away):
+            if name in {*(vbd.vdev for vbd in self._vbds()), *(vif.mac for vif in self._vifs())}:
+                text = (
+                    f"{name} is in no file any more and stays attached until its next start; a part with attached = no"
+                    " takes it from the guest now"
+                )
+                self.draft.notice(self.domain.target, text)
+                left = True
+        in_both = [name for name in running if name in wanted]
+        return left or (key == "vif" and in_both != [name for name in wanted if name in running])
+
+    def _attached(self, thing: Disk | Nic, spec: str) -> bool:
+        """It is there, or a step of this plan attaches it."""
+        here = self._here(thing)
+        if here is not None:
+            if not self._is(thing, here):
+                text = f"{_told(thing)} is not attached: the guest has another one under that name until its next start"
+                self.draft.refuse(self.domain.target, text)
+                return False
+            return True
+        hurdle = self._hurdle(thing)
+        if hurdle is not None:
+            self.draft.refuse(self.domain.target, f"{_told(thing)} is not attached while it runs: {hurdle}")
+            return False
+        if isinstance(thing, Disk):
+            self.claims.take_disk(self.domain, thing, self.observed)
+        before = self.draft.steps_of(_stands_on(thing))
+        needs = tuple(step for step in before if step.startswith(("create ", "activate ")))
+        after = tuple(step for step in before if step not in needs)
+        after += self.draft.steps_of(self.domain.target)  # one change of a guest at a time
+        self.draft.step(
+            AttachDevice(self.domain.name, self.domain.uuid, self.live.domid, _xl_key(thing), spec),
+            f"{_told(thing)} is declared in {thing.source}, and the guest does not have it",
+            needs,
+            after,
+        )
+        return True
+
+    def _hurdle(self, thing: Disk | Nic) -> str | None:
+        mine = self._vbds() if isinstance(thing, Disk) else self._vifs()
+        if not any(each.connected for each in mine):
+            return "nothing shows that its kernel can take one; it has none that is connected"
+        if isinstance(thing, Nic):
+            return hurdle_of_bridge(self.draft, thing, self.observed)
+        return hurdle_of_disk(self.draft, thing, None, self.observed, self.store.vbds, self.claims)
+
+    def detach(self) -> None:
+        """What the files say is not attached, where the guest has just that."""
+        for thing in self.domain.unplugged:
+            here = self._here(thing)
+            if here is not None and self._is(thing, here):
+                spec = xlcfg.part(thing)
+                action = DetachDevice(self.domain.name, self.domain.uuid, self.live.domid, _xl_key(thing), spec)
+                after = self.draft.steps_of(self.domain.target)
+                self.draft.step(action, f"attached = no in {thing.source}", after=after)
+
+    def _vbds(self) -> list[Vbd]:
+        return [vbd for vbd in self.store.vbds if vbd.domid == self.live.domid]
+
+    def _vifs(self) -> list[Vif]:
+        return [vif for vif in self.store.vifs if vif.domid == self.live.domid]
+
+    def _here(self, thing: Disk | Nic) -> Vbd | Vif | None:
+        """What the guest has under the name of this part."""
+        if isinstance(thing, Disk):
+            return next((vbd for vbd in self._vbds() if vbd.vdev == thing.vdev), None)
+        return next((vif for vif in self._vifs() if vif.mac == thing.mac), None)
+
+    def _is(self, thing: Disk | Nic, here: Vbd | Vif) -> bool:
+        if isinstance(thing, Disk):
+            assert isinstance(here, Vbd)
+            return identity(thing.backing, self.observed).is_of(here) and here.writable != thing.readonly
+        assert isinstance(here, Vif)
+        return here.bridge == thing.bridge
+
+
+def _key_of(thing: Disk | Nic) -> str:
+    return thing.vdev if isinstance(thing, Disk) else thing.mac
+
+
+def _xl_key(thing: Disk | Nic) -> str:
+    return "disk" if isinstance(thing, Disk) else "vif"
+
+
+def _stands_on(thing: Disk | Nic) -> Target:
+    return thing.backing.target if isinstance(thing, Disk) else bridge(thing.bridge)
+
+
+def _told(thing: Disk | Nic) -> str:
+    return f"disk {thing.vdev}" if isinstance(thing, Disk) else f"nic {thing.name}"
