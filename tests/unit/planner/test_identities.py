@@ -24,13 +24,14 @@ from tests.unit.planner.build import (
     refused,
     storage,
     uid,
+    vbd,
     volume,
 )
 from xenlocal.model import actions as act
 from xenlocal.model.desired import Desired, Domain, Nic, Source, State
 from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Hand
-from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.observed import Observed, Unavailable, Vif, XenStore
 from xenlocal.planner import xlcfg
 from xenlocal.planner.identities import named
 
@@ -119,7 +120,9 @@ def test_what_cannot_be_read_keeps_off_those_that_declare_a_lock_and_no_other() 
 
 
 def running(domain: Domain, *locks: Identity) -> tuple[Desired, Observed]:
-    return desired(domain), seen(*locks, domains={5: live(5, "lic")})
+    vifs = tuple(Vif(5, number, nic.mac, nic.bridge) for number, nic in enumerate(lic().nics))
+    store = XenStore((vbd(5, "/dev/vg0/lic"),), vifs)
+    return desired(domain), seen(*locks, domains={5: live(5, "lic")}, xenstore=store)
 
 
 def test_a_running_one_is_left_as_it_is_and_its_own_reboot_brings_nothing_else() -> None:
