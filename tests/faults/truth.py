@@ -40,6 +40,8 @@ class Life:
     asked: float | None = None
     cut_off: bool = False
     ready_until: float | None = None  # the last moment at which it was ready, once it has ended
+    over: bool = False  # it has ended by itself, or a command that ends it was begun
+    gone: float | None = None
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Truth:
     shutdown: float | None = None  # since when the host is asked to go down
     booted: bool = True
     lied: float | None = None
+    disturbed: bool = False  # something was struck, or somebody else had a hand in it
     answered: dict[str, bool] = field(default_factory=dict)  # by tool: whether its last answer was one
 
     @property
