@@ -142,7 +142,9 @@ class Truth:
         return [each for each in self.dom0.state.domains if each.name == name and each.state in ("running", "paused")]
 
     def born(self, domain: Domain) -> None:
-        self.lives[domain.domid] = Life(domain.name, domain.uuid)
+        """It lives, or is there when the day begins: then it may have ended already."""
+        over = domain.torn or domain.state not in ("running", "paused")
+        self.lives[domain.domid] = Life(domain.name, domain.uuid, over=over)
 
     def ended(self, domid: int) -> None:
         life, domain = self.lives.get(domid), self.live(domid)
