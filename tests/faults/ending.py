@@ -28,11 +28,9 @@ class Ending:
         if entry.what in ("ended", "gone") and words[1].isdigit():
             life = self.truth.lives.get(int(words[1]))
             if life is not None and entry.what == "ended":
-                life.over = True
-            elif life is not None:
-                life.gone = self.truth.now
-                if not life.over:
-                    self._say(11, f"{entry.text}, which neither ended by itself nor was destroyed by a command")
+                life.over = self.truth.now
+            elif life is not None and life.over is None:
+                self._say(11, f"{entry.text}, which neither ended by itself nor was destroyed by a command")
         self._watch_monitors()
 
     def _watch_monitors(self) -> None:
@@ -47,7 +45,7 @@ class Ending:
         self._monitored.clear()
         self.truth.disturbed = True
         if words[:1] == ["destroy"] and words[1].isdigit() and int(words[1]) in self.truth.lives:
-            self.truth.lives[int(words[1])].over = True
+            self.truth.lives[int(words[1])].over = self.truth.now
 
     def issued(self, name: str, argv: Sequence[str], words: Sequence[str]) -> None:
         """`words`: the command without what wraps it."""
@@ -67,7 +65,7 @@ class Ending:
         if truth.shutdown is None or truth.disturbed or truth.lying:
             return
         followers = truth.followers(domain.name)
-        ends = [each.gone for each in truth.lives.values() if each.name in followers and each.gone is not None]
+        ends = [each.over for each in truth.lives.values() if each.name in followers and each.over is not None]
         late = truth.now - max(truth.shutdown, domain.born, *ends)
         if late > LATELY:
             self._say(12, f"{domain.name} is asked {late:.0f} s after the last that comes after it was off")

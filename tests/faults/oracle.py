@@ -228,7 +228,7 @@ class Oracle:
     def _destroys(self, domid: int) -> None:
         truth, domain = self.truth, self.truth.live(domid)
         if domid in truth.lives:
-            truth.lives[domid].over = True
+            truth.lives[domid].over = truth.now
         if domain is None or domain.state == "dying":
             return
         if not truth.is_ours(domain.uuid):

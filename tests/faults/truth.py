@@ -40,8 +40,7 @@ class Life:
     asked: float | None = None
     cut_off: bool = False
     ready_until: float | None = None  # the last moment at which it was ready, once it has ended
-    over: bool = False  # it has ended by itself, or a command that ends it was begun
-    gone: float | None = None
+    over: float | None = None  # when it ended by itself, or a command that ends it was begun
 
 
 @dataclass
@@ -115,8 +114,9 @@ class Truth:
             for life in self.lives.values():
                 life.cut_off = False
         elif verb == "boot":
+            if not self.booted or self.shutdown is not None:  # asked for once more it forgets nothing: it only goes on
+                self.words = [word for word in self.words if word.verb not in _BY_HAND]
             self.shutdown, self.booted = None, True
-            self.words = [word for word in self.words if word.verb not in _BY_HAND]
         elif verb == "apply":
             self.booted = True
         elif verb == "start" and self.shutdown is None:  # a request to stop is withdrawn
@@ -143,7 +143,7 @@ class Truth:
 
     def born(self, domain: Domain) -> None:
         """It lives, or is there when the day begins: then it may have ended already."""
-        over = domain.torn or domain.state not in ("running", "paused")
+        over = self.now if domain.torn or domain.state not in ("running", "paused") else None
         self.lives[domain.domid] = Life(domain.name, domain.uuid, over=over)
 
     def ended(self, domid: int) -> None:
