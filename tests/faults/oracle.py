@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tests.faults.ending import ENDGAME, Ending
 from tests.faults.strikes import tool
 from tests.faults.truth import LATELY, Truth, keeps, paths_of, words_of
 from xenlocal.model.desired import Disk, LogicalVolume, OnCrash, State
@@ -24,7 +25,6 @@ from xenlocal.simulator.state import Domain, Link
 _NEVER = ("save", "restore", "migrate", "migrate-receive", "rename", "reboot")
 _LOOKS = ("list", "info", "domid", "uptime", "vcpu-list")
 _LVM = ("lvextend", "lvchange", "lvrename", "lvremove", "lvreduce", "lvresize")
-_ENDGAME = 16.0  # seconds before the deadline of a host shutdown, from which on nobody gets their whole time
 _FOREIGN_STOP = 300.0
 
 
@@ -32,6 +32,7 @@ class Oracle:
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
         self.broken: list[str] = []
+        self.ending = Ending(truth, self.say)
         self._way_back: dict[str, Link] = {}  # the links as they were when a way back was set
 
     def say(self, rule: int, text: str) -> None:
@@ -50,6 +51,7 @@ class Oracle:
             truth.ended(int(entry.text.split()[1]))
         elif entry.what == "unknown":
             self.say(0, f"a command that the simulated host does not know: {entry.text}")
+        self.ending.happened(entry)
         self._one_writer()
 
     def _one_writer(self) -> None:
@@ -68,6 +70,8 @@ class Oracle:
     def issued(self, argv: Sequence[str]) -> None:
         words = words_of(argv)
         name = words[0].rsplit("/", 1)[-1]
+        self.truth.answered[tool(argv)] = False  # until it is
+        self.ending.issued(name, argv, words)
         if argv[0] == "systemd-run" and "--on-active=60s" in argv:
             self._way_back = {link.name: replace(link) for link in self.truth.dom0.state.links}
         elif name == "sh":
@@ -80,14 +84,11 @@ class Oracle:
             self._lvm(name, words)
         elif name == "ip":
             self._ip(words)
-        elif name == "systemctl":
-            if words[1] != "stop" or not words[2].startswith("xenlocal-way-back-"):
-                self.say(11, f"{' '.join(words)}: a unit that holds a monitor may be ended")
         elif name == "xenstore-write":
             self._asks(int(words[1].split("/")[3]), words)
         elif name == "truncate":
             self._file(words)
-        elif name in ("rm", "dd", "mkfs", "kill", "pkill", "brctl", "losetup") and "--set-capacity" not in words:
+        elif name in ("rm", "dd", "mkfs", "brctl", "losetup") and "--set-capacity" not in words:
             self.say(2, f"{' '.join(words)}: never run by xenlocal")
 
     def _xl(self, words: list[str]) -> None:
@@ -193,6 +194,8 @@ class Oracle:
             return
         life = truth.lives[domid]
         first, life.asked = life.asked is None, truth.now if life.asked is None else life.asked
+        if first and domain.state == "running":
+            self.ending.asked(domain)
         if not truth.is_ours(domain.uuid):
             if truth.shutdown is None or (words[:2] != ["xl", "shutdown"] and words[0] != "xenstore-write"):
                 self.say(4, f"{' '.join(words)} names a foreign domU")
@@ -229,11 +232,13 @@ class Oracle:
         if truth.shutdown is None:
             return False
         deadline = min(desired.host.shutdown_deadline.seconds for _, desired in truth.wishes)
-        share = min(1.0, (deadline - _ENDGAME) / max(self._longest_chain(), 1.0))
-        return truth.now >= truth.shutdown + deadline - _ENDGAME - own * share
+        share = min(1.0, (deadline - ENDGAME) / max(self._longest_chain(), 1.0))
+        return truth.now >= truth.shutdown + deadline - ENDGAME - own * share
 
     def _destroys(self, domid: int) -> None:
         truth, domain = self.truth, self.truth.live(domid)
+        if domid in truth.lives:
+            truth.lives[domid].over = truth.now
         if domain is None or domain.state == "dying":
             return
         if not truth.is_ours(domain.uuid):
@@ -276,7 +281,7 @@ class Oracle:
         tied = {domain.name, *self.truth.followers(domain.name)}
         tied |= {other for name in tied for other in self._stands_on(name)}
         tied |= {name for other in tied for name in self.truth.followers(other)}
-        return 5.0 if max(map(self._chain, tied)) > deadline - 2 * _ENDGAME else own
+        return 5.0 if max(map(self._chain, tied)) > deadline - 2 * ENDGAME else own
 
     def _stands_on(self, name: str) -> set[str]:
         names = {each for _, desired in self.truth.wishes for each in desired.domains}
@@ -392,29 +397,6 @@ class Oracle:
 
     def answered(self, argv: Sequence[str], good: bool) -> None:
         self.truth.answered[tool(argv)] = good
-
-    # The end of a host shutdown
-
-    def went_down(self, code: int, message: str, asked: float) -> None:
-        """Rule 12. What systemd is told has to be what is. `asked`: when it asked, which may have been once more."""
-        truth = self.truth
-        if truth.lying or truth.shutdown is None or not truth.wishes:
-            return
-        deadline = max(desired.host.shutdown_deadline.seconds for _, desired in truth.wishes)
-        over = max(truth.shutdown + deadline, asked + _ENDGAME) + 1
-        if truth.now > over:
-            self.say(12, f"the shutdown ended {truth.now - over:.0f} s after its deadline of {deadline:.0f} s")
-        running = [each for each in truth.dom0.state.domains if each.state in ("running", "paused")]
-        if running and code == 0:
-            self.say(12, f"told that every guest stopped, and {running[0].name} runs")
-        for life in truth.lives.values():
-            gone = not any(each.domid == domid for domid, one in truth.lives.items() if one is life for each in running)
-            if life.cut_off and gone and (code == 0 or life.name not in message):
-                self.say(12, f"{life.name} was destroyed, and that is not told: {code} {message!r}")
-            life.cut_off = False  # told: it is no matter of another shutdown
-        for each in running if "unknown" not in message else ():
-            if truth.lives[each.domid].asked is None and each.released and truth.now - each.born > LATELY:
-                self.say(12, f"{each.name} was never asked ({message})")
 
 
 def _writes(domain: Domain, key: str) -> bool:

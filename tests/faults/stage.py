@@ -177,6 +177,7 @@ class Play:
         elif happening.what == "host":
             assert happening.change is not None
             happening.change(self.machine.dom0.state)
+            self.oracle.ending.by_hand(())
         elif happening.what == "restart":
             self._present.inbox.stop()
         else:
@@ -186,18 +187,22 @@ class Play:
         """What an administrator does with xl, who types names."""
         names = {domain.name: str(domain.domid) for domain in self.machine.dom0.state.domains}
         if words[0] == "create" or words[-1] in names:
-            self.machine.dom0.execute(["xl", *(names.get(word, word) for word in words)])
+            argv = [names.get(word, word) for word in words]
+            self.oracle.ending.by_hand(argv)
+            self.machine.dom0.execute(["xl", *argv])
 
     def _ask(self, verb: str, *names: str) -> None:
         request = Request(verb, names)
         request.ended = partial(self._ended, request)
         self._requests.append(request)
         self.truth.asked(verb, names)
+        if verb == "shutdown":
+            self.oracle.ending.begins()
         self._present.inbox.ask(request)
 
     def _ended(self, request: Request) -> None:
         if request.verb == "shutdown" and not request.result.get("retry") and self.truth.shutdown is not None:
-            self.oracle.went_down(request.code, str(request.result.get("message", "")), request.begun)
+            self.oracle.ending.went_down(request.code, str(request.result.get("message", "")), request.begun)
 
     def _faults_end(self) -> None:
         """And who was told that something failed tries once more."""
@@ -238,6 +243,7 @@ class Play:
         if strike is None or strike.errno or not strike.fits(argv):
             return None
         self.struck.append(f"{number} {strike.name} {' '.join(argv)[:80]}")
+        self.truth.disturbed = True
         if strike.kill:
             self._killing = True
             if strike.kill == "before":
@@ -271,6 +277,7 @@ class Play:
         if self.striking and strike is not None and strike.errno:
             self._disk = strike.errno
             self.struck.append(f"write {number} {strike.name} {path}")
+            self.truth.disturbed = True
         if self.striking and self._disk:
             raise OSError(self._disk, os.strerror(self._disk))
 
@@ -282,6 +289,7 @@ class Play:
 
     def _judge(self) -> None:
         """Rule 8."""
+        self.oracle.ending.day_is_over()
         state = self.machine.dom0.state
         for name, wanted in self.scenario.end.items():
             found = self.machine.running.get(name, "off")

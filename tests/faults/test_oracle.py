@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,9 +11,13 @@ import pytest
 from tests.faults.stage import Blow, Play
 from tests.faults.strikes import tool
 from tests.faults.sweep import BY_NAME
+from tests.unit.engine.rig import Daemon
+from xenlocal import planner
 from xenlocal.adapters import argv as mapping
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.engine import jobs, stopping
+from xenlocal.engine.inbox import Request
+from xenlocal.engine.reconcile import Cycle
 from xenlocal.model.actions import RetireVolume, StopDomain
 from xenlocal.model.desired import Desired
 from xenlocal.model.errors import XenlocalError
@@ -24,6 +28,7 @@ from xenlocal.planner import domains, hurdles, shutdown, xlcfg
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.ladder import Rung
+from xenlocal.simulator import guests
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Break:
     instead: Callable[..., Any]
     struck: str = ""  # the tool whose first command is struck
     strike: str = "exit-1"
+    says: str = ""
 
 
 def _removes(action: Any, context: mapping.Context) -> Any:
@@ -57,7 +63,53 @@ def _empty_for_unknown(self: XenstoreReader) -> XenStore:
         return XenStore(())
 
 
-_commands, _xenstore = mapping.commands, XenstoreReader.xenstore
+def _without_a_scope(action: Any, context: mapping.Context) -> Any:
+    return tuple(argv[argv.index("--") + 1 :] if "xl" in argv else argv for argv in _commands(action, context))
+
+
+def _in_the_scope_of_its_unit(action: Any, context: mapping.Context) -> Any:
+    found = _commands(action, context)
+    return tuple(tuple(word for word in argv if not word.startswith("--property=Before=")) for argv in found)
+
+
+def _takes_monitors_along(self: Daemon) -> None:
+    """As KillMode=control-group would, of a unit that they are in."""
+    for domain in self.machine.dom0.state.domains:
+        domain.monitor = False
+    _end(self)
+
+
+def _takes_guests_along(self: Daemon) -> None:
+    _end(self)
+    for domain in list(self.machine.dom0.state.domains):
+        guests.destroy(self.machine.dom0, domain)
+
+
+def _one_after_the_other(before: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    names = sorted(before)
+    return {name: tuple(names[max(number - 1, 0) : number]) for number, name in enumerate(names)}
+
+
+def _never_settles(*_args: Any) -> None: ...
+
+
+def _forgets_some(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
+    seen = {domid: live for domid, live in observed.domains.items() if live.name != "g0"}  # type: ignore[union-attr]
+    _plan(draft, desired, replace(observed, domains=seen), memory, now)
+
+
+def _tells(code: int, message: str) -> Callable[..., None]:
+    """Once there is nothing left to do."""
+
+    def settle(request: Request, cycle: Cycle, *_args: Any) -> None:
+        if not cycle.plan.steps:
+            request.finish(code, message=message)
+
+    return settle
+
+
+_commands, _xenstore, _end = mapping.commands, XenstoreReader.xenstore, Daemon.end
+_plan = shutdown.plan_shutdown
 BREAKS = (
     Break(1, "boot-disk-held-by-a-foreign-domu", hurdles, "_held", lambda *_: None),
     Break(2, "edit-absent", mapping, "commands", _removes),
@@ -78,6 +130,22 @@ BREAKS = (
         "disarm",
         lambda _action: (("systemctl", "stop", "xenlocal-web.scope"),),
     ),
+    Break(11, "boot-diamond", mapping, "commands", _without_a_scope),
+    Break(11, "boot-diamond", mapping, "commands", _in_the_scope_of_its_unit),
+    Break(11, "daemon-restarts-at-rest", Daemon, "end", _takes_monitors_along, says="has been killed"),
+    Break(11, "daemon-restarts-at-rest", Daemon, "end", _takes_guests_along, says="nor was destroyed"),
+    Break(12, "shutdown-chain", jobs, "_settle_shutdown", _never_settles, says="nobody was told"),
+    Break(12, "shutdown-chain", jobs, "_settle_shutdown", _tells(5, "had to be destroyed: web"), says="by itself"),
+    Break(
+        12,
+        "shutdown-hung",
+        jobs,
+        "_settle_shutdown",
+        _tells(5, "had to be destroyed: webserver"),
+        says="web was destroyed",
+    ),
+    Break(12, "shutdown-all-hung", shutdown, "without_circles", _one_after_the_other, says="is asked"),
+    Break(12, "shutdown-all-hung", planner, "plan_shutdown", _forgets_some, says="g0 was never asked"),
     Break(12, "shutdown-hung", jobs, "_settle_shutdown", lambda request, *_: request.finish(0, message="all is well")),
     Break(12, "shutdown-all-hung", jobs, "has_to_end", lambda *_: None, struck="xl destroy", strike="hangs-from-now"),
 )
@@ -92,4 +160,4 @@ def test_a_broken_rule_is_seen(each: Break, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(blows) == bool(each.struck)
     monkeypatch.setattr(each.where, each.name, each.instead)
     broken = Play(scenario, blows).play().broken
-    assert any(text.startswith(f"rule {each.rule} ") for text in broken), broken
+    assert any(text.startswith(f"rule {each.rule} ") and each.says in text for text in broken), broken

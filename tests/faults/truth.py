@@ -40,6 +40,7 @@ class Life:
     asked: float | None = None
     cut_off: bool = False
     ready_until: float | None = None  # the last moment at which it was ready, once it has ended
+    over: float | None = None  # when it ended by itself, or a command that ends it was begun
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Truth:
     shutdown: float | None = None  # since when the host is asked to go down
     booted: bool = True
     lied: float | None = None
+    disturbed: bool = False  # something was struck, or somebody else had a hand in it
     answered: dict[str, bool] = field(default_factory=dict)  # by tool: whether its last answer was one
 
     @property
@@ -112,8 +114,9 @@ class Truth:
             for life in self.lives.values():
                 life.cut_off = False
         elif verb == "boot":
+            if not self.booted or self.shutdown is not None:  # asked for once more it forgets nothing: it only goes on
+                self.words = [word for word in self.words if word.verb not in _BY_HAND]
             self.shutdown, self.booted = None, True
-            self.words = [word for word in self.words if word.verb not in _BY_HAND]
         elif verb == "apply":
             self.booted = True
         elif verb == "start" and self.shutdown is None:  # a request to stop is withdrawn
@@ -141,7 +144,9 @@ class Truth:
         return [each for each in self.dom0.state.domains if each.name == name and each.state in ("running", "paused")]
 
     def born(self, domain: Domain) -> None:
-        self.lives[domain.domid] = Life(domain.name, domain.uuid)
+        """It lives, or is there when the day begins: then it may have ended already."""
+        over = self.now if domain.torn or domain.state not in ("running", "paused") else None
+        self.lives[domain.domid] = Life(domain.name, domain.uuid, over=over)
 
     def ended(self, domid: int) -> None:
         life, domain = self.lives.get(domid), self.live(domid)

@@ -20,7 +20,7 @@ from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
 from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, StopDomain
 from xenlocal.model.desired import Desired
-from xenlocal.model.memory import Memory
+from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.planner import memory as transitions
@@ -91,8 +91,8 @@ class Execution:
             if self._tools.work.now() >= self._give_up_at:
                 self._give_up()
                 break
-            giving_way = self._hooks.urgent() or self._surprise
             moved = self._look()
+            giving_way = self._hooks.urgent() or self._surprise
             moved |= self._collect(giving_way)
             if giving_way:
                 self._abandon_waiting()
@@ -200,7 +200,8 @@ class Execution:
                 born = record.domid is not None and record.domid != old.domid
                 self._surprise |= born and not self._stops(record.domid)
             elif old.domid is not None and old.off is None and record.off is not None:
-                self._surprise |= not self._is_ending(record.name)
+                # one that was to end, and reboots instead, is about to be created anew by its monitor
+                self._surprise |= record.off is Off.REBOOTING or not self._is_ending(record.name)
         return True
 
     def _stops(self, domid: int | None) -> bool:

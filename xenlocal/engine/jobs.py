@@ -243,10 +243,11 @@ def _gone_without_us(memory: Memory, since: float, how: Off) -> list[str]:
 
 
 def _coming_back(request: Request, cycle: Cycle, memory: Memory, now: float) -> bool:
-    """A guest that is to be off reboots by itself: it is off only when its new self has been stopped."""
+    """A guest that is to be off, or restarted, reboots by itself: it is off only when its new self has been stopped,
+    and that is its restart."""
     uuids = {cycle.desired.domains[name].uuid for name in request.names if name in cycle.desired.domains}
     records = [record for uuid, record in memory.records.items() if uuid in uuids]
-    return request.verb in ("stop", "destroy") and any(
+    return request.verb in ("stop", "destroy", "restart") and any(
         record.off is Off.REBOOTING and now < (record.off_since or 0.0) + transitions.REBOOT_GRACE for record in records
     )
 

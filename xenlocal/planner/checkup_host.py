@@ -60,7 +60,7 @@ def auto_links(patient: Patient) -> Iterator[Finding]:
 def xendomains(patient: Patient) -> Iterator[Finding]:
     unit = known(patient.facts.units)[XENDOMAINS]
     neutralised = any(each.endswith(DROP_IN) for each in unit.drop_ins) and not unit.stops
-    if not unit.known or neutralised or not (unit.active or unit.enabled):
+    if neutralised or not (unit.active or unit.enabled):
         return
     again = "`systemctl daemon-reload`" if unit.stale else _AGAIN
     text = f"{XENDOMAINS} is not neutralised: it starts guests at boot beside xenlocal, and saves or stops them all"

@@ -78,7 +78,9 @@ def _guest_disks(patient: Patient) -> tuple[Mapping[tuple[int, int], _GuestDisk]
 
 
 def _is_part(disk: PathFacts, root: str) -> bool:
-    return re.fullmatch(rf"{re.escape(root)}p?\d+", disk.real) is not None
+    """As the kernel names partitions: sdb1, but nvme0n1p1."""
+    number = disk.real.removeprefix(f"{root}p" if root[-1].isdigit() else root)
+    return number != disk.real and number.isdecimal()
 
 
 def pattern_of(path: str, partitions: bool = False) -> str:
@@ -102,13 +104,12 @@ def iscsi(patient: Patient) -> Iterator[Finding]:
     """Of disks named by the path of their target, as /dev/disk/by-path/ip-PORTAL-iscsi-TARGET-lun-N."""
     wanted: dict[str, str] = {}
     for _, disk in live_disks(patient.desired):
-        match = _BY_PATH.fullmatch(disk.backing.path) if isinstance(disk.backing, BlockDevice) else None
-        if match:
+        if match := _BY_PATH.fullmatch(disk.backing.path):
             wanted[match["target"]] = match["portal"]
     if not wanted:
         return
     unit = known(patient.facts.units)[ISCSI_UNIT]
-    if not unit.known or not unit.enabled:
+    if not unit.enabled:
         text = f"{ISCSI_UNIT} is {'not enabled' if unit.known else 'not installed'}: no iSCSI disk comes back at boot"
         what = "`systemctl enable open-iscsi`" if unit.known else "`apt install open-iscsi`"
         yield Finding(Code.ISCSI, Severity.CRITICAL, text, what)

@@ -80,7 +80,9 @@ def _at_the_end(case: Case, end: float, now: float) -> tuple[Rung, float]:
     """Nobody is given up by what was seen long ago; but where no look ends, the end is not put off for long."""
     seen = case.reply.seen if case.reply is not None else now
     limit = min(end + LOOK_WAIT, case.end_by)
-    if seen is None or now - seen > FRESH:
+    nudged = case.reply.nudged if case.reply is not None else None
+    fresh = FRESH if nudged is None or nudged < end else FRESH + SETTLE  # the look that led to the nudge still counts
+    if seen is None or now - seen > fresh:
         if now < limit:
             return Rung.LOOK, limit
         own = min(case.begun + case.patience.stop, case.end_by)

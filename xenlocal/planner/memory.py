@@ -90,19 +90,24 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
                 away = now if record.away is None else record.away
                 records[uuid] = replace(_gone(record, words.get(uuid), now), away=away)
     kept = {
-        uuid: _inherited(record, records.values())
-        for uuid, record in records.items()
-        if record.declared or record.domid is not None  # nothing is left to say of the others
+        uuid: _inherited(record, records.values(), now) for uuid, record in records.items() if _is_kept(record, now)
     }
     return replace(memory, records=MappingProxyType(dict(sorted(kept.items()))), forced=tuple(sorted(forced)))
 
 
-def _inherited(record: Record, others: Collection[Record]) -> Record:
+def _is_kept(record: Record, now: float) -> bool:
+    """Nothing is left to say of the others. One whose section has vanished is no stranger when it comes back from a
+    reboot of its own."""
+    may_come_back = record.off in (Off.REBOOTING, Off.LOST) and now - (record.off_since or now) <= REBOOT_GRACE
+    return bool(record.declared) or record.domid is not None or may_come_back
+
+
+def _inherited(record: Record, others: Collection[Record], now: float) -> Record:
     """One whose section has vanished comes after all that those came after which vanished with it and are forgotten,
     since they are off: else it would lose its place."""
     if record.declared:
         return record
-    names = {other.name for other in others if other.declared or other.domid is not None}
+    names = {other.name for other in others if _is_kept(other, now)}
     further = nearest(record.predecessors, names, {other.name: other.predecessors for other in others})
     return replace(record, predecessors=tuple(dict.fromkeys((*record.predecessors, *further))))
 

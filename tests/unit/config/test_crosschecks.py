@@ -105,7 +105,7 @@ def test_a_domain_has_one_successor() -> None:
 
 
 def test_who_waits_for_a_former_name_is_told_the_present_one() -> None:
-    assert complaints(domain("new", "was = old"), domain("web", "needs = old")) == [
+    assert complaints(domain("new", "was = old") + domain("a"), domain("web", "needs = old")) == [
         "x.conf:4: domain web: unknown domain 'old' in needs; it is [domain new] now, write new"
     ]
 

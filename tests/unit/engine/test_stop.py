@@ -299,3 +299,16 @@ def test_one_that_ends_while_it_is_waited_for_is_told_as_ended_and_not_as_late()
     told = [event.what for event in machine.history.events("/web")]
     assert What.LATE not in told
     assert (start.code, start.result["message"]) == (1, "domain/web: ended before it was ready")
+
+
+def test_one_that_reboots_while_it_is_to_be_restarted_is_not_started_beside_its_monitor() -> None:
+    machine = Machine(conf("web"))
+    Daemon(machine).run(60)
+    machine.behave("web", stop_seconds=9.0)
+    daemon = Daemon(machine)
+    job = daemon.ask(1, "restart", "web")
+    daemon.at(5, lambda: machine.dom0.schedule(0, "end", machine.domid("web"), "reboot"))
+    daemon.run(100)
+    assert job.code == 0 and machine.running == {"web": "running"}
+    assert not [text for text in machine.changes() if text.startswith("xl create")][1:]
+    assert not any("could not be created anew" in trace.text for trace in machine.dom0.trace)

@@ -6,10 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.planner.build import GIB, desired, dom, hardware, live, lv, observed, storage, volume
-from xenlocal.model.desired import Desired, State
+from tests.unit.planner.build import (
+    EXTENT,
+    GIB,
+    HERE,
+    desired,
+    device,
+    dom,
+    hardware,
+    image,
+    live,
+    lv,
+    observed,
+    storage,
+    volume,
+)
+from xenlocal.model.desired import Desired, Disk, LogicalVolume, State
 from xenlocal.model.inspection import GroupCapacity, GroupFacts, MemoryCapacity
-from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.observed import Observed, Storage, Unavailable, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner.capacity import capacity
 from xenlocal.planner.hurdles import Budget, memory_needed
@@ -105,6 +119,28 @@ def test_a_volume_group_that_does_not_suffice() -> None:
 def test_the_largest_disk_is_of_whole_extents() -> None:
     found = group(desired(), observed(storage=storage(free=Size(GIB.bytes + 5))))
     assert found.free_after_boot == Size(GIB.bytes + 5) and found.largest == GIB
+
+
+def test_each_group_is_counted_by_itself_and_told_in_the_order_of_names() -> None:
+    names = [f"vg{number}" for number in range(8)]
+    groups = {name: VolumeGroup(name, Size(50 * GIB.bytes), EXTENT) for name in reversed(names)}
+    here, there = (
+        Disk("xvda", LogicalVolume("vg1", "a"), HERE, GIB),
+        Disk("xvdb", LogicalVolume("vg2", "a"), HERE, None),
+    )
+    want = desired(dom("web", here, there, device("/dev/sdb", "xvdc"), image("/srv/a", GIB, "xvdd")))
+    seen = observed(storage=Storage(groups, {("vg2", "a"): volume("a", Size(3 * GIB.bytes), vg="vg2")}))
+    found = capacity(want, seen, {name: GroupFacts(Size(60 * GIB.bytes), {}) for name in names}).groups
+    assert not isinstance(found, Unavailable) and [each.name for each in found] == names
+    assert [each.promised.bytes // GIB.bytes for each in found] == [0, 1, 3, 0, 0, 0, 0, 0]
+    assert [each.free_after_boot.bytes // GIB.bytes for each in found] == [50, 49, 50, 50, 50, 50, 50, 50]
+    unseen = capacity(want, seen, {}).groups
+    assert isinstance(unseen, Unavailable) and unseen.why.startswith("volume group vg0 came")
+
+
+def test_a_volume_of_no_declared_size_takes_nothing_before_it_is_there() -> None:
+    found = group(desired(dom("web", lv("a", None))), observed(storage=storage(free=GIB)))
+    assert found.free_after_boot == GIB and found.promised == Size(0)
 
 
 @pytest.mark.parametrize("table", ["domains", "hardware", "storage"])

@@ -19,7 +19,7 @@ def test_cpus_as_xl_reads_them(text: str, cpus: set[int]) -> None:
 
 
 def test_cpus_are_told_as_they_are_written() -> None:
-    assert ranges({7, 0, 1, 3, 2}) == "0-3,7"
+    assert ranges([7, 0, 1, 3, 2]) == "0-3,7"
     assert ranges({5}) == "5"
 
 

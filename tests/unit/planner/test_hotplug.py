@@ -160,6 +160,14 @@ def test_a_nic_without_its_bridge_or_driver_is_left_too() -> None:
     assert "nothing shows that its kernel can take one" in refused(made, "domain/web")
 
 
+def test_another_mac_is_no_further_nic() -> None:
+    other = replace(ETH0, mac="00:16:3e:00:00:99")
+    made = planned(web(ROOT, nics=(other,)), seen())
+    assert not actions(made, act.AttachDevice) and f"{LATER}: vif" in noticed(made, "domain/web")
+    made = planned(web(ROOT, nics=(other,), unplugged=(ETH0,)), seen())
+    assert [step.action.verb for step in made.steps] == ["attach", "detach"]
+
+
 def test_what_cannot_be_known_leads_to_nothing() -> None:
     made = planned(web(ROOT, DATA), seen(xenstore=Unavailable("hangs")))
     assert not actions(made, act.AttachDevice) and f"{LATER}: disk" in noticed(made, "domain/web")

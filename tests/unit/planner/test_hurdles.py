@@ -232,7 +232,7 @@ def test_a_restart_needs_what_it_lacks_beside_its_present_self(held: Size, free:
 
 @pytest.mark.parametrize(
     ("autoballoon", "vcpus", "declared", "slots"),
-    [(False, 8, None, 4), (False, 2, None, 2), (True, 8, None, 1), (True, 8, 3, 3)],
+    [(False, 8, None, 4), (False, 2, None, 2), (False, 1, None, 1), (True, 8, None, 1), (True, 8, 3, 3)],
 )
 def test_start_slots(autoballoon: bool, vcpus: int, declared: int | None, slots: int) -> None:
     seen = observed(hardware=hardware(autoballoon=autoballoon, dom0_vcpus=vcpus))

@@ -120,6 +120,10 @@ def test_one_that_is_seen_to_hang_only_when_its_time_is_over_is_nudged_before_it
     done = replace(late, nudged=ASKED + 14)
     assert decide(case(done, tried=ASKED + 13), ASKED + 15) == (Rung.WAIT, ASKED + 16)
     assert what(16, done, tried=ASKED + 13) is Rung.DESTROY
+    slow = replace(late, seen=ASKED + 9.5, watched=ASKED)  # a look that took 4.5 s
+    assert what(14, slow, tried=ASKED + 13) is Rung.NUDGE
+    assert what(16, replace(slow, nudged=ASKED + 14), tried=ASKED + 13) is Rung.DESTROY
+    assert what(17, replace(slow, nudged=ASKED + 14), tried=ASKED + 13) is Rung.LOOK
     assert decide(case(late, tried=ASKED + 13, end_by=ASKED + 15), ASKED + 14) == (Rung.NUDGE, ASKED + 15)
     assert what(15, done, tried=ASKED + 13, end_by=ASKED + 15) is Rung.DESTROY
     assert what(15, late, tried=ASKED + 13, end_by=ASKED + 15) is Rung.DESTROY  # the host leaves no time for it

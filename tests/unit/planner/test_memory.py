@@ -159,7 +159,7 @@ def test_an_orphan_is_remembered_while_it_lives_with_its_order() -> None:
     before = memory(ready("web", 5, predecessors=("db",), stop_timeout=9.0))
     orphan = learn(before, desired(), observed(live(5, "web")), {}, NOW).records[uid("web")]
     assert (orphan.declared, orphan.predecessors, orphan.stop_timeout) == ("", ("db",), 9.0)
-    assert not learn(before, desired(), observed(), {}, NOW).records
+    assert not learn(before, desired(), observed(), {uid("web"): Off.VANISHED}, NOW).records
 
 
 def test_what_lives_under_a_declared_name_with_another_uuid_is_not_ours() -> None:
@@ -300,3 +300,13 @@ def test_one_whose_section_vanishes_keeps_its_place_though_those_between_are_off
         assert kept.records[uid("web")].predecessors == ("cache", "db")
     declared = learn(kept, desired(dom("db"), dom("web")), observed(*lives), {}, NOW + 9)
     assert declared.records[uid("web")].predecessors == ()
+
+
+def test_one_whose_section_has_vanished_is_no_stranger_after_a_reboot_of_its_own() -> None:
+    kept = learn(memory(ready("web", 5)), desired(), observed(live(5, "web")), {}, NOW)
+    for words in (Off.REBOOTING, Off.LOST):
+        gone = learn(kept, desired(), observed(), {uid("web"): words}, NOW + 1)
+        back = learn(gone, desired(), observed(live(6, "web")), {}, NOW + 5)
+        assert back.records[uid("web")].domid == 6
+        assert not learn(gone, desired(), observed(), {}, NOW + 100).records  # it never came
+    assert not learn(kept, desired(), observed(), {uid("web"): Off.VANISHED}, NOW + 1).records
