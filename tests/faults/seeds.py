@@ -16,4 +16,23 @@ SEEDS = (
     "edit-staged-taken-back hangs-done@2",
     "xl-destroy-by-somebody broken-from-now@2",
 )
-RANDOM_SEEDS: tuple[int, ...] = (11, 30, 250, 314, 408, 614, 680, 769, 780, 980, 1043, 1090, 1191, 1212)
+RANDOM_SEEDS: tuple[int, ...] = (
+    11,
+    30,
+    250,
+    314,
+    408,
+    614,
+    680,
+    769,
+    780,
+    980,
+    1043,
+    1090,
+    1191,
+    1212,
+    1415,
+    1554,
+    1568,
+    1597,
+)

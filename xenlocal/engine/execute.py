@@ -27,6 +27,7 @@ from xenlocal.planner import memory as transitions
 from xenlocal.planner import replies
 
 log = logging.getLogger("xenlocal")
+_PATIENCE = 10.0  # seconds that a host which is to go down waits for the end of a command, such as a start that hangs
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Hooks:
     """How the executor speaks with what surrounds it."""
 
     urgent: Callable[[], bool] = lambda: False  # give way now?
+    goes_down: Callable[[], bool] = lambda: False  # ... to a shutdown of the host, which has a deadline?
     host_event: Callable[[], bool] = lambda: False  # a birth or death since the last call?
     heartbeat: Callable[[], float | None] = lambda: None  # still alive; returns when to say so again
     progress: Callable[[str], None] = lambda _text: None
@@ -84,12 +86,16 @@ class Execution:
         self._running: dict[str, tuple[Step, Task, float]] = {}
         self._results: dict[str, Result] = {}
         tools.lookout.reset()
+        self._leave_at = float("inf")  # whatever hangs: the host is to go down
         self._surprise = False  # a domU ended, or at host shutdown was born, that this plan does not know of
 
     def run(self) -> tuple[Result, ...]:
         while self._schedule.waiting or self._running:
             if self._tools.work.now() >= self._give_up_at:
-                self._give_up()
+                self._give_up(Outcome.FAILED, "before shutdown_deadline was over")
+                break
+            if self._has_to_leave():
+                self._give_up(Outcome.INTERRUPTED, "before the host had to go down")
                 break
             moved = self._look()
             giving_way = self._hooks.urgent() or self._surprise
@@ -134,14 +140,20 @@ class Execution:
                 moved = True
         return moved
 
-    def _give_up(self) -> None:
+    def _has_to_leave(self) -> bool:
+        now = self._tools.work.now()
+        if self._leave_at == float("inf") and self._plan.goal is not Goal.SHUTDOWN and self._hooks.goes_down():
+            self._leave_at = now + _PATIENCE
+        return now >= self._leave_at
+
+    def _give_up(self, outcome: Outcome, why: str) -> None:
         """The host goes down now, whatever hangs. Commands that run go on running."""
-        now, late = self._tools.work.now(), "no end before shutdown_deadline was over"
+        now = self._tools.work.now()
         for step, task, begun in list(self._running.values()):
-            self._end(Result(step, Outcome.FAILED, late, now - begun, tuple(task.ran)))
+            self._end(Result(step, outcome, f"no end {why}", now - begun, tuple(task.ran)))
         self._running.clear()
         for step in list(self._schedule.waiting.values()):
-            self._end(Result(step, Outcome.FAILED, "its turn did not come before shutdown_deadline was over"))
+            self._end(Result(step, outcome, f"its turn did not come {why}"))
 
     def _abandon_waiting(self) -> None:
         for step in list(self._schedule.waiting.values()):
@@ -218,7 +230,7 @@ class Execution:
         times = [
             self._tools.lookout.next,
             self._hooks.heartbeat(),
-            self._give_up_at if self._give_up_at < float("inf") else None,
+            *(when for when in (self._give_up_at, self._leave_at) if when < float("inf")),
             *(_last_turn(step) for step in self._schedule.waiting.values()),
             *(task.next for _, task, _ in self._running.values()),
         ]

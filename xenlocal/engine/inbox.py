@@ -69,6 +69,12 @@ class Inbox:
         return bool(self._requests)
 
     @property
+    def goes_down(self) -> bool:
+        """Whether somebody asks for the shutdown of the host."""
+        with self._lock:
+            return any(request.verb == "shutdown" for request in self._requests)
+
+    @property
     def urgent(self) -> bool:
         """Whether something is here that a running plan should give way to."""
         return self._look_again or self._stop or bool(self._requests)

@@ -188,7 +188,16 @@ class Loop:
         def seconds(step: Step) -> float:
             return expected(step, known)
 
-        return Hooks(urgent, host_event, self._heartbeat, self._progress, self._looked, ended, seconds)
+        return Hooks(
+            urgent,
+            lambda: self._inbox.goes_down,
+            host_event,
+            self._heartbeat,
+            self._progress,
+            self._looked,
+            ended,
+            seconds,
+        )
 
     def _looked(self) -> None:
         """systemd waits for this word: after the first look, not after the last start of a slow domU."""

@@ -45,13 +45,14 @@ class SimFiles:
         }
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
-        """xenconsoled, and the `xl create` of each domU: while its monitor is alive, and while that is about to create
-        it anew."""
+        """xenconsoled, and the `xl create` of each domU: before there is one, while its monitor is alive, and while
+        that is about to create it anew."""
         with self._dom0.hold() as state:
             names = {domain.name for domain in state.domains if domain.monitor and not domain.elsewhere}
             names |= {event.detail for event in state.agenda if event.what == "reborn"}
             console = ("/usr/lib/xen-4.17/bin/xenconsoled", *(["--log=guest"] if state.console_log else []))
-        creates = (("xl", "create", "-q", f"/run/xenlocal/domains/{name}.cfg") for name in sorted(names))
+        paths = {f"/run/xenlocal/domains/{name}.cfg" for name in names} | {*self._dom0.creating}
+        creates = (("xl", "create", "-q", path) for path in sorted(paths))
         return (console, *creates)
 
     def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:

@@ -35,6 +35,8 @@ class SimulatedDom0:
         self.state = small_host() if state is None else state
         self.trace: list[Trace] = []
         self.unknown: list[tuple[str, ...]] = []
+        self.creating: list[str] = []
+        """The files of `xl create` commands that have made no domU yet."""
         """Every argv that was not understood, in case the raised error was swallowed: tests assert it is empty."""
         self._lock = threading.RLock()
         self._depth = 0

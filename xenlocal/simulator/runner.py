@@ -124,7 +124,7 @@ class SimRunner:
         with self.dom0.hold():
             commands.begin(self.dom0, argv)
             rest = commands.creation(self.dom0, argv)[1] if commands.creates(argv) else 0.0
-        self._spend(argv, seconds - rest, timeout)
+        self._begin_to_create(argv, seconds - rest, timeout) if rest else self._spend(argv, seconds, timeout)
         with self.dom0.hold() as state:
             answer = self.dom0.execute(argv, stdin)
             made = state.domains[-1].domid if rest and not answer.status else None
@@ -136,6 +136,14 @@ class SimRunner:
                     guests.killed_while_creating(self.dom0, made)
                 raise
         return answer
+
+    def _begin_to_create(self, argv: Sequence[str], seconds: float, timeout: float) -> None:
+        """The `xl create` is there, and no domU of it yet."""
+        self.dom0.creating.append(argv[-1])
+        try:
+            self._spend(argv, seconds, timeout)
+        finally:
+            self.dom0.creating.remove(argv[-1])
 
     def _spend(self, argv: Sequence[str], seconds: float, timeout: float) -> None:
         self.sleeper.sleep(min(seconds, timeout))

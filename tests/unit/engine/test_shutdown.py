@@ -275,3 +275,16 @@ def test_who_was_destroyed_is_told_though_the_daemon_that_did_so_could_not_note_
     job = again.ask(0, "shutdown")
     again.run(100)
     assert (job.code, job.result["message"]) == (5, told)
+
+
+def test_a_start_that_hangs_does_not_keep_the_host_from_going_down() -> None:
+    """It gets up to ten minutes at other times; what it makes after all is shut down as well."""
+    machine = Machine(conf("nas"))
+    Daemon(machine).run(60)
+    daemon = Daemon(machine, fail("xl create", fault=Fault(status=0, effect=True, delay=100)))
+    daemon.edit(1, conf("nas"), conf("web"))
+    job = daemon.ask(5, "shutdown")
+    daemon.run(400)
+    heard = machine.moments("heard")
+    assert heard["nas"] - daemon.began < 20 < 100 < heard["web"] - daemon.began
+    assert (job.code, machine.running) == (0, {})

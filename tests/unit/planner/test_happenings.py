@@ -93,7 +93,9 @@ def test_one_that_was_ready_and_lost_it_was_not_late_and_its_recovery_is_no_time
 
 def test_an_orphan_that_is_gone_is_told_from_what_is_left() -> None:
     orphan = memory(ready("old", 9, declared=""))
-    assert seen(orphan)[0] == ["off"]
+    assert seen(orphan)[0] == ["off lost"]  # remembered for a while: it may come back
+    vanished = transitions.learn(orphan, WANT, observed(), {uid("old"): Off.VANISHED}, NOW)
+    assert told(orphan, vanished) == ["off"]
     assert seen(orphan.change(uid("old"), stop_asked=NOW))[0] == ["off stopped"]
 
 
