@@ -61,8 +61,8 @@ def test_a_machine_without_pv_drivers(installed: Machine) -> None:
     ended = m.run("xenlocal stop win", 200)
     assert ended.rc == 0 and "destroyed" not in ended.out + ended.err
     assert "win" not in domids(m)
-    forced = m.run("xenlocal stop deaf", 400, check=False)
-    assert forced.rc != 0 and "was destroyed: it was not off" in forced.out + forced.err
+    forced = m.run("xenlocal stop deaf", 400)
+    assert "was destroyed: it was not off" in forced.out + forced.err
     assert "press the power button of it" in m.out("journalctl -b -u xenlocal -o cat")
     assert "deaf" not in domids(m)
 
