@@ -280,7 +280,9 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
         reasons = [result.message for result in cycle.bad if result.step.action.target == domain_target(name)]
         reasons += [refusal.reason for refusal in cycle.plan.refusals if refusal.target == domain_target(name)]
         is_on = _is_on(record)
-        if request.verb in ("start", "restart") and not (is_on and record.ready and record.dying_since is None):
+        if request.verb == "restart" and record.hand is Hand.RESTART and record.hand_domid == record.domid:
+            said.append(f"{domain_target(name)}: " + (reasons[-1] if reasons else "is not restarted"))
+        elif request.verb in ("start", "restart") and not (is_on and record.ready and record.dying_since is None):
             said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is not ready"))
         elif request.verb in ("stop", "destroy") and is_on:
             withdrawn = record.hand in (Hand.START, Hand.RESTART)

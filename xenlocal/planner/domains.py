@@ -95,7 +95,8 @@ def _tell_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Me
 def _tell_dying(draft: Draft, observed: Observed, memory: Memory, now: float) -> None:
     live = observed.by_uuid()
     for uuid, record in memory.records.items():
-        if uuid not in live or record.dying_since is None:
+        # a guest that reboots by itself may be seen anew before it is taken for what is remembered
+        if uuid not in live or live[uuid].state is not LiveState.DYING or record.dying_since is None:
             continue
         if now < record.dying_since + _DYING_LONG:
             draft.look_again(record.dying_since + _DYING_LONG)

@@ -152,6 +152,17 @@ def test_a_restart_by_hand_of_a_guest_that_hangs_ends_with_it_running() -> None:
     assert restart.code == 0
 
 
+def test_a_restart_by_hand_that_is_refused_says_so() -> None:
+    machine = started(conf("web"))
+    before = machine.domid("web")
+    machine.write(conf("web").replace("/boot/vmlinuz", "/gone"))
+    daemon = Daemon(machine)
+    restart = daemon.ask(20, "restart", "web")
+    daemon.run(60)
+    assert machine.domid("web") == before and not asked(machine)
+    assert restart.finished and restart.code == 1 and "/gone does not exist" in restart.result["message"]
+
+
 @pytest.mark.parametrize("how", ["start", "edit"])
 def test_a_request_that_was_withdrawn_long_ago_counts_no_more(how: str) -> None:
     machine = started(conf("web", "stop_timeout = 60s"))

@@ -300,6 +300,11 @@ def test_a_domu_that_dies_for_long_is_reported_with_what_reaps_it(declared: str)
     assert not gone.records or gone.records[uid("web")].dying_since is None
 
 
+def test_its_new_self_is_not_called_dying_because_the_former_one_was() -> None:
+    known = memory(ready("web", 3, dying_since=NOW - 100))
+    assert "xl destroy" not in noticed(plan(WEB, observed(live(4, "web", "paused")), known), "domain/web")
+
+
 def test_of_a_chain_of_needs_the_next_one_and_the_root_cause_are_named() -> None:
     chain = (dom("b", needs=("c",)), dom("c", needs=("d",)), dom("a", needs=("b",)))
     broken = plan(desired(*chain, dom("d", kernel="/boot/none")), observed())
