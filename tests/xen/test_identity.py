@@ -26,6 +26,7 @@ def lic(keys: str = LOCKED, mac: str = "") -> str:
 
 def identity(m: Machine, domid: int) -> tuple[str, str]:
     """UUID and MAC, as Xen has them."""
+    m.wait_until(f"xenstore-read /local/domain/0/backend/vif/{domid}/0/mac", 120)
     uuid = m.out(f"xenstore-read /local/domain/{domid}/vm").strip().removeprefix("/vm/")
     return uuid, m.out(f"xenstore-read /local/domain/0/backend/vif/{domid}/0/mac").strip()
 
