@@ -292,15 +292,19 @@ class Oracle:
         names = {each.name for _, desired in self.truth.wishes for each in desired.domains.values()}
         return max(map(self._chain, names), default=0.0)
 
-    def _chain(self, name: str) -> float:
-        """Seconds that this one and those it stands on have to stop, one after the other."""
-        declared = {each.name: each for _, desired in self.truth.wishes for each in desired.domains.values()}
+    def _chain(self, name: str, seen: frozenset[str] = frozenset()) -> float:
+        """Seconds that this one and those it stands on have to stop, one after the other: the most of all
+        configurations, since a stop that has begun keeps the share that it was given."""
+        declared: dict[str, list[Declared]] = {}
+        for _, desired in self.truth.wishes:
+            for each in desired.domains.values():
+                declared.setdefault(each.name, []).append(each)
         if name not in declared:
             return _FOREIGN_STOP
-        own = declared[name]
-        return own.patience.stop + max(
-            (self._chain(other) for other in own.predecessors if other in declared), default=0.0
-        )
+        seen |= {name}  # two configurations may say the opposite
+        before = {other for each in declared[name] for other in each.predecessors if other in declared} - seen
+        own = max(each.patience.stop for each in declared[name])
+        return own + max((self._chain(other, seen) for other in before), default=0.0)
 
     def _lvm(self, name: str, words: list[str]) -> None:
         truth, text = self.truth, " ".join(words)
