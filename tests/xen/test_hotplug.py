@@ -26,9 +26,9 @@ def disks(m: Machine, domid: int) -> dict[str, str]:
     """Names of a guest's disks, and the state of their frontends (4: the guest has it)."""
     base = f"/local/domain/0/backend/vbd/{domid}"
     found = {}
-    for devid in m.out(f"xenstore-list {base}").split():
-        front = m.out(f"xenstore-read {base}/{devid}/frontend").strip()
-        found[m.out(f"xenstore-read {base}/{devid}/dev").strip()] = m.out(f"xenstore-read {front}/state").strip()
+    for devid in m.out(f"xenstore-list {base} || true").split():  # none, or half of one, while it is being made
+        front, name = (m.out(f"xenstore-read {base}/{devid}/{key} || true").strip() for key in ("frontend", "dev"))
+        found[name] = m.out(f"xenstore-read {front}/state || true").strip()
     return found
 
 
