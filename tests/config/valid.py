@@ -206,7 +206,7 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
 
 
 def _boot(writer: _Writer, number: int) -> list[tuple[str, str]]:
-    screen = [("vnc", f"{writer.one(('127.0.0.1', '[::1]'))}:{number}")] if writer.perhaps() else []
+    screen = [("vnc", f"127.0.0.1:{number}")] if writer.perhaps() else []
     way = writer.one(("kernel", "kernel", "kernel", "bootloader", "pvgrub", "firmware", "disk"))
     cmdline = [("cmdline", writer.draw(_CMDLINE))] if writer.perhaps() else []
     ramdisk = [("ramdisk", "/boot/" + writer.draw(_PATH))] if writer.perhaps() else []

@@ -104,7 +104,7 @@ def understood(answer: dict[str, Any], keys: set[str]) -> dict[str, Any]:
         "weight": info.get("sched_params", {}).get("weight"),
         "kernel": info.get("kernel"),
         "bootloader": info.get("bootloader"),
-        "screen": (screen["listen"], screen["display"]) if "listen" in screen else None,
+        "screen": (screen["listen"], screen.get("display", 0)) if "listen" in screen else None,
         "ramdisk": info.get("ramdisk"),
         "cmdline": info.get("cmdline"),
         "disks": [

@@ -98,7 +98,7 @@ def vnc(key: str, text: str) -> Vnc:
     try:
         if not match:
             raise ValueError
-        address = ipaddress.ip_address(match[1].removeprefix("[").removesuffix("]"))
+        address = ipaddress.IPv4Address(match[1])  # xl takes the last part of an IPv6 one for a second display
     except ValueError:
         raise ValueError(f"{key} '{clip(text)}' is not ADDRESS:DISPLAY; write one such as 127.0.0.1:1") from None
     return Vnc(str(address), int(match[2]))

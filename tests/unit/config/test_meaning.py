@@ -215,10 +215,10 @@ def test_other_ways_to_boot_need_no_kernel(line: str, bootloader: str | None, pv
 
 
 def test_an_hvm_guest_boots_its_disk_or_its_cdrom() -> None:
-    text = "[domain a]\nmemory = 1G\ntype = hvm\nfirmware = uefi\nvnc = [::1]:7\n[[disk hdc]]\ncdrom = /srv/a.iso\n"
+    text = "[domain a]\nmemory = 1G\ntype = hvm\nfirmware = uefi\nvnc = 127.0.0.1:7\n[[disk hdc]]\ncdrom = /srv/a.iso\n"
     result = desired(text).domains["a"]
     assert (result.kernel, result.type, result.firmware) == (None, GuestType.HVM, Firmware.UEFI)
-    assert (result.vnc, result.unsupported) == (Vnc("::1", 7), ())
+    assert (result.vnc, result.unsupported) == (Vnc("127.0.0.1", 7), ())
     (disk,) = result.disks
     assert (disk.backing, disk.readonly, disk.cdrom) == (ImageFile("/srv/a.iso"), True, True)
 

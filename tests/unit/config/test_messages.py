@@ -110,6 +110,10 @@ DISK = WEB + "[[disk xvda]]\n"
         (WEB + "firmware = uefi\n", "4: domain web: firmware is for hvm guests only; write type = hvm, or remove it"),
         (WEB + "vnc = 127.0.0.1:1\n", "4: domain web: vnc is for hvm guests only; write type = hvm, or remove it"),
         (
+            HVM + "vnc = [::1]:1\n",
+            "4: domain web: vnc '[::1]:1' is not ADDRESS:DISPLAY; write one such as 127.0.0.1:1",
+        ),
+        (
             HVM + "vnc = 192.0.2.10:3\n",
             "4: domain web: anybody who reaches 192.0.2.10 could use the guest's keyboard, and the device model of"
             " Debian cannot ask for a password; write vnc = 127.0.0.1:3 and come through ssh -L",
