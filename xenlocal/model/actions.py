@@ -235,22 +235,23 @@ class StageConfig(_OfDomain):
 
 
 @dataclass(frozen=True)
-class AttachDevice(_OfDomain):
-    """A disk or nic for a domU that runs. `key` is that of xl.cfg, disk or vif, and `spec` what stands there."""
+class _OfDevice(_OfDomain):
+    """A disk or nic of a domU that runs. `key` is that of xl.cfg, disk or vif, and `spec` what stands there."""
 
     domid: int
     key: str
     spec: str
+
+
+@dataclass(frozen=True)
+class AttachDevice(_OfDevice):
     verb = "attach"
 
 
 @dataclass(frozen=True)
-class DetachDevice(_OfDomain):
-    """Ask a domU that runs to let go of a disk or nic. A guest that uses the disk keeps it: never by force."""
+class DetachDevice(_OfDevice):
+    """Ask it to let go of that. A guest that uses the disk keeps it: never by force."""
 
-    domid: int
-    key: str
-    spec: str
     verb = "detach"
 
 
