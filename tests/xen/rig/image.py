@@ -22,6 +22,9 @@ _QUIET = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "fs
           "systemd-firstboot.service", "e2scrub_reap.service")  # fmt: skip
 """Units that would only blur a measurement."""
 
+_ON_DEMAND = ("tgt.service", "lvmlockd.service", "lvmlocks.service", "sanlock.service", "wdmd.service")
+"""What one scenario starts and the others must not have."""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -99,6 +102,8 @@ def _lay_in(root: Path, release: str, kernel: bytes) -> None:
     for unit in _QUIET:
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")
+    for wanted in (link for unit in _ON_DEMAND for link in units.glob(f"*/{unit}")):
+        wanted.unlink()
     (root / "opt/rig").mkdir()
     shutil.copy(HERE / "agent.py", root / "opt/rig/agent.py")
     shutil.copy(HERE / "rig-agent.service", units)

@@ -13,10 +13,12 @@ BUILD_SECONDS = 1200
 DOM0_PACKAGES = (
     "systemd-sysv", "udev", "dbus", "linux-image-amd64", "xen-system-amd64", "initramfs-tools", "kmod", "procps",
     "e2fsprogs", "lvm2", "ifupdown", "iproute2", "iputils-ping", "bridge-utils", "busybox-static", "socat",
-    "zstd", "xz-utils", "qemu-system-xen",
+    "zstd", "xz-utils", "qemu-system-xen", "grub-xen-host", "mmdebstrap",
+    "open-iscsi", "tgt", "thin-provisioning-tools", "lvm2-lockd", "sanlock",
     "python3", "python3-sh", "python3-configobj", "python3-pyinotify", "python3-daemon", "python3-rich",
 )  # fmt: skip
-"""What a dom0 of a test has installed: Xen with its tools, and the dependencies of the package under test."""
+"""What a dom0 of a test has installed: Xen with its tools, the dependencies of the package under test, what it may call
+(iSCSI, thin pools, shared VGs, installation), and a target for iSCSI."""
 
 # A dom0 that boots from one virtio disk needs none of the drivers of real machines in its initrd, and unpacks a small
 # one several seconds faster under emulation. Written before initramfs-tools is installed, so that it is built once.
