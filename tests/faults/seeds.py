@@ -15,6 +15,8 @@ SEEDS = (
     "destroy-by-hand empty-list@1",
     "edit-staged-taken-back hangs-done@2",
     "xl-destroy-by-somebody broken-from-now@2",
+    "edit-staged-until-its-reboot enospc@3",
+    "locked-mac-edited-and-unlocked enospc@2",
 )
 RANDOM_SEEDS: tuple[int, ...] = (
     11,

@@ -154,7 +154,6 @@ class Play:
     def _daemon(self) -> Daemon:
         daemon = Daemon(self.machine, self._strike)
         daemon.runner._on_run = self._ran
-        daemon._write = self._write_config  # type: ignore[method-assign]
         return daemon
 
     def _happen(self, number: int, happening: Happening) -> None:
@@ -225,7 +224,8 @@ class Play:
         later = self._requests[number + 1 :]
         if verb in ("boot", "shutdown"):
             return any(each.verb in ("boot", "shutdown") for each in later)
-        return any(each.verb == "boot" or names & set(each.names) for each in later)
+        same = [each for each in later if (each.verb == "unlock") == (verb == "unlock")]  # it starts and stops nothing
+        return any(each.verb == "boot" for each in later) or any(names & set(each.names) for each in same)
 
     # Strikes
 
@@ -270,7 +270,7 @@ class Play:
         if self._killing:
             self._strike_dead()
 
-    def _writes(self, path: str) -> None:
+    def about_to_write(self, path: str) -> None:
         """Raises OSError from the write on at which the disk was struck, until the faults end."""
         number, self.writes = self.writes, self.writes + 1
         strike = self.blows.get(number)
@@ -280,10 +280,6 @@ class Play:
             self.truth.disturbed = True
         if self.striking and self._disk:
             raise OSError(self._disk, os.strerror(self._disk))
-
-    def _write_config(self, path: str, text: str) -> None:
-        self._writes(path)
-        self.machine.dom0.state.texts[path] = text
 
     # The end
 
@@ -338,9 +334,19 @@ class _Disk(Disk):
 
     def _write(self, path: str) -> None:
         try:
-            self.play._writes(path)
+            self.play.about_to_write(path)
         except OSError as error:
             raise XenlocalError(f"cannot write {path}: {error.strerror}") from error
+
+
+class _Machine(Machine):
+    """... and what else is written on its disks."""
+
+    play: Play
+
+    def put(self, path: str, text: str) -> None:
+        self.play.about_to_write(path)
+        super().put(path, text)
 
 
 @dataclass
@@ -362,9 +368,8 @@ def _begun(scenario: Scenario, play: Play) -> Machine:
     if begun is None:
         _beginnings.clear()  # one scenario is played many times in a row
         begun = _beginnings[scenario.name] = _begin(scenario)
-    machine = Machine()
-    disk = _Disk()
-    disk.play = play
+    machine, disk = _Machine(), _Disk()
+    machine.play = disk.play = play
     disk.memory, disk.good, disk.files = begun.memory, begun.good, dict(scenario.files)
     machine.disk, machine.dom0 = disk, WatchedDom0(pickle.loads(begun.state))
     machine.history.entries = list(begun.entries)

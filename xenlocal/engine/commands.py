@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from xenlocal.engine.consoles import begin_life
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
 from xenlocal.model.actions import Action, AttachDevice, DestroyDomain, DetachDevice, SetLive, StageConfig, StartDomain
-from xenlocal.model.errors import Temporary
+from xenlocal.model.errors import CommandFailed, Temporary
 from xenlocal.model.plan import Step
 from xenlocal.planner import memory as transitions
 
@@ -26,6 +27,7 @@ class Command:
         self.ran: list[Action] = []
         self.next: float | None = None
         self._future: Future[None] | None = None
+        self._staged: Mapping[str, str] | None = None  # before
         self._begin()
 
     @property
@@ -40,6 +42,7 @@ class Command:
             begin_life(tools, action.uuid, action.name)
         elif isinstance(action, StageConfig):
             # what is staged is not known until this has ended well: it may have an effect, whatever becomes of it
+            self._staged = tools.keeper.memory.records[action.uuid].staged
             tools.keeper.update(lambda memory: memory.change(action.uuid, staged=MappingProxyType({})))
         elif isinstance(action, DestroyDomain) and action.verb == "destroy":
             tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=action.domid))
@@ -67,6 +70,8 @@ class Command:
         if error is not None:
             if isinstance(action, StartDomain):
                 keeper.update(lambda memory: transitions.start_failed(memory, action.uuid, told(error), now))
+            elif isinstance(action, StageConfig) and not isinstance(error, CommandFailed | Temporary):
+                keeper.update(lambda memory: memory.change(action.uuid, staged=self._staged))  # nothing has been run
             return Outcome.FAILED, told(error)
         if isinstance(action, StartDomain):
             keeper.update(partial(transitions.started, uuid=action.uuid, settings=action.settings))

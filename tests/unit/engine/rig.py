@@ -163,6 +163,10 @@ class Machine:
     def write(self, *texts: str, name: str = "a.conf") -> None:
         self.disk.files[name] = "\n".join(texts)
 
+    def put(self, path: str, text: str) -> None:
+        """What the daemon writes for a tool, or to know later."""
+        self.dom0.state.texts[path] = text
+
     def behave(self, name: str, **values: Any) -> None:
         self.dom0.state.behaviours[name] = Behaviour(**values)
 
@@ -201,14 +205,14 @@ class Daemon:
         self.notes.clock = self.work.now
         self.runner = SimRunner(machine.dom0, self.work, faults=faults)
         files = SimFiles(machine.dom0)
-        identities = Identities("/var/lib/xenlocal", read=files.read_text, write=self._write)
+        identities = Identities("/var/lib/xenlocal", read=files.read_text, write=machine.put)
         reader = HostReader(self.runner, files, identities)
         actuator = HostActuator(
             self.runner,
             "/run/xenlocal",
             systemd=True,
             identities=identities,
-            write=self._write,
+            write=machine.put,
             unique=lambda: f"{next(machine.unique):08x}",
             clock=self.work.now,
             pause=self.work.sleep,
@@ -229,9 +233,6 @@ class Daemon:
         self.loop = Loop(self.configuration, self.tools, self.inbox, self.notes, recorder)
         self.began = self.work.now()
         self._unwatch = machine.dom0.watch(self.inbox.host_event)
-
-    def _write(self, path: str, text: str) -> None:
-        self.machine.dom0.state.texts[path] = text
 
     def at(self, seconds: float, what: Callable[[], object]) -> None:
         self.work.turns.append((self.began + seconds, what))
