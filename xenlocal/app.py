@@ -227,8 +227,13 @@ class App:
         scene = rehearsal.look_around(desired, memory, host.reader, lessons, clock)
         return rehearsal.data(rehearsal.rehearse(scene, what, name))
 
+    def startable(self) -> dict[str, Any] | None:
+        """What would keep a domU of the files, which are valid, from starting; None where there is no dom0 here that we
+        may look at: `check` is for any machine and anybody."""
+        return self.examine("check") if self._parts.sees_host else None
+
     def examine(self, what: str) -> dict[str, Any]:
-        """What `doctor` or `capacity` has to say; changes nothing."""
+        """What `doctor`, `capacity` or `check` has to say of the host; changes nothing."""
         from xenlocal import inspection  # here: no other verb needs it
 
         return inspection.examine(what, self._parts)

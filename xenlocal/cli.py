@@ -110,8 +110,10 @@ def _status(app: App, arguments: argparse.Namespace) -> int:
 
 def _check(app: App, arguments: argparse.Namespace) -> int:
     problems = [asdict(problem) for problem in app.offline.check(arguments.files)]
-    _print({"schema": 1, "ok": not problems, "problems": problems}, arguments.json, views.check)
-    return INVALID if problems else OK
+    seen = app.startable() if not problems and not arguments.files else None
+    data = {"schema": 1, "ok": not problems, "problems": problems, "findings": seen["findings"] if seen else []}
+    _print(data, arguments.json, lambda _: views.check(data) if seen is None else inspection_views.check(seen))
+    return INVALID if problems else PARTLY if seen and not seen["ok"] else OK
 
 
 def _plan(app: App, arguments: argparse.Namespace) -> int:

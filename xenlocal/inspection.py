@@ -7,25 +7,32 @@ wrong with the host is to be known also where no daemon runs.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, fields
+from functools import partial
 from typing import Any
 
 from xenlocal.adapters.inspection import Inspector
 from xenlocal.engine.observe import known_or_why, look_at_all
-from xenlocal.model.inspection import Capacity, Facts, Severity
+from xenlocal.model.desired import Desired
+from xenlocal.model.inspection import Capacity, Code, Facts, Severity
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.units import Size
 from xenlocal.parts import Parts
 from xenlocal.planner.capacity import capacity
+from xenlocal.planner.checkup_guests import GUEST_CODES
 from xenlocal.planner.doctor import diagnose
 from xenlocal.planner.patient import Patient
 
 SCHEMA = 1
+ALL = tuple(field.name for field in fields(Facts))
+BOOTING = ("menus", "kernels")
+_NOT_ASKED = Unavailable("nobody has asked")
 _NOT_WELL = (Severity.CRITICAL, Severity.WARNING, Severity.UNKNOWN)
 
 
 def examine(what: str, parts: Parts) -> dict[str, Any]:
-    """`what`: doctor or capacity."""
+    """`what`: doctor, capacity, or check: what would keep a domU of the files from starting, and no more."""
     configuration, host = parts.configuration(), parts.host(live=False)
     configuration.load(keep=False)
     desired, reader, inspector = configuration.in_force, host.reader, host.inspector
@@ -34,8 +41,9 @@ def examine(what: str, parts: Parts) -> dict[str, Any]:
         observed = Observed(domains=domains, storage=storage, hardware=hardware)
         return _capacity_data(capacity(desired, observed, known_or_why(inspector.groups)))
     verdict = configuration.verdict
-    patient = Patient(desired, look_at_all(reader, desired), look(inspector), verdict.problems, verdict.instead)
-    findings = diagnose(patient)
+    facts = look(inspector, desired, BOOTING if what == "check" else ALL)
+    patient = Patient(desired, look_at_all(reader, desired), facts, verdict.problems, verdict.instead)
+    findings = diagnose(patient, GUEST_CODES if what == "check" else tuple(Code))
     count = Counter(finding.severity for finding in findings)
     return {
         "schema": SCHEMA,
@@ -45,9 +53,11 @@ def examine(what: str, parts: Parts) -> dict[str, Any]:
     }
 
 
-def look(inspector: Inspector) -> Facts:
-    """Every fact, one after the other in the calling thread."""
-    return Facts(**{field.name: known_or_why(getattr(inspector, field.name)) for field in fields(Facts)})
+def look(inspector: Inspector, desired: Desired, wanted: Collection[str] = ALL) -> Facts:
+    """Every fact that is wanted, one after the other in the calling thread."""
+    calls = {name: getattr(inspector, name) for name in wanted}
+    calls |= {name: partial(calls[name], desired) for name in BOOTING}
+    return Facts(**{name: known_or_why(calls[name]) if name in wanted else _NOT_ASKED for name in ALL})
 
 
 def _capacity_data(found: Capacity) -> dict[str, Any]:

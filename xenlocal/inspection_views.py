@@ -11,9 +11,25 @@ from xenlocal.views import table
 _GIB = 1 << 30
 
 
+def check(data: Mapping[str, Any]) -> str:
+    """Of valid files: what would keep a domU from starting here."""
+    found = _worst_first(data["findings"])
+    bad = "; not every domU can start on this host as it is:" if not data["ok"] else ""
+    return "\n".join([f"the configuration is valid{bad}", *found])
+
+
 def doctor(data: Mapping[str, Any]) -> str:
     """The worst first; of what is well only the codes."""
     findings = data["findings"]
+    lines = _worst_first(findings)
+    well = [finding["code"] for finding in findings if finding["severity"] == Severity.OK]
+    lines += [f"fine: {', '.join(well)}"] if well else []
+    counts = [f"{data[severity]} {severity}" for severity in ("critical", "warning", "unknown") if data[severity]]
+    lines += ["", ", ".join(counts) if counts else "nothing is wrong that a doctor could see"]
+    return "\n".join(lines)
+
+
+def _worst_first(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for severity in Severity:
         if severity is not Severity.OK:
@@ -21,11 +37,7 @@ def doctor(data: Mapping[str, Any]) -> str:
                 if finding["severity"] == severity:
                     lines.append(f"{severity.upper() if severity is Severity.CRITICAL else severity}: {_said(finding)}")
                     lines += [f"    next: {finding['next']}"] if finding["next"] else []
-    well = [finding["code"] for finding in findings if finding["severity"] == Severity.OK]
-    lines += [f"fine: {', '.join(well)}"] if well else []
-    counts = [f"{data[severity]} {severity}" for severity in ("critical", "warning", "unknown") if data[severity]]
-    lines += ["", ", ".join(counts) if counts else "nothing is wrong that a doctor could see"]
-    return "\n".join(lines)
+    return lines
 
 
 def _said(finding: Mapping[str, Any]) -> str:

@@ -49,6 +49,15 @@ class Parts:
             return hosts.simulated(self.places.simulate, self.places.run_dir, self.places.state_dir, live)
         return hosts.real(self.places.run_dir, self.places.state_dir)
 
+    @property
+    def sees_host(self) -> bool:
+        """Whether there is a dom0 here that we may look at."""
+        if self.places.simulate is not None:
+            return True
+        from xenlocal import hosts
+
+        return os.geteuid() == 0 and hosts.is_dom0()
+
     def history(self) -> SqliteHistory:
         from xenlocal.adapters.history import SqliteHistory  # here: `plan` and `check` do without sqlite
 

@@ -14,11 +14,14 @@ from string import Template
 from types import MappingProxyType
 from typing import TypeVar
 
+from xenlocal.adapters import booting
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.xl import parse_info
+from xenlocal.model.desired import Desired
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.inspection import (
+    BootMenu,
     Clock,
     GroupFacts,
     Grub,
@@ -154,6 +157,12 @@ class Inspector:
         if "needrestart.conf" not in self._files.names(_NEEDRESTART):
             return None
         return "xenlocal-guests" in (self._files.read_text(f"{_NEEDRESTART}/conf.d/xenlocal.conf") or "")
+
+    def menus(self, desired: Desired) -> Mapping[str, BootMenu]:
+        return booting.menus(self._runner, self._files, desired)
+
+    def kernels(self, desired: Desired) -> Mapping[str, Size | None]:
+        return booting.kernels(self._files, desired)
 
 
 _CPU = re.compile(r"^ *(\d+): +\d+ +\d+ +(\d+)$", re.MULTILINE)

@@ -120,6 +120,14 @@ class IscsiRecord:
 
 
 @dataclass(frozen=True)
+class BootMenu:
+    """What pygrub makes of the menu on a disk: the command line of what it would boot, or why it boots nothing."""
+
+    cmdline: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """One examination of the host. Each is named as what gathers it: `adapters.inspection.Inspector`."""
 
@@ -138,6 +146,8 @@ class Facts:
     auto: tuple[str, ...] | Unavailable  # in /etc/xen/auto
     iscsi: tuple[IscsiRecord, ...] | Unavailable
     needrestart: bool | None | Unavailable  # whether it leaves our units alone; None: it is not installed
+    menus: Mapping[str, BootMenu] | Unavailable  # path of a disk -> its menu, of those that are there
+    kernels: Mapping[str, Size | None] | Unavailable  # path -> memory a PV guest can use with it, where that is known
 
 
 class Severity(StrEnum):
@@ -171,6 +181,10 @@ class Code(StrEnum):
     CLOCK = "clock"
     GUEST_CLOCK = "guest-clock"
     CONSOLE_LOG = "console-log"
+    BOOT_FILES = "boot-files"
+    BOOT_MENU = "boot-menu"
+    GUEST_TYPE = "guest-type"
+    KERNEL_MEMORY = "kernel-memory"
 
 
 @dataclass(frozen=True)

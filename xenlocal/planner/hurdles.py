@@ -177,7 +177,7 @@ def needed_packages(domain: Domain) -> tuple[tuple[str, str], ...]:
     return device_model, firmware[domain.firmware]
 
 
-def _kind(domain: Domain, hardware: Hardware) -> str | None:
+def hurdle_of_type(domain: Domain, hardware: Hardware) -> str | None:
     if domain.type is not GuestType.PV and "hvm" not in hardware.capabilities:
         return (
             f"this host cannot run {domain.type} guests: virt_caps of `xl info` does not say hvm; switch on VT-x or"
@@ -285,7 +285,7 @@ def _hardware(draft: Draft, domain: Domain, live: LiveDomain | None, observed: O
     hardware = draft.table(Table.HARDWARE, observed.hardware)
     if hardware is None:
         return _unknown(draft, Table.HARDWARE)
-    if hurdle := _kind(domain, hardware) or hurdle_of_cpus(domain, hardware):
+    if hurdle := hurdle_of_type(domain, hardware) or hurdle_of_cpus(domain, hardware):
         return hurdle
     if hardware.autoballoon:
         return None  # the dom0 gives way; xl itself says when it cannot

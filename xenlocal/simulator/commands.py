@@ -19,7 +19,7 @@ _SMALL |= {"ping": system.ping, "systemctl": system.systemctl, "sh": system.shel
 _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read}
 _SMALL |= {"xenstore-write": xenstore.write, "xenstore-list": xenstore.list_children}
 _SMALL |= {"timedatectl": surroundings.timedatectl, "dpkg-query": surroundings.dpkg_query}
-_SMALL |= {"lvmconfig": surroundings.lvmconfig}
+_SMALL |= {"lvmconfig": surroundings.lvmconfig, "pygrub": surroundings.pygrub}
 
 
 def _plain(argv: Sequence[str]) -> list[str]:

@@ -52,6 +52,7 @@ class Surroundings:
     global_filter: list[str] = field(default_factory=lambda: ["a|.*|"])
     scan_lvs: bool = False
     devicesfile: bool = False
+    menus: dict[str, str] = field(default_factory=dict)  # path of a disk -> command line of what its menu boots
 
 
 def timedatectl(dom0: SimulatedDom0, argv: list[str]) -> Answer:
@@ -97,6 +98,20 @@ def dpkg_query(dom0: SimulatedDom0, argv: list[str]) -> Answer:
 
 def _any(names: dict[str, str], pattern: str) -> bool:
     return any(name.startswith(pattern.rstrip("*")) for name in names)
+
+
+def pygrub(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`pygrub --quiet --not-really --output-format=simple DISK` (Xen 4.17)."""
+    if argv[1:-1] != ["--quiet", "--not-really", "--output-format=simple"]:
+        raise UnknownCommand(argv)
+    args = dom0.state.surroundings.menus.get(argv[-1])
+    if args is None:
+        error = "RuntimeError: Unable to find partition containing kernel"
+        raise Refused(
+            f'Traceback (most recent call last):\n  File "/usr/bin/pygrub", line 1032, in <module>\n{error}\n'
+        )
+    using = "Using <class 'grub.GrubConf.Grub2ConfigFile'> to parse /boot/grub/grub.cfg\n"
+    return Answer(f"kernel None\nargs {args}\n\n", using)
 
 
 def lvmconfig(dom0: SimulatedDom0, argv: list[str]) -> Answer:

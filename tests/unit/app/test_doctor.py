@@ -12,7 +12,8 @@ import pytest
 from tests.unit.app.support import declare, state_of
 from xenlocal.cli import main
 from xenlocal.inspection import examine, look
-from xenlocal.model.errors import CommandFailed
+from xenlocal.model.desired import Desired
+from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.inspection import Code
 from xenlocal.parts import Parts, Places
 from xenlocal.simulator.runner import Fault, SimRunner
@@ -127,8 +128,13 @@ def test_what_cannot_be_looked_at_is_unknown(
 
     monkeypatch.setattr(SimRunner, "run", strike)
     unknown = {code for code, severity in findings(host, capsys, 5) if severity == "unknown"}
-    files_only = {Code.CONFIG, Code.DOM0_SWAP, Code.SAVE_IMAGE, Code.AUTO_LINK, Code.NEEDRESTART, Code.CONSOLE_LOG}
-    assert unknown == set(Code) - files_only - {Code.ISCSI}  # no disk of the files is on iSCSI
+    files_only = {
+        Code.CONFIG, Code.DOM0_SWAP, Code.SAVE_IMAGE, Code.AUTO_LINK, Code.NEEDRESTART, Code.CONSOLE_LOG,
+        Code.BOOT_FILES, Code.KERNEL_MEMORY,
+    }  # fmt: skip
+    # no disk of the files is on iSCSI, none has a menu, and all domUs are pv guests
+    idle = {Code.ISCSI, Code.BOOT_MENU, Code.GUEST_TYPE}
+    assert unknown == set(Code) - files_only - idle
     assert main([*host, "capacity", "--json"]) == 5
     data = json.loads(capsys.readouterr().out)
     assert data["memory"] is None and data["groups"] is None
@@ -165,10 +171,50 @@ def test_one_command_that_fails_leaves_the_rest_known(host: list[str]) -> None:
     real = parts.host(live=False)
     sim: Any = real.inspector._runner
     sim.faults = lambda argv, _number: Fault() if argv[0] == "timedatectl" else None
-    facts = look(real.inspector)
+    facts = look(real.inspector, Desired())
     assert "timedatectl" in getattr(facts.clock, "why", "")
     unknown = [name for name in vars(facts) if hasattr(getattr(facts, name), "why")]
     assert unknown == ["clock"]
+
+
+def test_check_says_what_would_not_start_here(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*host, "check"]) == 0
+    assert "the configuration is valid\n" in capsys.readouterr().out
+    declare(host, TEXT.replace("kernel = /boot/vmlinuz\ncpus = 2-3", "bootloader = pygrub"))
+    assert main([*host, "check"]) == 5
+    said = capsys.readouterr().out
+    assert said.startswith("the configuration is valid; not every domU can start on this host as it is:\n")
+    assert "CRITICAL: boot-menu: domain/web cannot boot from its disk xvda, volume/vg0/web: pygrub says: " in said
+    assert "fine" not in said and "dom0-mem" not in said
+    assert main([*host, "check", "--json"]) == 5
+    data = json.loads(capsys.readouterr().out)
+    assert data["ok"] and data["problems"] == []
+    assert [each["code"] for each in data["findings"]] == ["boot-files", "boot-menu", "guest-type", "kernel-memory"]
+    assert main([*host, "check", str(Path(host[0].partition("=")[2], "a.conf"))]) == 0
+    assert capsys.readouterr().out.endswith("the configuration is valid\n")
+    change(host, lambda state: state["surroundings"].update(menus={"/dev/vg0/web": "root=/dev/xvda ro"}))
+    assert main([*host, "check"]) == 0
+    assert "boots from its disk xvda, volume/vg0/web with: root=/dev/xvda ro" in capsys.readouterr().out
+    declare(host, TEXT + "[domain")
+    assert main([*host, "check", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+
+
+def test_check_looks_at_no_host_that_is_not_there(
+    host: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For anybody on any machine; and for root on a dom0 of Xen."""
+    real = host[:-1]
+
+    def looks(_self: Parts, live: bool) -> None:
+        raise XenlocalError(f"it looks, {live}")
+
+    monkeypatch.setattr(Parts, "host", looks)
+    for uid, dom0, seen in ((1000, True, False), (0, False, False), (0, True, True)):
+        monkeypatch.setattr("os.geteuid", lambda uid=uid: uid)
+        monkeypatch.setattr("xenlocal.hosts.is_dom0", lambda dom0=dom0: dom0)
+        assert main([*real, "check"]) == (1 if seen else 0)
+        assert ("it looks, False" in capsys.readouterr().err) == seen
 
 
 def test_capacity(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:

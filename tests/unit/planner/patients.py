@@ -61,6 +61,8 @@ def facts(**known: Any) -> Facts:
         auto=(),
         iscsi=(),
         needrestart=True,
+        menus={},
+        kernels={},
     )
     return replace(well, **known)
 

@@ -25,6 +25,7 @@ from tests.unit.planner.patients import (
 )
 from xenlocal.model.desired import BlockDevice, Disk, Problem, State
 from xenlocal.model.inspection import (
+    BootMenu,
     Clock,
     Code,
     Facts,
@@ -53,11 +54,13 @@ def test_a_host_that_is_well_is_told_so_of_each_code() -> None:
 
 @pytest.mark.parametrize("fact", [field.name for field in fields(Facts)])
 def test_a_fact_that_could_not_be_had_is_unknown_and_never_fine(fact: str) -> None:
-    case = patient(dom("web", Disk("xvda", BlockDevice(LUN), build.HERE)))
+    case = patient(dom("web", Disk("xvda", BlockDevice(LUN), build.HERE), bootloader="pygrub"), dom("db", kernel="/k"))
+    paths = {"/k": PathFacts(PathKind.FILE, GIB, "/k")}
+    case = replace(case, observed=observed(paths=paths))
     iscsi = {**UNITS, ISCSI_UNIT: UP}
     records = (IscsiRecord(IQN, "192.0.2.10,3260,1", "automatic"),)
-    well = replace(case, facts=facts(units=iscsi, iscsi=records))
-    assert {each.severity for each in diagnose(well)} == {Severity.OK}
+    well = replace(case, facts=facts(units=iscsi, iscsi=records, menus={LUN: BootMenu("ro")}))
+    assert {each.severity for each in diagnose(well) if each.code is not Code.BOOT_MENU} == {Severity.OK}
     ill = replace(well, facts=replace(well.facts, **{fact: Unavailable("its tool is broken")}))
     changed = [one for one, other in zip(diagnose(ill), diagnose(well), strict=True) if one != other]
     if fact in ("grub", "console_option"):  # they only make advice more exact

@@ -1,0 +1,89 @@
+"""The doctor's checks of what would keep a domU of the files from starting; `check` does these alone. Pure; see
+`planner.doctor`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from xenlocal.model.desired import Desired, Disk, Domain, GuestType, State
+from xenlocal.model.inspection import Code, Finding, Severity
+from xenlocal.model.units import Size
+from xenlocal.planner.hurdles import boot_files, hurdle_of_type, needed_packages
+from xenlocal.planner.patient import Patient, known
+
+GUEST_CODES = (Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY)
+LIMIT = Size(512 << 30)  # of a PV guest, with CONFIG_XEN_512GB (arch/x86/xen/Kconfig)
+_SWITCH = re.compile(r"(?:^|\s)xen_512gb_limit(?:=(\S*))?(?=\s|$)")
+
+
+def files(patient: Patient) -> Iterator[Finding]:
+    for domain in _wanted(patient.desired):
+        for key, path in boot_files(domain):
+            if path not in known(patient.observed.paths):
+                text = f"{domain.target} cannot start: {key} {path} does not exist ({domain.source})"
+                yield Finding(Code.BOOT_FILES, _how_bad(domain), text, f"put it there, or name another {key}")
+        for path, package in needed_packages(domain):
+            if path not in known(patient.observed.paths):
+                text = f"{domain.target} cannot start: {path} is missing, which an hvm guest needs"
+                yield Finding(Code.BOOT_FILES, _how_bad(domain), text, f"`apt install {package}`")
+
+
+def boot_disk(domain: Domain) -> Disk | None:
+    """Whose menu pygrub reads: the first that can hold one."""
+    return next((disk for disk in domain.disks if not disk.cdrom), None) if domain.bootloader else None
+
+
+def menu(patient: Patient) -> Iterator[Finding]:
+    for domain in _wanted(patient.desired):
+        disk = boot_disk(domain)
+        if disk is None:
+            continue
+        found, where = known(patient.facts.menus).get(disk.backing.path), f"disk {disk.vdev}, {disk.backing.target}"
+        if found is None:
+            text = f"{domain.target}: {where}, is not there yet; what it would boot is not known"
+            yield Finding(Code.BOOT_MENU, Severity.INFO, text)
+        elif found.error:
+            text = f"{domain.target} cannot boot from its {where}: pygrub says: {found.error}"
+            what = (
+                f"`pygrub -l {disk.backing.path}` lists the entries of its menu; mend /boot/grub/grub.cfg in the guest"
+                " (update-grub), or start it once with kernel = and ramdisk = of the dom0"
+            )
+            yield Finding(Code.BOOT_MENU, _how_bad(domain), text, what)
+        else:
+            text = f"{domain.target} boots from its {where} with: {found.cmdline or 'no command line'}"
+            yield Finding(Code.BOOT_MENU, Severity.INFO, text)
+
+
+def guest_type(patient: Patient) -> Iterator[Finding]:
+    for domain in _wanted(patient.desired):
+        if domain.type is GuestType.PV:
+            continue
+        if hurdle := hurdle_of_type(domain, known(patient.observed.hardware)):
+            text = f"{domain.target} cannot start: {hurdle}"
+            yield Finding(Code.GUEST_TYPE, _how_bad(domain), text, "`xl info | grep virt_caps` shows it afterwards")
+
+
+def kernel_memory(patient: Patient) -> Iterator[Finding]:
+    """A PV guest uses no more memory than its kernel was built for, and says nothing of the rest."""
+    for domain in _wanted(patient.desired):
+        kernel, most = domain.kernel, domain.maxmem or domain.memory
+        if domain.type is not GuestType.PV or kernel is None:
+            continue
+        limit = known(patient.facts.kernels).get(kernel)
+        if limit == LIMIT and (switch := _SWITCH.search(domain.cmdline)):
+            limit = None if switch[1] in ("0", "n", "no", "off") else LIMIT
+        if limit is not None and most.bytes > limit.bytes:
+            text = f"{domain.target} gets {most} of memory, and {kernel} uses {limit} of it at most ({domain.source})"
+            what = "xen_512gb_limit=0 in cmdline" if limit == LIMIT else "a newer kernel"
+            yield Finding(Code.KERNEL_MEMORY, Severity.WARNING, text, f"{what}, or type = pvh")
+
+
+def _wanted(desired: Desired) -> list[Domain]:
+    return [domain for domain in desired.domains.values() if domain.state is not State.ABSENT]
+
+
+def _how_bad(domain: Domain) -> Severity:
+    """Of what keeps it from starting."""
+    return Severity.CRITICAL if domain.state is State.RUNNING else Severity.WARNING
