@@ -32,9 +32,9 @@ from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import HOST, Entry, Event, Query, Stamp, What
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import Unavailable
-from xenlocal.planner import memory as transitions
 from xenlocal.planner.blame import blame
 from xenlocal.planner.learned import Learned
+from xenlocal.planner.looks import learn
 from xenlocal.planner.rehearsal import (
     Phase,
     Rehearsal,
@@ -67,7 +67,7 @@ def look_around(
     observed = look_at_all(reader, desired)
     now, wall = clock
     found: Mapping[str, Off] = causes(reader, memory, observed, now)
-    memory = transitions.learn(memory, desired, observed, found, now)
+    memory = learn(memory, desired, observed, found, now)
     able: dict[int, bool] = {}
     if not isinstance(observed.domains, Unavailable) and observed.domains:
         booting = {record.domid for record in memory.records.values() if not (record.ready or record.gave_up_waiting)}

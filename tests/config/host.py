@@ -14,7 +14,7 @@ from xenlocal.model.observed import Observed
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, TcpProbe, XenstoreProbe
 from xenlocal.planner import make_plan
-from xenlocal.planner.memory import learn
+from xenlocal.planner.looks import learn
 from xenlocal.simulator.state import GIB, Behaviour, Link, Path, Program
 
 HOST_ID = "host"  # of the engine's rig

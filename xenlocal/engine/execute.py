@@ -23,8 +23,8 @@ from xenlocal.model.desired import Desired
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
-from xenlocal.planner import memory as transitions
 from xenlocal.planner import replies
+from xenlocal.planner.looks import learn
 
 log = logging.getLogger("xenlocal")
 _PATIENCE = 10.0  # seconds that a host which is to go down waits for the end of a command, such as a start that hangs
@@ -196,11 +196,11 @@ class Execution:
         before = keeper.memory
         seen, now = Observed(domains=lookout.domains), self._tools.work.now()
 
-        def learn(memory: Memory) -> Memory:
-            memory = transitions.learn(memory, self._desired, seen, lookout.causes, now)
+        def taught(memory: Memory) -> Memory:
+            memory = learn(memory, self._desired, seen, lookout.causes, now)
             return replies.saw_signs(memory, lookout.signs, lookout.since)
 
-        keeper.update(learn)  # at once: each change is written to the disk
+        keeper.update(taught)  # at once: each change is written to the disk
         if isinstance(lookout.domains, Unavailable):
             return True
         note_ends(self._tools, before)

@@ -21,6 +21,7 @@ from xenlocal.model.observed import Unavailable
 from xenlocal.model.plan import Goal
 from xenlocal.planner import identities
 from xenlocal.planner import memory as transitions
+from xenlocal.planner.looks import new_record
 from xenlocal.planner.shutdown import ENDGAME, LAST_LOOK
 from xenlocal.planner.wishes import is_up
 
@@ -77,7 +78,7 @@ def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
     for name in request.names:
         uuid = desired.domains[name].uuid
         if uuid not in tools.keeper.memory.records:
-            tools.keeper.update(partial(Memory.with_record, record=transitions.new_record(desired.domains[name])))
+            tools.keeper.update(partial(Memory.with_record, record=new_record(desired.domains[name])))
         tools.keeper.update(partial(transitions.by_hand, uuid=uuid, hand=hand))
         if hand is Hand.START and _may_still_stop(tools.keeper.memory.records[uuid], tools.work.now()):
             text = "was asked to stop; it is seen whether it does, and it is started then"

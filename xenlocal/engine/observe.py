@@ -16,7 +16,7 @@ from xenlocal.model.memory import Memory, Off
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import LiveDomain, Observed, Outline, Table, Unavailable
 from xenlocal.planner.hurdles import boot_files, needed_packages, save_images
-from xenlocal.planner.memory import names_of_monitor, unexplained
+from xenlocal.planner.looks import names_of_monitor, unexplained
 
 _LONGEST = 90.0  # seconds of one look; half of the time after which systemd takes the daemon for dead
 

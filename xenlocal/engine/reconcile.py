@@ -15,7 +15,7 @@ from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import Observed, Table
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.planner import make_plan
-from xenlocal.planner import memory as transitions
+from xenlocal.planner.looks import learn
 from xenlocal.planner.shutdown import LAST_LOOK
 
 _ROUNDS = 4  # each asks for tables not asked before; there are six in three groups
@@ -42,7 +42,7 @@ class Cycle:
 
 
 def _learn(desired: Desired, seen: Observed, found: Mapping[str, Off], now: float, memory: Memory) -> Memory:
-    return transitions.learn(memory, desired, seen, found, now)
+    return learn(memory, desired, seen, found, now)
 
 
 def survey(desired: Desired, goal: Goal, tools: Tools, until: float | None = None) -> tuple[Observed, Plan]:

@@ -1,6 +1,6 @@
 """What xenlocal remembers between two cycles, since the dom0 came up: it lives in /run, so a boot forgets it.
 
-Pure data; `planner.memory` holds the transitions, `adapters.records` the file.
+Pure data; `planner.looks` and `planner.memory` hold the transitions, `adapters.records` the file.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
 from xenlocal.planner.identities import Guard
-from xenlocal.planner.memory import names_of_monitor
+from xenlocal.planner.looks import names_of_monitor
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
 SAVE_DIR = "/var/lib/xen/save"

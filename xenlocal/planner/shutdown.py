@@ -15,7 +15,7 @@ from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft, ends_and_shells
-from xenlocal.planner.memory import names_of_monitor
+from xenlocal.planner.looks import names_of_monitor
 from xenlocal.planner.order import nearest, start_order, successors, tied, without_circles
 from xenlocal.planner.wishes import is_up
 

@@ -44,7 +44,7 @@ from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.probes import NO_PROBE, TcpProbe
 from xenlocal.model.units import Size
 from xenlocal.planner import make_plan
-from xenlocal.planner.memory import learn
+from xenlocal.planner.looks import learn
 
 HERE = Source("a.conf", 1)
 EXTENT = Size.mib(4)

@@ -30,7 +30,8 @@ from xenlocal.model.memory import Hand, Memory, Off, Reply
 from xenlocal.model.observed import LiveDomain, Observed
 from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
-from xenlocal.planner.memory import REBOOT_GRACE, by_hand, learn
+from xenlocal.planner.looks import learn
+from xenlocal.planner.memory import REBOOT_GRACE, by_hand
 
 ASLEEP = (State.MANUAL, State.STOPPED)
 

@@ -29,7 +29,8 @@ from tests.unit.planner.world import apply_plan
 from xenlocal.model.desired import OnCrash, OnPoweroff, State
 from xenlocal.model.memory import Hand, Memory, Off
 from xenlocal.model.units import Duration
-from xenlocal.planner.memory import CRASH_CAP, LOST_GRACE, REBOOT_GRACE, learn
+from xenlocal.planner.looks import learn
+from xenlocal.planner.memory import CRASH_CAP, LOST_GRACE, REBOOT_GRACE
 
 WEB = desired(dom("web"))
 

@@ -7,6 +7,7 @@ from xenlocal.model.history import Stamp, What
 from xenlocal.model.memory import Hand, Memory, Off
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.happenings import edges, happenings
+from xenlocal.planner.looks import learn
 
 WANT = desired(dom("web"))
 AT = Stamp(0.0, NOW)
@@ -18,7 +19,7 @@ def told(before: Memory, after: Memory) -> list[str]:
 
 def seen(before: Memory, *domids: int, state: str = "running", words: Off | None = None) -> tuple[list[str], Memory]:
     look = observed(*(live(domid, "web", state) for domid in domids))
-    after = transitions.learn(before, WANT, look, {uid("web"): words} if words else {}, NOW)
+    after = learn(before, WANT, look, {uid("web"): words} if words else {}, NOW)
     return told(before, after), after
 
 
@@ -94,7 +95,7 @@ def test_one_that_was_ready_and_lost_it_was_not_late_and_its_recovery_is_no_time
 def test_an_orphan_that_is_gone_is_told_from_what_is_left() -> None:
     orphan = memory(ready("old", 9, declared=""))
     assert seen(orphan)[0] == ["off lost"]  # remembered for a while: it may come back
-    vanished = transitions.learn(orphan, WANT, observed(), {uid("old"): Off.VANISHED}, NOW)
+    vanished = learn(orphan, WANT, observed(), {uid("old"): Off.VANISHED}, NOW)
     assert told(orphan, vanished) == ["off"]
     assert seen(orphan.change(uid("old"), stop_asked=NOW))[0] == ["off stopped"]
 

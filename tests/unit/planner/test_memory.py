@@ -10,7 +10,7 @@ from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.observed import LiveDomain, Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner import memory as transitions
-from xenlocal.planner.memory import learn
+from xenlocal.planner.looks import learn, names_of_monitor, unexplained
 
 WEB = desired(dom("web"))
 
@@ -77,8 +77,8 @@ def test_the_name_of_its_latest_life_outlives_a_rename_in_the_files() -> None:
     dying = after(born, replace(live(5, "web", "dying"), name=""))
     gone = after(dying)
     assert dying.known_as == gone.known_as == "old"
-    assert transitions.names_of_monitor(gone, observed()) == ("old", "web")
-    assert transitions.names_of_monitor(gone, observed(live(7, "old"))) == ("web",)
+    assert names_of_monitor(gone, observed()) == ("old", "web")
+    assert names_of_monitor(gone, observed(live(7, "old"))) == ("web",)
     again = transitions.starting(memory(gone), uid("web"), {}).records[uid("web")]
     assert again.known_as == "web"
     of_older_version = ready("web", 5, xl_name="", monitor="")
@@ -88,7 +88,7 @@ def test_the_name_of_its_latest_life_outlives_a_rename_in_the_files() -> None:
 @pytest.mark.parametrize("words", [Off.REBOOTING, Off.VANISHED, Off.LOST])
 def test_one_that_is_gone_is_explained_by_its_monitors_last_words(words: Off) -> None:
     before = ready("web", 5)
-    assert transitions.unexplained(memory(before), observed(), NOW) == (uid("web"),)
+    assert unexplained(memory(before), observed(), NOW) == (uid("web"),)
     record = after(before, words=words)
     assert (record.off, record.off_since, record.domid, record.ready) == (words, NOW, None, False)
 
@@ -96,15 +96,15 @@ def test_one_that_is_gone_is_explained_by_its_monitors_last_words(words: Off) ->
 def test_without_last_words_it_is_lost_and_later_words_still_count() -> None:
     lost = after(ready("web", 5))
     assert lost.off is Off.LOST
-    assert transitions.unexplained(memory(lost), observed(), NOW) == (uid("web"),)
-    assert transitions.unexplained(memory(lost), observed(), NOW + 61) == (), "its monitor is gone too by then"
+    assert unexplained(memory(lost), observed(), NOW) == (uid("web"),)
+    assert unexplained(memory(lost), observed(), NOW + 61) == (), "its monitor is gone too by then"
     told = after(lost, words=Off.REBOOTING, now=NOW + 1)
     assert (told.off, told.off_since) == (Off.REBOOTING, NOW)
 
 
 def test_one_we_asked_to_stop_is_stopped_unless_it_is_rebooting() -> None:
     asked = ready("web", 5, stop_asked=NOW - 1)
-    assert transitions.unexplained(memory(asked), observed(), NOW) == (uid("web"),)
+    assert unexplained(memory(asked), observed(), NOW) == (uid("web"),)
     assert after(asked).off is Off.STOPPED
     assert after(asked, words=Off.VANISHED).off is Off.STOPPED
     record = after(asked, words=Off.REBOOTING)
@@ -112,9 +112,9 @@ def test_one_we_asked_to_stop_is_stopped_unless_it_is_rebooting() -> None:
 
 
 def test_one_that_never_was_here_or_is_here_needs_no_explanation() -> None:
-    assert transitions.unexplained(memory(rec("web")), observed(), NOW) == ()
-    assert transitions.unexplained(memory(ready("web", 5)), observed(live(5, "web")), NOW) == ()
-    assert transitions.unexplained(memory(ready("web", 5)), observed(domains=Unavailable("no")), NOW) == ()
+    assert unexplained(memory(rec("web")), observed(), NOW) == ()
+    assert unexplained(memory(ready("web", 5)), observed(live(5, "web")), NOW) == ()
+    assert unexplained(memory(ready("web", 5)), observed(domains=Unavailable("no")), NOW) == ()
 
 
 def test_unknown_domains_teach_nothing_about_them() -> None:

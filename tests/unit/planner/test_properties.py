@@ -42,7 +42,7 @@ from xenlocal.model.observed import KEPT_TAG, OUR_TAG, Observed, Table, Unavaila
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Size
 from xenlocal.planner.hurdles import save_image
-from xenlocal.planner.memory import learn
+from xenlocal.planner.looks import learn
 
 EXAMPLES = 60
 NAMES = ["a", "b", "c", "d"]

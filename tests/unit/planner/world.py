@@ -46,13 +46,14 @@ from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
 from xenlocal.planner import memory as transitions
 from xenlocal.planner import replies
+from xenlocal.planner.looks import learn
 
 
 def apply_plan(made: Plan, seen: Observed, remembered: Memory, want: Desired, now: float) -> tuple[Observed, Memory]:
     """Every step in the order of its edges, then a look."""
     for step in made.steps:
         seen, remembered = apply(step.action, seen, remembered, want, now)
-    return seen, transitions.learn(remembered, want, seen, {}, now)
+    return seen, learn(remembered, want, seen, {}, now)
 
 
 def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now: float) -> tuple[Observed, Memory]:
@@ -69,19 +70,19 @@ def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now
         case StartDomain():
             remembered = transitions.started(remembered, action.uuid, action.settings)
             seen = _start(action, seen, want)
-            return seen, transitions.learn(remembered, want, seen, {}, now)
+            return seen, learn(remembered, want, seen, {}, now)
         case AwaitReady():
             return seen, remembered.change(action.uuid, ready=True, gave_up_waiting=False)
         case StopDomain():
             if action.uuid in remembered.records:
                 remembered = replies.asked(remembered, action.uuid, action.domid, now)
             seen = _end(action.domid, seen)
-            return seen, transitions.learn(remembered, want, seen, {}, now)
+            return seen, learn(remembered, want, seen, {}, now)
         case DestroyDomain():
             if action.verb == "destroy":
                 remembered = transitions.destroyed(remembered, action.uuid, action.name, now)
             seen = _end(action.domid, seen)
-            return seen, transitions.learn(remembered, want, seen, {}, now)
+            return seen, learn(remembered, want, seen, {}, now)
         case SetLive():
             return seen, transitions.changed_live(remembered, action.uuid, action.key, action.rendered)
         case LockIdentity(identity):
