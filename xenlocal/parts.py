@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from xenlocal.adapters.history import SqliteHistory
     from xenlocal.hosts import Host
 
+_XEN = "/proc/xen"
+
 
 @dataclass(frozen=True)
 class Places:
@@ -54,9 +56,11 @@ class Parts:
         """Whether there is a dom0 here that we may look at."""
         if self.places.simulate is not None:
             return True
-        from xenlocal import hosts
+        if os.geteuid() != 0 or not os.path.exists(_XEN):
+            return False
+        from xenlocal import hosts  # here: `check` is quick where there is no host
 
-        return os.geteuid() == 0 and hosts.is_dom0()
+        return hosts.is_dom0()
 
     def history(self) -> SqliteHistory:
         from xenlocal.adapters.history import SqliteHistory  # here: `plan` and `check` do without sqlite

@@ -210,7 +210,13 @@ def test_check_looks_at_no_host_that_is_not_there(
         raise XenlocalError(f"it looks, {live}")
 
     monkeypatch.setattr(Parts, "host", looks)
-    for uid, dom0, seen in ((1000, True, False), (0, False, False), (0, True, True)):
+    for uid, xen, dom0, seen in (
+        (1000, "/", True, False),
+        (0, "/no-xen", True, False),
+        (0, "/", False, False),
+        (0, "/", True, True),
+    ):
+        monkeypatch.setattr("xenlocal.parts._XEN", xen)
         monkeypatch.setattr("os.geteuid", lambda uid=uid: uid)
         monkeypatch.setattr("xenlocal.hosts.is_dom0", lambda dom0=dom0: dom0)
         assert main([*real, "check"]) == (1 if seen else 0)
