@@ -81,7 +81,7 @@ class Record:
     dying_since: float | None = None  # the present domid is being torn down
     hand: Hand | None = None
     hand_domid: int | None = None  # RESTART, DESTROY: the domid that is meant
-    stop_asked: float | None = None  # when we asked the present domid to shut down
+    stop_asked: float | None = None  # when we asked the latest life to shut down
     reply: Reply | None = None  # ... and how it takes that; None: not asked, or that was withdrawn
     destroying: int | None = None  # the domid that we set out to destroy, whatever came of it
     crashes: tuple[float, ...] = ()  # ends that were not meant to be: crashes, and lives that were very short
@@ -109,7 +109,9 @@ class Record:
     @property
     def may_still_stop_until(self) -> float | None:
         """A request that was withdrawn cannot be taken back from the guest: until then it may act on it."""
-        return None if self.stop_asked is None or self.reply is not None else self.stop_asked + self.stop_timeout
+        if self.domid is None or self.stop_asked is None or self.reply is not None:
+            return None
+        return self.stop_asked + self.stop_timeout
 
     @property
     def patience(self) -> Patience:

@@ -147,7 +147,8 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             off=None,
             off_since=None,
             dying_since=None,
-            stop_asked=None,
+            # one that a wrong look took for gone may still act on our request
+            stop_asked=record.stop_asked if record.lived == live.domid else None,
             reply=None,
             # a guest's own reboot picks up what `xl config-update` had staged
             running=record.staged if record.staged is not None else record.running,
@@ -173,7 +174,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
     off, since = record.off, record.off_since
     if off is None or off in (Off.REBOOTING, Off.LOST):
         told = words if words not in (None, Off.LOST) else (off or Off.LOST)  # what was told once holds
-        asked = record.stop_asked is not None and told is not Off.REBOOTING
+        asked = record.domid is not None and record.stop_asked is not None and told is not Off.REBOOTING
         if off is None and told is Off.LOST and not asked and not _was_destroyed(record):
             record = counted(record, now)
         told = Off.DESTROYED if _was_destroyed(record) else Off.STOPPED if asked else told
@@ -188,7 +189,6 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         unready="",
         untried=False,
         lost=None,
-        stop_asked=None,
         reply=None,
         off=off,
         off_since=since,

@@ -75,7 +75,7 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
 def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
     """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Nothing is left
     of its former self, whose end was counted when it was seen: that it is gone is no second end."""
-    memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, stop_asked=None, reply=None)
+    memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, reply=None)
     memory = memory.change(uuid, xl_name="", monitor="")  # the new one has the declared name
     return _runs_with(memory, uuid, settings)
 

@@ -108,7 +108,8 @@ def test_one_we_asked_to_stop_is_stopped_unless_it_is_rebooting() -> None:
     assert after(asked).off is Off.STOPPED
     assert after(asked, words=Off.VANISHED).off is Off.STOPPED
     record = after(asked, words=Off.REBOOTING)
-    assert (record.off, record.stop_asked) == (Off.REBOOTING, None)
+    assert record.off is Off.REBOOTING and record.may_still_stop_until is None
+    assert after(record, live(6, "web")).stop_asked is None
 
 
 def test_one_that_never_was_here_or_is_here_needs_no_explanation() -> None:
@@ -221,6 +222,17 @@ def test_under_the_domid_that_it_had_it_was_never_away(hand: Hand) -> None:
     there = after(gone, live(5, "web"))
     assert there.hand is hand and there.domid == 5
     assert after(after(there), live(6, "web")).hand is Hand.START
+
+
+def test_one_that_a_wrong_look_took_for_gone_may_still_do_as_it_was_asked() -> None:
+    """Also where the files want it again by then, or a start has failed over it: its end is none of its own making."""
+    asked = replace(after(rec("web"), live(5, "web")), stop_asked=NOW)
+    gone = after(asked)
+    began = transitions.starting(memory(gone), uid("web"), {})
+    failed = transitions.start_failed(began, uid("web"), "no", NOW).records[uid("web")]
+    for record in (gone, failed):
+        ended = after(record, live(5, "web", "shutdown"))
+        assert ended.off is Off.STOPPED and not ended.crashes and after(ended).off is Off.STOPPED
 
 
 # what we did
