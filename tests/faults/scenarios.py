@@ -61,6 +61,12 @@ def macs(host: Host) -> list[str]:
     return [nic.mac for domain in host.domains for nic in domain.nics]
 
 
+def with_device(host: Host) -> None:
+    """One that guests can have."""
+    host.virt_caps += " pv_directio"
+    host.paths |= {PCI: Path("other"), f"{PCI}/driver": Path("other", real="/sys/bus/pci/drivers/pciback")}
+
+
 def vdevs(host: Host, name: str) -> list[str]:
     return [disk.vdev for domain in host.domains if domain.name == name for disk in domain.disks]
 
@@ -149,6 +155,8 @@ DIAMOND = (conf("nas"), conf("left", "needs = nas"), conf("right", "after = nas"
 SHORT = "[host]\nshutdown_deadline = 3m"
 QUICK = "stop_timeout = 20s"
 OTHER_MAC = "00:16:3e:00:00:99"
+CARD = "pci = 0000:03:00.0"
+PCI = "/sys/bus/pci/devices/0000:03:00.0"
 ETH1 = "[[nic eth1]]\nbridge = br0"
 
 
@@ -905,5 +913,22 @@ SCENARIOS: tuple[Scenario, ...] = (
         (write(5, BR0, conf("web", QUICK, lv("root"), nic())),),
         running("web"),
         holds=lambda host: vdevs(host, "web") == ["xvda", "xvdb"] and len(macs(host)) == 2,
+    ),
+    # Devices of the host
+    Scenario(
+        "boot-with-a-device-of-the-host",
+        files(conf("web", CARD)),
+        (ask(0, "boot"),),
+        running("web"),
+        host=with_device,
+        cold=True,
+    ),
+    Scenario(
+        "device-of-the-host-goes-to-another-guest",
+        files(conf("db", QUICK, CARD), conf("web", QUICK, "state = stopped")),
+        (write(5, conf("db", QUICK, "state = stopped"), conf("web", QUICK, CARD)),),
+        running("web") | off("db"),
+        host=with_device,
+        holds=lambda host: [domain.config.get("pci") for domain in host.domains] == [["0000:03:00.0"]],
     ),
 )

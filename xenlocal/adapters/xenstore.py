@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from xenlocal.adapters.command import Runner, Stream, Streamer
 from xenlocal.engine.ports import Node
 from xenlocal.model.errors import CommandFailed
-from xenlocal.model.observed import Vbd, Vif, XenStore
+from xenlocal.model.observed import PciUse, Vbd, Vif, XenStore
 
 # one request a node: only the dom0's own part is walked, a guest's is read key by key (tests/records/NOTES.md)
 LS = ("xenstore-ls", "-f", "/local/domain/0")
 _WATCH = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
 _LINE = re.compile(r'(/[A-Za-z0-9/@_-]+)(?: = "(.*)"|:)')
 _BACKEND = re.compile(r"/local/domain/0/backend/(vbd|vbd3|tap|qdisk|virtio_disk|vif)/(\d+)/(\d+)(?:/([a-z-]+))?")
+# all devices of a guest stand below one backend: dev-0, dev-1, ... (tools/libs/light/libxl_pci.c)
+_PCI = re.compile(r"/local/domain/0/backend/pci/(\d+)/\d+/dev-\d+")
 _CONNECTED = "4"  # XenbusStateConnected (xen/include/public/io/xenbus.h)
 READ = 20.0  # seconds; with xenstored dead it hangs for ever
 _MISSING = "couldn't read path "
@@ -113,14 +115,18 @@ def lines(text: str) -> Iterator[tuple[str, str | None]]:
 def parse(text: str) -> XenStore:
     """Raises CommandFailed."""
     backends: dict[tuple[bool, int, int], dict[str, str]] = defaultdict(dict)
+    pci = []
     for path, value in lines(text):
         if backend := _BACKEND.fullmatch(path):
             entry = backends[backend[1] == "vif", int(backend[2]), int(backend[3])]
             if backend[4] and value is not None:
                 entry[backend[4]] = unescape(value)
+        elif (device := _PCI.fullmatch(path)) and value is not None:
+            pci.append(PciUse(int(device[1]), value))
     found = sorted(backends.items())
     vbds = tuple(_vbd(domid, devid, entry) for (is_vif, domid, devid), entry in found if not is_vif)
-    return XenStore(vbds, tuple(_vif(domid, devid, entry) for (is_vif, domid, devid), entry in found if is_vif))
+    vifs = tuple(_vif(domid, devid, entry) for (is_vif, domid, devid), entry in found if is_vif)
+    return XenStore(vbds, vifs, tuple(pci))
 
 
 def _vbd(domid: int, devid: int, entry: Mapping[str, str]) -> Vbd:

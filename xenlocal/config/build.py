@@ -108,6 +108,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     _check_times(settings, problems)
     _check_boot(settings, problems)
     _check_drives(settings, disks, problems)
+    _check_pci(settings, problems)
     supported = {key.name for key in schema.keys_of("domain").values() if key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
     for key in ("after", "needs"):
@@ -280,6 +281,19 @@ def _check_drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], pr
         if disk.cdrom and settings.get("type") is not GuestType.HVM and "type" not in settings.excused:
             message = "a cdrom is a drive of an hvm guest; write file = PATH with mode = r, or type = hvm"
             problems.add(where.at("cdrom"), message, "cdrom")
+
+
+def _check_pci(settings: Settings, problems: Problems) -> None:
+    if not settings.get("pci"):
+        return
+    if settings.get("type") is GuestType.PVH:
+        message = "Xen gives no PCI devices to pvh guests; write type = pv or hvm, or remove pci"
+        problems.add(settings.at("pci"), message, "pci")
+    memory, most = settings.get("memory"), settings.get("maxmem")
+    if settings.get("type") is GuestType.HVM and memory is not None and most is not None and most > memory:
+        place = settings.place if settings.inherits("maxmem") else settings.at("maxmem")
+        message = f"an hvm guest with pci devices has all its memory from the start; write maxmem = {memory}"
+        problems.add(place, message, "maxmem")
 
 
 def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic, Settings]:

@@ -39,6 +39,7 @@ def check(drafts: Drafts, problems: Problems) -> None:
     _macs(drafts, quarrel, problems)
     _uuids(drafts, quarrel, problems)
     _screens(drafts, problems)
+    _devices(drafts, problems)
     _disks(drafts, problems)
     _references(drafts, problems)
 
@@ -149,6 +150,17 @@ def _screens(drafts: Drafts, problems: Problems) -> None:
             message = f"display {screen.display} is already that of {other.label} ({other.source})"
             problems.add(place, f"{message}; write another, such as {free}", "vnc")
         first.setdefault(screen.display, place)
+
+
+def _devices(drafts: Drafts, problems: Problems) -> None:
+    first: dict[str, Place] = {}
+    for draft in drafts.in_order():
+        place = draft.settings.at("pci")
+        for address in draft.domain.pci if draft.domain.state is not State.ABSENT else ():
+            if address in first:
+                other = f"{first[address].label} ({first[address].source})"
+                problems.add(place, f"pci {address} is already given to {other}; a device has one guest", "pci")
+            first.setdefault(address, place)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ def account(key: str, text: str) -> str:
 
 
 def pci(key: str, text: str) -> tuple[str, ...]:
-    return _devices(key, text, _PCI, "a PCI address; write one such as 0000:03:00.0, as lspci -D prints")
+    found = _devices(key, text, _PCI, "a PCI address; write one such as 0000:03:00.0, as lspci -D prints")
+    return tuple(dict.fromkeys(item if item.count(":") == 2 else f"0000:{item}" for item in found))
 
 
 def usb(key: str, text: str) -> tuple[str, ...]:

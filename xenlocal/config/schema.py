@@ -109,7 +109,7 @@ def _domain() -> tuple[Key, ...]:
         Key("domain", "critical", values.boolean, "no", "the host is not well without it"),
         Key("domain", "hostid", guest.hostid, "", "licence identity: locked, or eight digits", shared=False),
         Key("domain", "vnc", guest.vnc, "", "screen of an hvm guest: ADDRESS:DISPLAY", shared=False),
-        Key("domain", "pci", guest.pci, "", "PCI devices given to the guest", False, shared=False),
+        Key("domain", "pci", guest.pci, "", "PCI devices given to the guest", shared=False),
         Key("domain", "usb", guest.usb, "", "USB devices given to the guest", False, shared=False),
         Key("domain", "owner", guest.account, "", "Unix user who may handle it", False),
         Key("domain", "group", guest.account, "", "Unix group that may handle it", False),

@@ -17,6 +17,7 @@ from xenlocal.model.names import Kind
 from xenlocal.model.observed import LiveDomain, Observed, Outline, Table, Unavailable
 from xenlocal.planner.hurdles import boot_files, needed_packages, save_images
 from xenlocal.planner.looks import names_of_monitor, unexplained
+from xenlocal.planner.pci import device_paths
 
 _LONGEST = 90.0  # seconds of one look; half of the time after which systemd takes the daemon for dead
 
@@ -116,7 +117,7 @@ def declared_paths(desired: Desired) -> tuple[str, ...]:
         paths |= {path for _, path in boot_files(domain)} | {path for path, _ in needed_packages(domain)}
         paths |= {disk.backing.path for disk in domain.disks if isinstance(disk.backing, BlockDevice)}
         paths |= {each.name for each in (*domain.needs_things, *domain.after_things) if each.kind is Kind.DEVICE}
-        paths |= {*save_images(domain)}
+        paths |= {*save_images(domain), *device_paths(domain)}
     return tuple(sorted(paths))
 
 

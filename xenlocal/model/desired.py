@@ -210,6 +210,7 @@ class Domain:
     pvgrub: str | None = None  # a GRUB for Xen guests, given to Xen as the kernel
     firmware: Firmware = Firmware.BIOS  # of an hvm guest
     vnc: Vnc | None = None  # ... and its screen, for viewers on the dom0
+    pci: tuple[str, ...] = ()  # addresses of devices of the host that are the guest's own, as 0000:03:00.0
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     after_things: tuple[Target, ...] = ()  # bridges, volumes and devices: awaited for start_timeout at most
@@ -228,7 +229,7 @@ class Domain:
     unplugged: tuple[Disk | Nic, ...] = ()  # `attached = no`
     probe: Probe = NO_PROBE
     extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
-    unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `pci`, ...
+    unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `usb`, ...
 
     @property
     def target(self) -> Target:

@@ -185,6 +185,8 @@ class Code(StrEnum):
     BOOT_MENU = "boot-menu"
     GUEST_TYPE = "guest-type"
     KERNEL_MEMORY = "kernel-memory"
+    PCI = "pci"
+    IOMMU = "iommu"
 
 
 @dataclass(frozen=True)

@@ -190,11 +190,20 @@ class Vif:
 
 
 @dataclass(frozen=True)
+class PciUse:
+    """A PCI device of the host that a domain has, as 0000:03:00.0."""
+
+    domid: int
+    address: str
+
+
+@dataclass(frozen=True)
 class XenStore:
     """What the dom0's part of xenstore says of the devices it serves. No guest can write there."""
 
     vbds: tuple[Vbd, ...]
     vifs: tuple[Vif, ...] = ()
+    pci: tuple[PciUse, ...] = ()
 
 
 @dataclass(frozen=True)

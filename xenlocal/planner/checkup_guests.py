@@ -12,8 +12,9 @@ from xenlocal.model.inspection import Code, Finding, Severity
 from xenlocal.model.units import Size
 from xenlocal.planner.hurdles import boot_files, hurdle_of_type, needed_packages
 from xenlocal.planner.patient import Patient, known
+from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 
-GUEST_CODES = (Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY)
+GUEST_CODES = (Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.PCI, Code.IOMMU)
 LIMIT = Size(512 << 30)  # of a PV guest, with CONFIG_XEN_512GB (arch/x86/xen/Kconfig)
 _SWITCH = re.compile(r"(?:^|\s)xen_512gb_limit(?:=(\S*))?(?=\s|$)")
 
@@ -78,6 +79,25 @@ def kernel_memory(patient: Patient) -> Iterator[Finding]:
             text = f"{domain.target} gets {most} of memory, and {kernel} uses {limit} of it at most ({domain.source})"
             what = "xen_512gb_limit=0 in cmdline" if limit == LIMIT else "a newer kernel"
             yield Finding(Code.KERNEL_MEMORY, Severity.WARNING, text, f"{what}, or type = pvh")
+
+
+def pci(patient: Patient) -> Iterator[Finding]:
+    """There, kept for guests, and in nobody else's use."""
+    for domain in _wanted(patient.desired):
+        if not domain.pci:
+            continue
+        live = patient.observed.by_uuid().get(domain.uuid)
+        used, paths = known(patient.observed.xenstore).pci, known(patient.observed.paths)
+        if hurdle := hurdle_of_devices(domain, paths) or hurdle_of_use(domain, used, live, patient.observed):
+            text = f"{domain.target} cannot start: {hurdle}"
+            yield Finding(Code.PCI, _how_bad(domain), text, "`xl pci-assignable-list` shows what guests can have")
+
+
+def iommu(patient: Patient) -> Iterator[Finding]:
+    for domain in _wanted(patient.desired):
+        if domain.pci and (hurdle := hurdle_of_iommu(domain, known(patient.observed.hardware))):
+            text = f"{domain.target} cannot start: {hurdle}"
+            yield Finding(Code.IOMMU, _how_bad(domain), text, "`xl dmesg | grep -i virtualisation` says what Xen found")
 
 
 def _wanted(desired: Desired) -> list[Domain]:

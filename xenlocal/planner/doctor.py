@@ -39,6 +39,8 @@ CHECKS: Mapping[Code, tuple[Check, str]] = {
     Code.BOOT_MENU: (checkup_guests.menu, "every guest with bootloader = pygrub has a menu that boots"),
     Code.GUEST_TYPE: (checkup_guests.guest_type, "this machine can run guests of each type that is declared"),
     Code.KERNEL_MEMORY: (checkup_guests.kernel_memory, "the kernels can use the memory that guests are given"),
+    Code.PCI: (checkup_guests.pci, "every PCI device of the files is there and kept for its guest"),
+    Code.IOMMU: (checkup_guests.iommu, "this machine can give PCI devices to the guests that have some"),
 }
 
 

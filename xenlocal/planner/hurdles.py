@@ -26,6 +26,7 @@ from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, holders, identity, who
 from xenlocal.planner.identities import Guard
 from xenlocal.planner.looks import names_of_monitor
+from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
 SAVE_DIR = "/var/lib/xen/save"
@@ -87,6 +88,7 @@ def hurdle_to_start(
         or _paths(draft, domain, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
+        or _devices(draft, domain, live, observed)
         or _hardware(draft, domain, live, observed, budget)
     )
 
@@ -119,7 +121,7 @@ def _ask_all(draft: Draft, domain: Domain, observed: Observed) -> None:
     draft.table(Table.PATHS, observed.paths)
     draft.table(Table.HARDWARE, observed.hardware)
     draft.table(Table.MONITORS, observed.monitors)
-    if domain.disks:
+    if domain.disks or domain.pci:
         draft.table(Table.XENSTORE, observed.xenstore)
     if domain.nics:
         draft.table(Table.NETWORK, observed.network)
@@ -271,6 +273,15 @@ def hurdle_of_bridge(draft: Draft, nic: Nic, observed: Observed) -> str | None:
     return None
 
 
+def _devices(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed) -> str | None:
+    if not domain.pci:
+        return None
+    paths, store = draft.table(Table.PATHS, observed.paths), draft.table(Table.XENSTORE, observed.xenstore)
+    if store is None:
+        return _unknown(draft, Table.XENSTORE)
+    return hurdle_of_devices(domain, paths or {}) or hurdle_of_use(domain, store.pci, live, observed)
+
+
 def memory_needed(domain: Domain) -> Size:
     """With Xen's own share."""
     return Size(domain.memory.bytes + xen_share(domain.maxvcpus or domain.vcpus).bytes)
@@ -281,11 +292,15 @@ def xen_share(vcpus: int) -> Size:
     return Size(_OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * vcpus)
 
 
+def _machine(domain: Domain, hardware: Hardware) -> str | None:
+    return hurdle_of_type(domain, hardware) or hurdle_of_cpus(domain, hardware) or hurdle_of_iommu(domain, hardware)
+
+
 def _hardware(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
     hardware = draft.table(Table.HARDWARE, observed.hardware)
     if hardware is None:
         return _unknown(draft, Table.HARDWARE)
-    if hurdle := hurdle_of_type(domain, hardware) or hurdle_of_cpus(domain, hardware):
+    if hurdle := _machine(domain, hardware):
         return hurdle
     if hardware.autoballoon:
         return None  # the dom0 gives way; xl itself says when it cannot

@@ -38,6 +38,7 @@ def settings(domain: Domain) -> Mapping[str, str]:
         "bootloader": domain.bootloader and _quoted(domain.bootloader),
         "ramdisk": domain.ramdisk and _quoted(domain.ramdisk),
         "cmdline": domain.cmdline and _quoted(domain.cmdline),
+        "pci": domain.pci and _list(domain.pci),
     }
     lines.update({key: value for key, value in optional.items() if value})
     if domain.type is GuestType.HVM:

@@ -55,6 +55,8 @@ def create(dom0: SimulatedDom0, config: dict[str, Any], scope: str = "", paused:
         bridge = state.link(nic.bridge)
         if bridge is None or bridge.kind != "bridge":
             _fail(domid, f"unable to add vif devices: Could not find bridge device {nic.bridge}", "libxl_create.c:1879")
+    for address in config.get("pci", []):
+        give(dom0, domid, str(address), kind)
     vcpus = int(config.get("vcpus", 1))
     declared = str(config.get("uuid", "")).lower()
     domain = Domain(
@@ -132,6 +134,17 @@ def killed_while_creating(dom0: SimulatedDom0, domid: int) -> None:
     if domain and not domain.released:
         _forget(dom0, domain.domid)
         domain.monitor = False
+
+
+def give(dom0: SimulatedDom0, domid: int, address: str, kind: str) -> None:
+    """A PCI device of the host (tools/libs/light/libxl_create.c, libxl_pci.c)."""
+    if f"{kind}_directio" not in dom0.state.virt_caps.split():
+        _fail(domid, "passthrough not supported on this platform", "libxl_create.c:1134:domain_config_setdefault")
+    driver = paths.facts(dom0, f"/sys/bus/pci/devices/{address}/driver")
+    if driver is None or driver.real != "/sys/bus/pci/drivers/pciback":
+        _fail(domid, f"PCI device {address} is not assignable", "libxl_pci.c:1604:libxl__device_pci_add")
+    if any(address in each.config.get("pci", []) for each in dom0.state.domains):
+        _fail(domid, "PCI device already attached to a domain", "libxl_pci.c:1616:libxl__device_pci_add")
 
 
 def _fail(domid: int, text: str, where: str) -> None:

@@ -119,6 +119,8 @@ def _backends(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
                 "specification": "xen", "state": connected, "type": "phy",
             }.items()
         }  # fmt: skip
+    for number, address in enumerate(domain.config.get("pci", [])):
+        leaves[f"/local/domain/0/backend/pci/{domain.domid}/0/dev-{number}"] = str(address)
     for nic in domain.nics:
         at = f"/local/domain/0/backend/vif/{domain.domid}/{nic.devid}"
         leaves |= {

@@ -14,7 +14,7 @@ from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.engine.ports import LastWords
 from xenlocal.model.errors import CommandFailed, XenlocalError
-from xenlocal.model.observed import LiveState, Signs, Vif
+from xenlocal.model.observed import LiveState, PciUse, Signs, Vif
 from xenlocal.model.units import Size
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -221,6 +221,14 @@ def test_recorded_xenstore(path: Path) -> None:
     assert {vbd.domid for vbd in store.vbds} == set(domains)
     assert all(vbd.writable and vbd.device and vbd.vdev.startswith("xvd") for vbd in store.vbds)
     assert all(vbd.params.startswith("/dev/vg0/") for vbd in store.vbds)
+
+
+def test_devices_of_the_host_that_guests_have() -> None:
+    """As libxl writes them (libxl_pci.c); what else stands there is no device."""
+    at = "/local/domain/0/backend/pci/5/0"
+    text = store(f'{at}/num_devs = "2"', f'{at}/dev-0 = "0000:03:00.0"', f'{at}/dev-1 = "0000:04:00.1"',
+                 f'{at}/vdev-0 = "0000:00:00.00"', f'{at}/opts-0 = "msitranslate=0"', f"{at}/dev-2:")  # fmt: skip
+    assert xenstore.parse(text).pci == (PciUse(5, "0000:03:00.0"), PciUse(5, "0000:04:00.1"))
 
 
 def store(*lines: str) -> str:

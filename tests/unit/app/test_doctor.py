@@ -16,6 +16,7 @@ from xenlocal.model.desired import Desired
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.inspection import Code
 from xenlocal.parts import Parts, Places
+from xenlocal.planner.checkup_guests import GUEST_CODES
 from xenlocal.simulator.runner import Fault, SimRunner
 
 TEXT = """
@@ -132,8 +133,8 @@ def test_what_cannot_be_looked_at_is_unknown(
         Code.CONFIG, Code.DOM0_SWAP, Code.SAVE_IMAGE, Code.AUTO_LINK, Code.NEEDRESTART, Code.CONSOLE_LOG,
         Code.BOOT_FILES, Code.KERNEL_MEMORY,
     }  # fmt: skip
-    # no disk of the files is on iSCSI, none has a menu, and all domUs are pv guests
-    idle = {Code.ISCSI, Code.BOOT_MENU, Code.GUEST_TYPE}
+    # no disk of the files is on iSCSI, none has a menu, and all domUs are pv guests without devices of the host
+    idle = {Code.ISCSI, Code.BOOT_MENU, Code.GUEST_TYPE, Code.PCI, Code.IOMMU}
     assert unknown == set(Code) - files_only - idle
     assert main([*host, "capacity", "--json"]) == 5
     data = json.loads(capsys.readouterr().out)
@@ -189,7 +190,7 @@ def test_check_says_what_would_not_start_here(host: list[str], capsys: pytest.Ca
     assert main([*host, "check", "--json"]) == 5
     data = json.loads(capsys.readouterr().out)
     assert data["ok"] and data["problems"] == []
-    assert [each["code"] for each in data["findings"]] == ["boot-files", "boot-menu", "guest-type", "kernel-memory"]
+    assert [each["code"] for each in data["findings"]] == list(GUEST_CODES)
     assert main([*host, "check", str(Path(host[0].partition("=")[2], "a.conf"))]) == 0
     assert capsys.readouterr().out.endswith("the configuration is valid\n")
     change(host, lambda state: state["surroundings"].update(menus={"/dev/vg0/web": "root=/dev/xvda ro"}))

@@ -195,7 +195,6 @@ def test_domain_names(name: str) -> None:
     ("line", "phrase"),
     [
         ("hostid = 0123ABCD", "hostid = 0123abcd"),
-        ("pci = 0000:03:00.0, 04:00.1", "pci"),
         ("usb = 0529:0001, 1-2.3", "usb"),
         ("owner = alice", "owner"),
         ("group = lab", "group"),
@@ -203,6 +202,10 @@ def test_domain_names(name: str) -> None:
 )
 def test_what_is_valid_and_not_yet_supported(line: str, phrase: str) -> None:
     assert web(line).unsupported == (phrase,)
+
+
+def test_devices_of_the_host() -> None:
+    assert web("pci = 0000:03:00.0, 04:00.1, 04:00.1").pci == ("0000:03:00.0", "0000:04:00.1")
 
 
 @pytest.mark.parametrize(

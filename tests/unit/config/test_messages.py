@@ -123,6 +123,22 @@ DISK = WEB + "[[disk xvda]]\n"
             "8: domain win: display 1 is already that of domain web (web.conf:4); write another, such as 2",
         ),
         (
+            WEB + "type = pvh\npci = 0000:03:00.0\n",
+            "5: domain web: Xen gives no PCI devices to pvh guests; write type = pv or hvm, or remove pci",
+        ),
+        (
+            HVM + "pci = 0000:03:00.0\nmaxmem = 2G\n",
+            "5: domain web: an hvm guest with pci devices has all its memory from the start; write maxmem = 1G",
+        ),
+        (
+            "[defaults]\nmaxmem = 2G\n" + HVM + "pci = 0000:03:00.0\n",
+            "3: domain web: an hvm guest with pci devices has all its memory from the start; write maxmem = 1G",
+        ),
+        (
+            WEB + "pci = 0000:03:00.0\n" + WEB.replace("web", "win") + "pci = 04:00.0, 03:00.0\n",
+            "8: domain win: pci 0000:03:00.0 is already given to domain web (web.conf:4); a device has one guest",
+        ),
+        (
             HVM + "[[ready]]\nconsole = login\n",
             "4: domain web / ready: the console of an hvm guest is not logged; write tcp, ping, xenstore or"
             " command instead",

@@ -21,7 +21,7 @@ def test_defaults_are_those_of_the_model(key: Key) -> None:
     elif key.default:
         assert key.parse(key.name, key.default) == field.default
     else:
-        assert field.default in (None, "")
+        assert field.default in (None, "", ())
 
 
 def test_every_key_is_there_once_and_explained() -> None:

@@ -102,3 +102,8 @@ def test_the_whole_text() -> None:
         'cmdline = "root=/dev/xvda ro"',
         'timer_mode = "utc"',
     ]
+
+
+def test_devices_of_the_host() -> None:
+    assert xlcfg.settings(dom("a", pci=("0000:03:00.0", "0000:04:00.1")))["pci"] == '[ "0000:03:00.0", "0000:04:00.1" ]'
+    assert "pci" not in xlcfg.settings(dom("a"))

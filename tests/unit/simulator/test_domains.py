@@ -9,7 +9,7 @@ from xenlocal.model.errors import CommandFailed
 from xenlocal.simulator.answer import UnknownCommand
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import SimRunner
-from xenlocal.simulator.state import Later
+from xenlocal.simulator.state import Later, Path
 from xenlocal.simulator.work import VirtualWork
 
 
@@ -182,6 +182,7 @@ def test_a_dying_domain_holds_its_disk_and_has_no_name() -> None:
         ({"memory": 99999}, "failed to free memory for the domain"),
         ({"cpus": "4-5"}, "Domain 1:Setting vcpu affinity: Invalid argument"),
         ({"cpus": "all,^0-7"}, "Domain 1:Setting vcpu affinity: Invalid argument"),
+        ({"pci": ["0000:03:00.0"]}, "passthrough not supported on this platform"),
         ({"name": ""}, "Domain name must be specified"),
         ({"disk": ["format=raw,vdev=xvda,nonsense=1,target=/dev/vg0/web-root"]}, "unknown parameter `nonsense'"),
         ({"vif": ["mac=1,bridge=br0"]}, "invalid MAC address"),
@@ -193,6 +194,22 @@ def test_what_create_refuses(keys: dict[str, object], said: str) -> None:
     with pytest.raises(CommandFailed, match=said) as caught:
         run(dom0, "xl create -q /etc/xen/web.cfg")
     assert caught.value.status == 1 and states(dom0) == {}
+
+
+def test_devices_of_the_host() -> None:
+    dom0, at = host("web"), "/sys/bus/pci/devices/0000:03:00.0"
+    dom0.state.virt_caps += " pv_directio"
+    for name in ("a", "b"):
+        dom0.state.texts[f"/etc/xen/{name}.cfg"] = config(name, pci=["0000:03:00.0"], disk=[])
+    with pytest.raises(CommandFailed, match="is not assignable"):
+        run(dom0, "xl create -q /etc/xen/a.cfg")
+    dom0.state.paths |= {at: Path("other"), f"{at}/driver": Path("other", real="/sys/bus/pci/drivers/pciback")}
+    run(dom0, "xl create -q /etc/xen/a.cfg")
+    domid = dom0.state.domains[0].domid
+    tree = run(dom0, "xenstore-ls -f /local/domain/0")
+    assert f'/local/domain/0/backend/pci/{domid}/0/dev-0 = "0000:03:00.0"' in tree
+    with pytest.raises(CommandFailed, match="already attached to a domain"):
+        run(dom0, "xl create -q /etc/xen/b.cfg")
 
 
 def test_no_disk_is_writable_in_two_domains() -> None:
