@@ -17,7 +17,6 @@ _PLAIN = st.text(string.ascii_letters + string.digits + "._+-", max_size=20)
 _NAME = st.builds(str.__add__, st.sampled_from(string.ascii_letters), _PLAIN)
 _PATH_PART = st.text(string.ascii_letters + string.digits + "._:+@%~-", min_size=1, max_size=30)
 _PATH = st.lists(_PATH_PART.filter(lambda part: part not in (".", "..")), min_size=1, max_size=4).map("/".join)
-_HEX = st.text("0123456789abcdefABCDEF", min_size=8, max_size=8)
 _ADDRESS = st.ip_addresses(v=4, network="192.0.2.0/24").map(str)
 _MIB = st.integers(4, 1 << 24)
 
@@ -75,7 +74,7 @@ VALUES: dict[tuple[str, str], Text] = {
     ("domain", "on_crash"): st.sampled_from(("restart", "stay-off", "preserve")),
     ("domain", "on_unready"): st.sampled_from(("report", "restart")),
     ("domain", "critical"): _BOOLEAN,
-    ("domain", "hostid"): _HEX | st.just("locked"),
+    ("domain", "hostid"): st.just("locked"),
     ("domain", "usb"): _list(_USB),
     ("domain", "owner"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),
     ("domain", "group"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),

@@ -171,7 +171,7 @@ def test_every_key_is_described_and_no_other(kind: str) -> None:
         assert (default[1] if default else None) == wanted, f"{kind}.{name}: default"
         assert ("Required" in text) == (key.default == schema.REQUIRED or name == "kernel"), f"{kind}.{name}: required"
         unsupported = re.search(r"(?<!\*)(?:N|n)ot yet supported", text) is not None
-        assert unsupported == (not key.supported or name == "hostid"), f"{kind}.{name}: supported"
+        assert unsupported == (not key.supported), f"{kind}.{name}: supported"
 
 
 def test_keys_that_are_not_for_defaults_are_named() -> None:

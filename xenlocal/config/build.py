@@ -151,11 +151,9 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
 
 def _unsupported(settings: Settings) -> tuple[str, ...]:
     """What is valid here and this version cannot do yet, as the planner's refusal says it."""
-    found = [] if settings.get("hostid") in (None, "locked") else [f"hostid = {settings.get('hostid')}"]
-    found += [
+    return tuple(
         key.name for key in schema.keys_of("domain").values() if not key.supported and key.name in settings.values
-    ]
-    return tuple(found)
+    )
 
 
 def _check_sizes(settings: Settings, problems: Problems) -> None:

@@ -104,13 +104,6 @@ def vnc(key: str, text: str) -> Vnc:
     return Vnc(str(address), int(match[2]))
 
 
-def hostid(key: str, text: str) -> str:
-    value = text.lower()
-    if value != "locked" and not re.fullmatch(r"[0-9a-f]{8}", value):
-        raise ValueError(f"{key} '{clip(text)}' is neither locked nor eight hexadecimal digits; write locked")
-    return value
-
-
 def account(key: str, text: str) -> str:
     if not _ACCOUNT.fullmatch(text):
         raise ValueError(f"{key} '{clip(text)}' is not the name of a Unix user or group")

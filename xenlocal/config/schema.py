@@ -107,7 +107,7 @@ def _domain() -> tuple[Key, ...]:
         Key("domain", "on_crash", crash, "restart", "restart with back-off, stay-off or preserve"),
         Key("domain", "on_unready", unready, "report", "was ready and is not any more: report or restart"),
         Key("domain", "critical", values.boolean, "no", "the host is not well without it"),
-        Key("domain", "hostid", guest.hostid, "", "licence identity: locked, or eight digits", shared=False),
+        Key("domain", "hostid", choice("locked"), "", "locked: who it is to its licences never changes", shared=False),
         Key("domain", "vnc", guest.vnc, "", "screen of an hvm guest: ADDRESS:DISPLAY", shared=False),
         Key("domain", "pci", guest.pci, "", "PCI devices given to the guest", shared=False),
         Key("domain", "usb", guest.usb, "", "USB devices given to the guest", False, shared=False),

@@ -223,7 +223,7 @@ class Domain:
     on_crash: OnCrash = OnCrash.RESTART
     on_unready: OnUnready = OnUnready.REPORT
     critical: bool = False
-    hostid: str | None = None  # `locked`, or what is not supported
+    hostid: str | None = None  # `locked`
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
     unplugged: tuple[Disk | Nic, ...] = ()  # `attached = no`

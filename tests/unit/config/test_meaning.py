@@ -194,7 +194,6 @@ def test_domain_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "phrase"),
     [
-        ("hostid = 0123ABCD", "hostid = 0123abcd"),
         ("usb = 0529:0001, 1-2.3", "usb"),
         ("owner = alice", "owner"),
         ("group = lab", "group"),
