@@ -16,6 +16,7 @@ SEEDS = (
     "edit-staged-taken-back hangs-done@2",
     "xl-destroy-by-somebody broken-from-now@2",
     "edit-staged-until-its-reboot enospc@3",
+    "edit-staged-until-its-reboot broken-from-now@2",
     "edit-stopped-then-running empty-list@9",
     "edit-stopped-then-running empty-list@11",
     "locked-mac-edited-and-unlocked enospc@2",

@@ -152,7 +152,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             reply=None,
             # a guest's own reboot picks up what `xl config-update` had staged
             running=record.staged if record.staged is not None else record.running,
-            staged=None,
+            staged=None if record.staged else record.staged,  # where that was not known, it is still to be staged
         )
     if not record.xl_name:  # what dies has no name any more
         record = replace(record, xl_name=live.name, monitor=record.monitor or live.name)

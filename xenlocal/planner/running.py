@@ -52,11 +52,17 @@ def plan_settings(
     """Change live what Xen can, stage the rest for its next reboot; nothing that would give it another identity."""
     if record.domid != live.domid:
         return  # `xl create` is still building it
-    if not record.running:
-        text = "was not started by xenlocal: what it runs with is not compared; edits apply at its next start"
-        draft.notice(domain.target, text)
-        return
     wanted = xlcfg.settings(domain)
+    if not record.running:
+        if record.staged is None:
+            text = "was not started by xenlocal: what it runs with is not compared; edits apply at its next start"
+        else:
+            text = "rebooted while an edit was being staged: what it runs with is not known until it reboots once more"
+        draft.notice(domain.target, text)
+        if keeps_identity and record.staged is not None and record.staged != wanted:
+            stage = StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted)
+            draft.step(stage, "what it runs with is not known")
+        return
     pending = xlcfg.pending(domain, record.running)
     for key in xlcfg.differences(domain, record.running):
         if key in pending:

@@ -130,6 +130,8 @@ def test_a_guests_reboot_picks_up_what_was_staged() -> None:
     assert (record.running, record.staged, record.ready) == ({"memory": "2"}, None, False)
     gone = after(before, words=Off.REBOOTING)
     assert after(gone, live(6, "web")).running == {"memory": "2"}
+    unclear = after(ready("web", 5, running={"memory": "1"}, staged={}), live(6, "web"))
+    assert (unclear.running, unclear.staged) == ({}, {})
 
 
 def test_what_somebody_else_started_runs_with_settings_unknown() -> None:

@@ -18,9 +18,11 @@ from tests.unit.planner.build import (
     observed,
     plan,
     ready,
+    uid,
 )
 from tests.unit.planner.world import apply_plan
 from xenlocal.model.desired import Domain
+from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import NOT_ASKED, Table
 from xenlocal.model.plan import Plan
@@ -116,3 +118,23 @@ def test_what_it_runs_with_is_said_to_be_unknown_where_we_did_not_start_it() -> 
     result = plan(desired(RUNS), SEEN, memory(ready("web", 3)))
     assert not result.steps
     assert "was not started by xenlocal" in noticed(result, "domain/web")
+
+
+def test_one_that_rebooted_while_it_was_not_clear_what_was_staged_gets_its_edits_at_its_next_reboot() -> None:
+    unclear = memory(ready("web", 3, staged={}))
+    result = plan(desired(RUNS), SEEN, unclear)
+    assert ids(result) == ("stage domain/web",) and "not known" in result.steps[0].reason
+    assert noticed(result, "domain/web").startswith("rebooted while an edit was being staged")
+    _, kept = apply_plan(result, SEEN, unclear, desired(RUNS), NOW)
+    again = plan(desired(RUNS), SEEN, kept)
+    assert not again.steps and "rebooted while" in noticed(again, "domain/web")
+    reborn = observed(live(4, "web"))
+    _, kept = apply_plan(again, reborn, kept, desired(RUNS), NOW)
+    assert not noticed(plan(desired(RUNS), reborn, kept), "domain/web")
+
+
+def test_one_with_another_identity_than_is_locked_is_not_staged_even_then() -> None:
+    locked = edited(hostid="locked")
+    other = {uid("web"): Identity("web", uid("web"), ("00:16:3e:00:00:99",))}
+    result = plan(desired(locked), replace(SEEN, identities=other), memory(ready("web", 3, staged={})))
+    assert not result.steps
