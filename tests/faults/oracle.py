@@ -365,7 +365,7 @@ class Oracle:
         if device in bridges:
             if link.alias != OUR_ALIAS and "alias" not in words:
                 self.say(4, f"{text}: a foreign bridge")
-        elif device not in ports and not taken_off:
+        elif device not in ports and not taken_off and not self._goes_back(device, words):
             self.say(4, f"{text}: no bridge of ours, nor a port of one")
         touched = {device, link.master or "", words[words.index("master") + 1] if "master" in words else ""}
         routes = {route.link for route in state.routes}

@@ -16,6 +16,8 @@ SEEDS = (
     "edit-staged-taken-back hangs-done@2",
     "xl-destroy-by-somebody broken-from-now@2",
     "edit-staged-until-its-reboot enospc@3",
+    "bridge-change-cuts-the-host-off broken-from-now@7",
+    "bridge-change-cuts-the-host-off hangs-from-now@20",
     "edit-staged-until-its-reboot broken-from-now@2",
     "edit-stopped-then-running empty-list@9",
     "edit-stopped-then-running empty-list@11",

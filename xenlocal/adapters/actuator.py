@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from xenlocal.adapters import argv as mapping
+from xenlocal.adapters import iproute
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import write_private
 from xenlocal.adapters.identities import Identities
@@ -28,6 +29,7 @@ from xenlocal.model.actions import (
     UnlockIdentity,
 )
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
+from xenlocal.planner.bridges import restores
 
 # Seconds, by the word after `xl`. Xen hands out and scrubs the memory of a 200 GB domU at a few GB a second, and
 # `xl create` waits up to 40 s for each device; killed halfway, it leaves a domain that nobody watches over.
@@ -41,6 +43,7 @@ _HOTPLUG_PAUSE = 10.0
 _CHANGE_SECONDS = 15.0  # all commands of a change with a way back: one that took effect after that had come would stay
 _VERIFY_SECONDS = 30.0  # the gateway has to answer within this, or the bridge goes back
 _RETRY_SECONDS = 600.0
+_FRESH_SECONDS = 1.0
 
 log = logging.getLogger("xenlocal")
 
@@ -150,6 +153,8 @@ class HostActuator:
                 f"{action.gateway} does not answer a ping before the change",
                 _RETRY_SECONDS,
             )
+        if not restores(back, iproute.parse_links(self._runner.run(iproute.SHOW, timeout=_TIMEOUT))):
+            raise Temporary(f"{action.target} has changed since it was looked at; looked at anew", _FRESH_SECONDS)
         self._run(mapping.arm(action, context))
         try:
             self._run(mapping.change(action), self._clock() + _CHANGE_SECONDS)

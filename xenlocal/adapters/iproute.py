@@ -14,7 +14,7 @@ from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.observed import Link, Network
 
 ROUTES4, ROUTES6 = "/proc/net/route", "/proc/net/ipv6_route"
-_SHOW = ("ip", "-j", "-d", "addr", "show")
+SHOW = ("ip", "-j", "-d", "addr", "show")
 _GATEWAY, _REJECT = 0x0002, 0x0200  # RTF_*, include/uapi/linux/route.h
 
 
@@ -26,7 +26,7 @@ class IpReader:
 
     def network(self) -> Network:
         """Raises CommandFailed, ToolMissing, XenlocalError."""
-        links = parse_links(self._runner.run(_SHOW, timeout=30))
+        links = parse_links(self._runner.run(SHOW, timeout=30))
         routes = self._files.read_text(ROUTES4)
         if routes is None:
             raise XenlocalError(f"cannot read {ROUTES4}: is /proc mounted?")
@@ -43,9 +43,9 @@ def parse_links(text: str) -> Mapping[str, Link]:
     try:
         links = {link.name: link for link in map(_link, json.loads(text)) if link}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CommandFailed(_SHOW, 0, f"cannot understand its output: {error!r}") from error
+        raise CommandFailed(SHOW, 0, f"cannot understand its output: {error!r}") from error
     if "lo" not in links:
-        raise CommandFailed(_SHOW, 0, "it does not show lo")
+        raise CommandFailed(SHOW, 0, "it does not show lo")
     return MappingProxyType(links)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import replace
 
 from xenlocal.model.actions import ChangeBridge
@@ -141,6 +142,16 @@ def _reverse(change: ChangeBridge, before: Link) -> ChangeBridge:
         stp=None if change.stp is None else before.stp,
         vlan_filtering=None if change.vlan_filtering is None else before.vlan_filtering,
     )
+
+
+def restores(back: ChangeBridge, links: Mapping[str, Link]) -> bool:
+    """Whether what this way back brings back is how the bridge is now: one that was planned before somebody, or the
+    timer of an earlier one, changed it would cut the host off."""
+    present, members = links.get(back.name), {link.name for link in links.values() if link.master == back.name}
+    if present is None or not members.issuperset(back.add_ports) or not members.isdisjoint(back.remove_ports):
+        return False
+    former = ((back.mtu, present.mtu), (back.stp, present.stp), (back.vlan_filtering, present.vlan_filtering))
+    return all(value in (None, now) for value, now in former)
 
 
 def _describe(change: ChangeBridge) -> str:

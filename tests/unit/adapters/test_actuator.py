@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from pathlib import Path
@@ -99,39 +100,51 @@ ARM: tuple[tuple[str, ...], Answer] = ((
     "systemd-run", "--on-active=60s", "--timer-property=AccuracySec=1s", "--quiet", "--collect",
     "--unit=xenlocal-way-back-br0", "/bin/sh", "-c", "ip link set dev br0 mtu 1500",
 ), "")  # fmt: skip
+LO: dict[str, object] = {"ifname": "lo", "flags": ["UP"], "mtu": 65536, "addr_info": []}
+KIND = {"info_kind": "bridge", "info_data": {"stp_state": 0, "vlan_filtering": 0}}
+BR0 = {**LO, "ifname": "br0", "mtu": 1500, "linkinfo": KIND}
+LOOK = (("ip", "-j", "-d", "addr", "show"), json.dumps([LO, BR0]))
 DISARM = (("systemctl", "stop", "xenlocal-way-back-br0.timer"), "")
 
 
 def test_way_back_is_armed_before_and_disarmed_after() -> None:
-    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), ""), NO_PING, PING, DISARM)
+    runner = ScriptedRunner(PING, LOOK, ARM, ((*MTU, "1400"), ""), NO_PING, PING, DISARM)
     actuator(runner, systemd=True).perform(CHANGE)
+    assert not runner.script
+
+
+def test_a_way_back_to_what_is_no_more_is_not_armed() -> None:
+    """Such as by the timer of an earlier one, which came while the gateway was asked: it would cut the host off."""
+    runner = ScriptedRunner(PING, (LOOK[0], json.dumps([LO, {**BR0, "mtu": 1400}])))
+    with pytest.raises(Temporary, match="has changed since it was looked at"):
+        actuator(runner, systemd=True).perform(CHANGE)
     assert not runner.script
 
 
 def test_a_change_with_a_way_back_is_over_before_that_comes() -> None:
     """A command that hangs, and takes effect when the way back has come and gone, would stay for good."""
-    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), ""), PING, DISARM)
+    runner = ScriptedRunner(PING, LOOK, ARM, ((*MTU, "1400"), ""), PING, DISARM)
     actuator(runner, systemd=True).perform(CHANGE)
-    armed, changed = runner.timeouts[1:3]
+    armed, changed = runner.timeouts[2:4]
     assert armed == 120.0 and 1 <= changed <= 15
 
 
 def test_way_back_is_taken_when_the_gateway_is_gone() -> None:
-    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), ""), *[NO_PING] * 10, ((*MTU, "1500"), ""), DISARM)
+    runner = ScriptedRunner(PING, LOOK, ARM, ((*MTU, "1400"), ""), *[NO_PING] * 10, ((*MTU, "1500"), ""), DISARM)
     with pytest.raises(Temporary, match="was taken back"):
         actuator(runner, systemd=True).perform(CHANGE)
     assert not runner.script
 
 
 def test_way_back_is_taken_when_the_change_fails() -> None:
-    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), FAILED), ((*MTU, "1500"), ""), DISARM)
+    runner = ScriptedRunner(PING, LOOK, ARM, ((*MTU, "1400"), FAILED), ((*MTU, "1500"), ""), DISARM)
     with pytest.raises(CommandFailed):
         actuator(runner, systemd=True).perform(CHANGE)
     assert not runner.script
 
 
 def test_the_timer_stays_when_the_way_back_fails() -> None:
-    runner = ScriptedRunner(PING, ARM, ((*MTU, "1400"), FAILED), ((*MTU, "1500"), FAILED))
+    runner = ScriptedRunner(PING, LOOK, ARM, ((*MTU, "1400"), FAILED), ((*MTU, "1500"), FAILED))
     with pytest.raises(CommandFailed):
         actuator(runner, systemd=True).perform(CHANGE)
     assert not runner.script
@@ -145,7 +158,7 @@ def test_nothing_is_changed_when_the_gateway_does_not_answer_before() -> None:
 
 
 def test_nothing_is_changed_when_the_way_back_cannot_be_armed() -> None:
-    runner = ScriptedRunner(PING, (ARM[0], FAILED))
+    runner = ScriptedRunner(PING, LOOK, (ARM[0], FAILED))
     with pytest.raises(CommandFailed):
         actuator(runner, systemd=True).perform(CHANGE)
     assert not runner.script

@@ -23,6 +23,7 @@ from xenlocal.model.actions import ChangeBridge
 from xenlocal.model.desired import Bridge
 from xenlocal.model.observed import Link, Network, Observed, Table
 from xenlocal.model.plan import Plan
+from xenlocal.planner.bridges import restores
 
 NIC = link("eno1")
 
@@ -226,3 +227,22 @@ def test_a_guests_port_is_known_by_its_name_or_its_kind(port: Link) -> None:
 def test_no_bridge_means_no_look_at_the_network() -> None:
     assert not plan(desired(), Observed(domains={})).wanted
     assert plan(desired(br("br0")), Observed(domains={})).wanted == {Table.NETWORK}
+
+
+@pytest.mark.parametrize(
+    ("back", "is_so"),
+    [
+        (ChangeBridge("br0"), True),
+        (ChangeBridge("br1"), False),
+        (ChangeBridge("br0", add_ports=("eno1",), remove_ports=("eno2",)), True),
+        (ChangeBridge("br0", add_ports=("eno1", "eno2")), False),
+        (ChangeBridge("br0", remove_ports=("eno1",)), False),
+        (ChangeBridge("br0", mtu=1500, stp=False, vlan_filtering=False), True),
+        (ChangeBridge("br0", mtu=1400), False),
+        (ChangeBridge("br0", stp=True), False),
+        (ChangeBridge("br0", vlan_filtering=True), False),
+    ],
+)
+def test_whether_a_way_back_leads_to_what_is_there(back: ChangeBridge, is_so: bool) -> None:
+    links = {each.name: each for each in (bridge_link("br0"), link("eno1", master="br0"), link("eno2"))}
+    assert restores(back, links) == is_so
