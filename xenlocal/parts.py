@@ -73,7 +73,7 @@ class Parts:
     def loop(
         self, host: Host, notifier: Notifier, history: History, foresight: Foresight | None = None
     ) -> tuple[Loop, Inbox]:
-        inbox = Inbox(host.work.wake)
+        inbox = Inbox(host.work.wake, host.work.now)
         recorder = Recorder(history, host.work, host.actuator.script, self.records.boot())
         made = tools_for(host, Keeper(self.records, recorder.remembered))
         return Loop(self.configuration(), made, inbox, notifier, recorder, foresight), inbox

@@ -151,7 +151,7 @@ class _Process:
         self.keeper = Keeper(_Papers(memory), recorder.remembered)
         prober, consoles = SeededProber(dom0, scene), Consoles(files, "/console", write=files.write)
         tools = Tools(reader, actuator, prober, consoles, work, self.keeper, Lookout(reader, work))
-        self._inbox = Inbox(work.wake)
+        self._inbox = Inbox(work.wake, work.now)
         self.loop = Loop(_InForce(scene.desired), tools, self._inbox, _Nobody(), recorder)
         self.loop.learned = scene.learned  # as the daemon has since its own start
         self.answer = ""

@@ -792,7 +792,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "shutdown-all-hung",
         files(SHORT, *(conf(f"g{n}", QUICK) for n in range(4))),
         (ask(1, "shutdown"),),
-        off("g0", "g1", "g2", "g3"),
+        dict.fromkeys(("g0", "g1", "g2", "g3"), "off|running"),  # one whose destroy hangs as long as the host has time
         behave={f"g{n}": {"stop_seconds": None} for n in range(4)},
     ),
     Scenario(

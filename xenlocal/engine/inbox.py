@@ -20,7 +20,7 @@ class Request:
     result: dict[str, Any] = field(default_factory=dict)
     code: int = 0
     finished: bool = False
-    begun: float = 0.0  # when the loop took it up, monotonic seconds
+    begun: float = 0.0  # when it was asked for, monotonic seconds: the loop may be busy with a look then
 
     def finish(self, code: int, **result: Any) -> None:
         self.code, self.result, self.finished = code, result, True
@@ -30,8 +30,8 @@ class Request:
 class Inbox:
     """For any thread, and for signal handlers, hence the reentrant lock. `wake` ends the loop's wait."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], float]) -> None:
+        self._wake, self._clock = wake, clock
         self._lock = threading.RLock()
         self._requests: deque[Request] = deque()
         self._look_again = False
@@ -39,6 +39,7 @@ class Inbox:
         self._stop = False
 
     def ask(self, request: Request) -> None:
+        request.begun = self._clock()
         with self._lock:
             self._requests.append(request)
         self._wake()

@@ -39,8 +39,7 @@ def begin(request: Request, desired: Desired, tools: Tools, recorder: Recorder) 
     elif request.verb == "boot":
         tools.keeper.update(_booting)
     elif request.verb == "shutdown":
-        now = tools.work.now()
-        tools.keeper.update(lambda memory: transitions.shutting_down(memory, now))
+        tools.keeper.update(lambda memory: transitions.shutting_down(memory, request.begun))
     elif request.verb == "unlock":
         _unlock(request, desired, tools, recorder)
     elif request.verb in ("trash restore", "trash purge"):
@@ -207,7 +206,8 @@ def settle_skip(request: Request, memory: Memory, failed: Sequence[Result] = ())
 
 def has_to_end(requests: Sequence[Request], desired: Desired, tools: Tools) -> float | None:
     """When a shutdown that somebody waits for is over, done or not. One that is asked for late gets a last try."""
-    begun, asked = tools.keeper.memory.shutting_down, [each.begun for each in requests if each.verb == "shutdown"]
+    begun = tools.keeper.memory.shutting_down
+    asked = [each.begun for each in requests if each.verb == "shutdown"]
     if begun is None or not asked:
         return None
     return max(begun + desired.host.shutdown_deadline.seconds, max(asked) + ENDGAME)

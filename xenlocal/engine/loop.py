@@ -164,7 +164,7 @@ class Loop:
 
     def _begin(self, request: Request) -> None:
         before = self._tools.keeper.memory
-        request.begun = self._tools.work.now()
+        request.begun = request.begun or self._tools.work.now()
         jobs.begin(request, self._configuration.in_force, self._tools, self._recorder)
         if request.verb in _GOALS and self._tools.keeper.memory is not before:
             # else it goes on with what a daemon before this one has begun

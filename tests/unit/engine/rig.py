@@ -228,7 +228,7 @@ class Daemon:
             self.keeper,
             Lookout(reader, self.work),
         )
-        self.inbox = Inbox(self.work.wake)
+        self.inbox = Inbox(self.work.wake, self.work.now)
         self.configuration = Configuration(machine.disk, machine.disk, "host")
         self.loop = Loop(self.configuration, self.tools, self.inbox, self.notes, recorder)
         self.began = self.work.now()

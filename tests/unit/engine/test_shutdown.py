@@ -63,6 +63,15 @@ def test_the_whole_ends_inside_the_deadline() -> None:
     assert times == sorted(times)
 
 
+def test_the_deadline_runs_from_the_request_also_where_a_look_hangs_just_then() -> None:
+    machine = up(*CHAIN)
+    daemon = Daemon(machine, fail("xl list", fault=Fault(status=None), times=1))
+    job = daemon.ask(1, "shutdown")
+    daemon.run(100)
+    assert job.finished and job.begun == daemon.began + 1
+    assert machine.disk.memory.shutting_down == job.begun < min(machine.moments("heard").values()) - 20
+
+
 def test_a_foreign_guest_is_asked_never_destroyed_and_named() -> None:
     machine = up(conf("web"))
     machine.dom0.state.domains.append(Domain(77, "foreign", "99999999-0000-0000-0000-000000000000"))
