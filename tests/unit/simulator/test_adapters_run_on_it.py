@@ -191,7 +191,7 @@ def test_a_change_that_cuts_the_dom0_off_is_taken_back(joined: Joined) -> None:
     with pytest.raises(Temporary):
         joined.do(change)
     assert joined.reader.network().ports("br0") == () and joined.dom0.state.timers == []
-    joined.do(ChangeBridge("br0", mtu=1500, way_back=ChangeBridge("br0", mtu=1400), gateway="192.0.2.1"))
+    joined.do(ChangeBridge("br0", mtu=1400, way_back=ChangeBridge("br0", mtu=1500), gateway="192.0.2.1"))
     assert joined.dom0.state.timers == []
 
 
