@@ -17,10 +17,10 @@ from tests.faults.truth import LATELY, Truth, keeps, paths_of, words_of
 from xenlocal.model.desired import Disk, LogicalVolume, OnCrash, State
 from xenlocal.model.desired import Domain as Declared
 from xenlocal.model.names import parse_trash_name
-from xenlocal.model.observed import OUR_ALIAS, OUR_TAG
+from xenlocal.model.observed import OUR_ALIAS, OUR_TAG, OWNER_TAG
 from xenlocal.simulator import xlcfg
 from xenlocal.simulator.host import Trace
-from xenlocal.simulator.state import Domain, Link
+from xenlocal.simulator.state import Domain, Link, Volume
 
 _NEVER = ("save", "restore", "migrate", "migrate-receive", "rename", "reboot")
 _LOOKS = ("list", "info", "domid", "uptime", "vcpu-list")
@@ -62,8 +62,15 @@ class Oracle:
                 for key in {disk.path, disk.device or disk.path}:
                     other = held.get(key)
                     if other is not None and other is not domain and (disk.writable or _writes(other, key)):
-                        self.say(1, f"{key} is writable in domid {other.domid} and {domain.domid}")
+                        if not (self._shares(other, disk.path) and self._shares(domain, disk.path)):
+                            self.say(1, f"{key} is writable in domid {other.domid} and {domain.domid}")
                     held[key] = domain
+
+    def _shares(self, domain: Domain, path: str) -> bool:
+        """It runs with the disk as one that it shares, and a file has said of it, by `mode = w!`, that it may."""
+        told = (disk for each in self.truth.ever(domain.uuid) for disk in each.disks)
+        served = all(disk.by_qemu for disk in domain.disks if disk.path == path)
+        return served and any(disk.shared and disk.backing.path == path for disk in told)
 
     # What the daemon is about to do
 
@@ -141,9 +148,15 @@ class Oracle:
                 self.say(1, f"{name} is started while its monitor creates it anew")
             self._order_of_start(name, declared)
         for disk in xlcfg.disks(config):
+            volume = next((each for each in state.volumes if f"/dev/{each.vg}/{each.lv}" == disk.path), None)
+            if volume is not None and _strangers(volume, state.name):
+                self.say(4, f"{name} is started on {disk.path}, which belongs to another dom0")
             for other in truth.holds(disk.path, uuid):
                 held = next(each for each in other.disks if each.path == disk.path)
                 since = truth.now - other.born
+                told = any(each.shared and each.backing.path == disk.path for one in declared for each in one.disks)
+                if told and disk.by_qemu and self._shares(other, disk.path):
+                    continue
                 if (disk.writable or held.writable) and since > LATELY:
                     self.say(1, f"{name} is started on {disk.path}, which domid {other.domid} holds")
         self._nothing_unknown(name, declared)
@@ -315,6 +328,7 @@ class Oracle:
             path = f"/dev/{words[-1]}/{words[words.index('--name') + 1]}"
             if not any(keeps(each, path) for each in truth.lately()):
                 self.say(6, f"{text}: nobody declares it")
+            self._alone(words[-1], text)
             return
         vg, lv = words[1:3] if name == "lvrename" else words[-1].split("/", 1)
         volume = truth.dom0.state.volume(vg, lv)
@@ -327,10 +341,35 @@ class Oracle:
             return
         if OUR_TAG not in volume.tags:
             self.say(4, f"{text}: a foreign volume")
+        if _strangers(volume, truth.dom0.state.name):
+            self.say(4, f"{text}: a volume of another dom0")
+        if "--activate" not in words:
+            self._alone(vg, text)
+        elif words[words.index("--activate") + 1] == "n":
+            self._lets_go(vg, lv, text)
         if name == "lvextend" and int(words[2].rstrip("b")) < volume.size:
             self.say(2, f"{text}: would shrink")
         if name == "lvrename" and parse_trash_name(words[3]) is not None:
             self._retires(vg, lv, text)
+
+    def _alone(self, vg: str, text: str) -> None:
+        """No group is changed that another dom0 has volumes in, unless lvmlockd keeps the two apart."""
+        state = self.truth.dom0.state
+        group = state.group(vg)
+        others = any(each.vg == vg and _strangers(each, state.name) for each in state.volumes)
+        if others and group is not None and not group.locks:
+            self.say(4, f"{text}: another dom0 uses the group, and nothing keeps the two apart")
+
+    def _lets_go(self, vg: str, lv: str, text: str) -> None:
+        """Of a volume that no guest here has or is to have; one that is retired is no such thing."""
+        group, path = self.truth.dom0.state.group(vg), f"/dev/{vg}/{lv}"
+        users = [each for one in self.truth.lately() for each in one.domains.values() if path in paths_of(each)]
+        if any(each.state is State.ABSENT for each in users):
+            return
+        if all(each.state is State.RUNNING for each in users):
+            self.say(6, f"{text}: no domU that has it is to be off")
+        if group is not None and not group.locks:
+            self.say(6, f"{text}: nobody else can want it")
 
     def _retires(self, vg: str, lv: str, text: str) -> None:
         truth, path = self.truth, f"/dev/{vg}/{lv}"
@@ -401,6 +440,12 @@ class Oracle:
 
     def answered(self, argv: Sequence[str], good: bool) -> None:
         self.truth.answered[tool(argv)] = good
+
+
+def _strangers(volume: Volume, host: str) -> list[str]:
+    """The dom0s that its tags name, unless this one is among them."""
+    owners = [tag.removeprefix(OWNER_TAG) for tag in volume.tags if tag.startswith(OWNER_TAG)]
+    return [] if host in owners else owners
 
 
 def _writes(domain: Domain, key: str) -> bool:

@@ -8,7 +8,20 @@ from typing import Any
 from tests.faults.stage import Happening, Scenario
 from tests.unit.engine.rig import conf, listens
 from xenlocal.model.names import parse_trash_name, trash_name
-from xenlocal.simulator.state import Behaviour, Disk, Domain, Host, Later, Link, Path, Program, Route, Volume
+from xenlocal.simulator.state import (
+    Behaviour,
+    Disk,
+    Domain,
+    Fill,
+    Group,
+    Host,
+    Later,
+    Link,
+    Path,
+    Program,
+    Route,
+    Volume,
+)
 
 GIB = 1 << 30
 
@@ -139,6 +152,59 @@ def _port(name: str, master: str | None) -> Callable[[Host], bool]:
     return lambda host: host.link(name) is not None and host.link(name).master == master  # type: ignore[union-attr]
 
 
+def thin(size: str, *keys: str) -> str:
+    return conf("db", *keys, lv("db", size), "pool = thin0")
+
+
+def shared_vg(name: str, *keys: str) -> str:
+    return conf(name, *keys, f"[[disk xvda]]\nvolume = vg1/{name}\nsize = 1G")
+
+
+def _pool(host: Host) -> None:
+    host.volumes.append(Volume("vg0", "thin0", 20 * GIB, host.next_minor, fill=Fill(20.0)))
+    host.next_minor += 1
+
+
+def _fill(host: Host, percent: float) -> None:
+    pool = host.volume("vg0", "thin0")
+    assert pool is not None and pool.fill is not None
+    pool.fill.data = percent
+
+
+def _shared_group(host: Host) -> None:
+    host.groups.append(Group("vg1", 100 * GIB, locks="sanlock"))
+
+
+def _shared_group_without_locks(host: Host) -> None:
+    _shared_group(host)
+    _start_locks(host, False)
+
+
+def _start_locks(host: Host, started: bool) -> None:
+    group = host.group("vg1")
+    assert group is not None
+    group.started = started
+
+
+def _elsewhere(host: Host, elsewhere: bool) -> None:
+    """Another host of the group has activated it: at a moment at which it was not active here."""
+    volume = host.volume("vg1", "db")
+    if volume is not None and (not volume.active or not elsewhere):
+        volume.elsewhere = elsewhere
+
+
+def _tag(host: Host, lv: str, owner: str) -> None:
+    volume = host.volume("vg0", lv)
+    assert volume is not None
+    volume.tags = ["xenlocal", f"xenlocal.host={owner}"]
+
+
+def _theirs(host: Host, lv: str) -> None:
+    host.volumes.append(Volume("vg0", lv, GIB, host.next_minor))
+    host.next_minor += 1
+    _tag(host, lv, "other")
+
+
 def _trashed(lv: str) -> Callable[[Host], object]:
     def change(host: Host) -> None:
         name = trash_name(lv, host.epoch + host.now - 86400)
@@ -154,6 +220,8 @@ CHAIN = (BR0, conf("nas", lv("nas")), conf("db", "after = nas", lv("db")), conf(
 DIAMOND = (conf("nas"), conf("left", "needs = nas"), conf("right", "after = nas"), conf("top", "needs = left, right"))
 SHORT = "[host]\nshutdown_deadline = 3m"
 QUICK = "stop_timeout = 20s"
+FILE = "[[disk xvda]]\nfile = /srv/db.img"
+SHARED = lv("both", "1G", "xvdb") + "\nmode = w!"
 OTHER_MAC = "00:16:3e:00:00:99"
 CARD = "pci = 0000:03:00.0"
 PCI = "/sys/bus/pci/devices/0000:03:00.0"
@@ -930,5 +998,103 @@ SCENARIOS: tuple[Scenario, ...] = (
         running("web") | off("db"),
         host=with_device,
         holds=lambda host: [domain.config.get("pci") for domain in host.domains] == [["0000:03:00.0"]],
+    ),
+    # Thin pools, files that are not sparse, disks and groups that several use
+    Scenario(
+        "thin-volume-created-and-grown",
+        files(conf("nas")),
+        (write(1, thin("1G")), write(20, thin("3G"))),
+        running("db"),
+        host=_pool,
+        holds=lambda host: (host.volume("vg0", "db").pool, volumes(host)["db"]) == ("thin0", 3 * GIB),  # type: ignore[union-attr]
+    ),
+    Scenario(
+        "thin-pool-full-for-a-time",
+        files(thin("1G", "state = stopped")),
+        (host(1, lambda host: _fill(host, 100.0)), write(2, thin("1G")), host(40, lambda host: _fill(host, 30.0))),
+        running("db"),
+        host=_pool,
+    ),
+    Scenario(
+        "thin-volume-retired",
+        files(thin("1G")),
+        (write(1, thin("1G", "state = absent")),),
+        off("db"),
+        host=_pool,
+        holds=lambda host: in_trash(host) == ["db"],
+    ),
+    Scenario(
+        "full-file-created-and-grown",
+        files(conf("nas")),
+        (
+            write(1, conf("db", FILE, "size = 1G\nallocate = full")),
+            write(20, conf("db", FILE, "size = 3G\nallocate = full")),
+        ),
+        running("db"),
+        holds=lambda host: (host.paths["/srv/db.img"].size, host.paths["/srv/db.img"].allocated) == (3 * GIB, 3 * GIB),
+    ),
+    Scenario(
+        "volume-that-another-host-has-for-a-time",
+        files(shared_vg("db", "state = stopped"), conf("web")),
+        (
+            host(1, lambda host: _elsewhere(host, True)),
+            write(2, shared_vg("db"), conf("web")),
+            host(60, lambda host: _elsewhere(host, False)),
+        ),
+        running("db", "web"),
+        host=_shared_group,
+        holds=lambda host: host.volume("vg1", "db").active,  # type: ignore[union-attr]
+    ),
+    Scenario(
+        "volume-of-a-shared-group-let-go",
+        files(shared_vg("db", QUICK)),
+        (write(1, shared_vg("db", QUICK, "state = stopped")),),
+        off("db"),
+        host=_shared_group,
+        holds=lambda host: not host.volume("vg1", "db").active,  # type: ignore[union-attr]
+    ),
+    Scenario(
+        "manual-one-on-a-shared-group-reboots",
+        files(shared_vg("db", "state = manual")),
+        (ask(1, "start", "db"), end(30, "db", "reboot")),
+        running("db"),
+        host=_shared_group,
+    ),
+    Scenario(
+        "locks-of-a-shared-group-started-late",
+        files(shared_vg("db")),
+        (ask(0, "boot"), host(30, lambda host: _start_locks(host, True))),
+        running("db"),
+        host=_shared_group_without_locks,
+        cold=True,
+    ),
+    Scenario(
+        "volume-of-another-dom0-taken-over",
+        files(conf("db", lv("theirs")), conf("web", lv("web"))),
+        (host(30, lambda host: _tag(host, "theirs", "dom0")),),
+        running("db", "web"),
+        host=lambda host: _theirs(host, "theirs"),
+    ),
+    Scenario(
+        "disk-shared-by-two",
+        files(conf("a", QUICK, lv("a"), SHARED), conf("b", QUICK, lv("b"), SHARED)),
+        (
+            ask(1, "restart", "a"),
+            end(30, "b", "reboot"),
+            write(50, conf("a", QUICK, lv("a"), SHARED), conf("b", QUICK, "state = stopped", lv("b"), SHARED)),
+        ),
+        {"a": "running", "b": "off"},
+        holds=lambda host: vdevs(host, "a") == ["xvda", "xvdb"],
+    ),
+    Scenario(
+        "disk-shared-by-one-that-was-started-without",
+        files(conf("a", QUICK, lv("a"), lv("both", "1G", "xvdb")), conf("b", QUICK, lv("b"))),
+        (
+            write(1, conf("a", QUICK, lv("a"), SHARED), conf("b", QUICK, lv("b"), SHARED)),
+            ask(20, "restart", "a"),
+            ask(50, "restart", "b"),
+        ),
+        running("a", "b"),
+        holds=lambda host: vdevs(host, "b") == ["xvda", "xvdb"],
     ),
 )

@@ -115,7 +115,7 @@ def actions_of(domain: Domain) -> Iterator[Action]:
         if isinstance(disk.backing, LogicalVolume):
             vg, lv = disk.backing.vg, disk.backing.lv
             trash = trash_name(lv, 1e9)
-            yield from (CreateVolume(vg, lv, size), GrowVolume(vg, lv, size), ActivateVolume(vg, lv))
+            yield from (CreateVolume(vg, lv, size, "dom0"), GrowVolume(vg, lv, size), ActivateVolume(vg, lv))
             yield from (RetireVolume(vg, lv, trash), RestoreVolume(vg, lv, trash), PurgeVolume(vg, trash))
         elif isinstance(disk.backing, ImageFile):
             yield from (ResizeFile(disk.backing.path, size), ResizeFile(disk.backing.path, size, "grow"))

@@ -46,7 +46,8 @@ DOCTOR = {
     "xenlocal.service xenlocal-guests.service xendomains.service ssh.service xen.service",
     "timedatectl-show.txt": "timedatectl show",
     "lvmconfig.txt": "lvm lvmconfig --type full "
-    "devices/global_filter devices/filter devices/scan_lvs devices/use_devicesfile",
+    "devices/global_filter devices/filter devices/scan_lvs devices/use_devicesfile "
+    "activation/thin_pool_autoextend_threshold",
     "vgs.json": "lvm vgs --reportformat json --units b --nosuffix -o vg_name,vg_size,pv_name",
     "dpkg-query.txt": "dpkg-query --show --showformat '${Package} ${db:Status-Status} ${Version}\\n' "
     "'xen-hypervisor-*' 'xen-utils-*'",

@@ -44,7 +44,7 @@ def test_four_files_become_a_host(host: Machine) -> None:
     assert bridge_ports(host, "lab1") == {f"vif{ids['web']}.1"}
     sizes = host.out("lvs --noheadings --nosuffix --units m -o lv_name,lv_size,lv_tags vg0").split()
     wanted = {"db-0": "32.00", "nas-0": "32.00", "web-0": "32.00", "web-1": "48.00"}
-    assert sizes == [word for name, size in wanted.items() for word in (name, size, "xenlocal")]
+    assert sizes == [word for name, size in wanted.items() for word in (name, size, "xenlocal,xenlocal.host=dom0")]
     config = host.out("cat /run/xenlocal/domains/web.cfg")
     for number in (0, 1):
         path = f"/local/domain/0/backend/vif/{ids['web']}/{number}"

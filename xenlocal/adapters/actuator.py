@@ -29,6 +29,7 @@ from xenlocal.model.actions import (
     UnlockIdentity,
 )
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
+from xenlocal.model.names import Kind
 from xenlocal.planner.bridges import restores
 
 # Seconds, by the word after `xl`. Xen hands out and scrubs the memory of a 200 GB domU at a few GB a second, and
@@ -93,6 +94,8 @@ class HostActuator:
         try:
             self._run(lines)
         except CommandFailed as error:
+            if action.target.kind is Kind.VOLUME and (why := _why_locked(action.target.name, error.stderr)):
+                raise XenlocalError(why) from error
             if isinstance(action, StartDomain) and _GAVE_UP.search(error.stderr):
                 raise Temporary(str(error), _HOTPLUG_PAUSE) from error
             if isinstance(action, ActivateVolume) and "blockdev" in error.argv[0]:
@@ -196,6 +199,18 @@ class HostActuator:
                 if self._clock() + 1 >= deadline:
                     return False
                 self._pause(1)
+
+
+def _why_locked(name: str, stderr: str) -> str:
+    """What lvmlockd has against a change, in LVM's words (2.03.16); "" where it is something else."""
+    vg = name.partition("/")[0]
+    if "LV locked by other host" in stderr:
+        return f"another host has {name} active; once no guest there uses it, type there: lvchange -an {name}"
+    if "lvmlockd process is not running" in stderr:
+        return f"lvmlockd does not run, without which {vg} is not changed; type: systemctl start lvmlockd lvmlocks"
+    if "due to failed lock" in stderr or "lockspace is inactive" in stderr:
+        return f"the locks of {vg} are not started, without which it is not changed; type: vgchange --lockstart {vg}"
+    return ""
 
 
 def _here_document(path: str, text: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from xenlocal.model.actions import (
     ChangeBridge,
     CheckReady,
     CreateVolume,
+    DeactivateVolume,
     DestroyDomain,
     DetachDevice,
     GrowVolume,
@@ -35,7 +36,7 @@ from xenlocal.model.actions import (
     UntagVolume,
 )
 from xenlocal.model.names import parse_trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_ALIAS, OUR_TAG
+from xenlocal.model.observed import KEPT_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 
@@ -66,15 +67,19 @@ class Context:
 def commands(action: Action, context: Context) -> tuple[Argv, ...]:
     """In order, each to be run only after the one before has succeeded. Raises ValueError for an unsafe argument."""
     match action:
-        case CreateVolume(vg, lv, size):
-            wipe = ("--yes", "--wipesignatures", "y", "--zero", "y")
-            where = ("--size", _bytes(size), "--name", _name(lv), _name(vg))
-            return (("lvcreate", *wipe, "--addtag", OUR_TAG, *where),)
+        case CreateVolume(vg, lv, size, host, pool):
+            tags = ("--addtag", OUR_TAG, "--addtag", f"{OWNER_TAG}{_name(host)}")
+            # a thin pool hands out zeroed blocks by itself, and lvcreate takes no --zero there
+            how = ("--zero", "y", "--size") if pool is None else ("--thinpool", _name(pool), "--virtualsize")
+            where = (*how, _bytes(size), "--name", _name(lv), _name(vg))
+            return (("lvcreate", "--yes", "--wipesignatures", "y", *tags, *where),)
         case GrowVolume(vg, lv, size):
             return (("lvextend", "--size", _bytes(size), _lv(vg, lv)),)
         case ActivateVolume(vg, lv):
             # lvchange succeeds without a word where activation/volume_list of lvm.conf(5) leaves the LV out
-            return (("lvchange", "--activate", "y", _lv(vg, lv)), ("blockdev", "--getsize64", f"/dev/{_lv(vg, lv)}"))
+            return (("lvchange", "--activate", "ey", _lv(vg, lv)), ("blockdev", "--getsize64", f"/dev/{_lv(vg, lv)}"))
+        case DeactivateVolume(vg, lv):
+            return (("lvchange", "--activate", "n", _lv(vg, lv)),)
         case RetireVolume(vg, lv, trash):
             # LVM itself renames an LV that is open; but to deactivate one it refuses, whatever anybody else has said
             return (("lvchange", "--activate", "n", _lv(vg, lv)), ("lvrename", _name(vg), _name(lv), _trash(trash)))
@@ -82,17 +87,22 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             # Tagged first: a volume that came back untagged would be retired again by the next cycle.
             mark = ("lvchange", "--addtag", KEPT_TAG, _lv(vg, _trash(trash)))
             rename = ("lvrename", _name(vg), trash, _name(lv))
-            return (mark, rename, ("lvchange", "--activate", "y", _lv(vg, lv)))
+            return (mark, rename, ("lvchange", "--activate", "ey", _lv(vg, lv)))
         case UntagVolume(vg, lv, tags):
             options = tuple(word for tag in tags for word in ("--deltag", _name(tag)))
             return (("lvchange", *options, _lv(vg, lv)),)
         case PurgeVolume(vg, lv):
             return (("lvremove", "--yes", _lv(vg, _trash(lv))),)
-        case ResizeFile(path, size, verb):
+        case ResizeFile(path, size, verb, full):
             # GNU truncate reads `>N` as "at least N": whatever the file has become since, this never shrinks it.
-            keep = () if verb == "create" else ("--no-create",)
-            truncate = ("truncate", *keep, f"--size=>{size.bytes}", _path(path))
-            return (truncate,) if verb == "create" else (_tell_guests(truncate, path),)
+            # Its size comes last: a file that has it is whole, also where the disk was full or we were killed before.
+            fill: tuple[Argv, ...] = ()
+            if full:
+                fill = (("fallocate", "--keep-size", "--length", str(size.bytes), _path(path)),)
+            if verb == "create":
+                begin: tuple[Argv, ...] = (("truncate", "--size=>0", path),) if full else ()  # fallocate makes no file
+                return (*begin, *fill, ("truncate", f"--size=>{size.bytes}", _path(path)))
+            return (_tell_guests((*fill, ("truncate", "--no-create", f"--size=>{size.bytes}", _path(path))), path),)
         case ChangeBridge():
             return (*arm(action, context), *change(action), *verify(action), *disarm(action))
         case StartDomain(name):
@@ -148,12 +158,12 @@ def _create(name: str, context: Context) -> Argv:
     )  # fmt: skip
 
 
-def _tell_guests(truncate: Argv, path: str) -> Argv:
+def _tell_guests(resize: tuple[Argv, ...], path: str) -> Argv:
     """xl attaches a raw file through a loop device, which keeps its size until told; blkback then tells the guest.
     One process for all: if we were killed in between, the file would have its size and nobody would tell the guest."""
     find = shlex.join(("losetup", "--noheadings", "--output", "NAME", "--associated", path))
     tell = 'for device in $devices; do losetup --set-capacity "$device"; done'
-    return ("sh", "-ec", f"{shlex.join(truncate)}; devices=$({find}); {tell}")
+    return ("sh", "-ec", f"{'; '.join(map(shlex.join, resize))}; devices=$({find}); {tell}")
 
 
 def _set(action: SetLive) -> Argv:

@@ -37,8 +37,9 @@ _PACKAGES = {
     "xl": "xen-utils-common", "xenstore-ls": "xenstore-utils", "xenstore-watch": "xenstore-utils",
     "xenstore-read": "xenstore-utils", "xenstore-write": "xenstore-utils",
     "lvm": "lvm2", "lvcreate": "lvm2", "lvextend": "lvm2", "lvchange": "lvm2", "lvrename": "lvm2",
-    "lvremove": "lvm2", "blockdev": "util-linux", "ip": "iproute2", "ping": "iputils-ping", "systemd-run": "systemd",
-    "systemctl": "systemd", "setpriv": "util-linux", "setsid": "util-linux", "dot": "graphviz",
+    "lvremove": "lvm2", "blockdev": "util-linux", "fallocate": "util-linux", "ip": "iproute2", "ping": "iputils-ping",
+    "systemd-run": "systemd", "systemctl": "systemd", "setpriv": "util-linux", "setsid": "util-linux",
+    "dot": "graphviz",
 }  # fmt: skip
 
 log = logging.getLogger("xenlocal")

@@ -29,7 +29,7 @@ class HostReader:
         self._files, self._runner, self._identities = files, runner, identities
         self._xl = XlReader(runner, files)
         self._xenstore = XenstoreReader(runner)
-        self._lvm = LvmReader(runner)
+        self._lvm = LvmReader(runner, files)
         self._ip = IpReader(runner, files)
 
     def domains(self) -> Mapping[int, LiveDomain]:

@@ -49,6 +49,7 @@ CLOCK = ("timedatectl", "show")
 LVM = (
     "lvm", "lvmconfig", "--type", "full",
     "devices/global_filter", "devices/filter", "devices/scan_lvs", "devices/use_devicesfile",
+    "activation/thin_pool_autoextend_threshold",
 )  # fmt: skip
 GROUPS = (
     "lvm", "vgs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", "vg_name,vg_size,pv_name",
@@ -266,7 +267,13 @@ def parse_lvm(text: str) -> LvmSettings:
     def is_on(key: str) -> bool:
         return _number(LVM, _of(values, key, LVM).strip()) == 1
 
-    return LvmSettings(patterns("global_filter"), patterns("filter"), is_on("scan_lvs"), is_on("use_devicesfile"))
+    return LvmSettings(
+        patterns("global_filter"),
+        patterns("filter"),
+        is_on("scan_lvs"),
+        is_on("use_devicesfile"),
+        _number(LVM, _of(values, "thin_pool_autoextend_threshold", LVM).strip()) < 100,
+    )
 
 
 def parse_groups(text: str) -> tuple[Mapping[str, Size], Mapping[str, tuple[str, ...]]]:

@@ -12,15 +12,18 @@ from types import MappingProxyType
 from typing import Any
 
 from xenlocal.adapters.command import Runner
+from xenlocal.adapters.files import FileReader
 from xenlocal.model.errors import CommandFailed
-from xenlocal.model.observed import Storage, Volume, VolumeGroup
+from xenlocal.model.observed import Fill, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
 
+_HOST = "/proc/sys/kernel/hostname"  # as lvm itself asks for it: the name in its lv_host
 REPORT = (
     "lvm", "fullreport", "--reportformat", "json", "--units", "b", "--nosuffix",
-    "--configreport", "vg", "-o", "vg_name,vg_free,vg_extent_size",
+    "--configreport", "vg", "-o", "vg_name,vg_free,vg_extent_size,vg_lock_type",
     "--configreport", "lv", "-o",
-    "lv_name,lv_size,lv_active,lv_device_open,lv_tags,lv_kernel_major,lv_kernel_minor",
+    "lv_name,lv_size,lv_active,lv_device_open,lv_tags,lv_kernel_major,lv_kernel_minor,"
+    "pool_lv,lv_layout,data_percent,metadata_percent,lv_health_status",
     "--configreport", "pv", "-o", "pv_name",
     "--configreport", "seg", "-o", "lv_name",
     "--configreport", "pvseg", "-o", "lv_name",
@@ -28,20 +31,21 @@ REPORT = (
 
 
 class LvmReader:
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, runner: Runner, files: FileReader) -> None:
+        self._runner, self._files = runner, files
 
     def storage(self) -> Storage:
-        """Sizes in bytes. Raises CommandFailed, ToolMissing.
+        """Sizes in bytes. Raises CommandFailed, ToolMissing, XenlocalError.
 
         A group with missing disks is reported in full with exit 0 (its metadata is on the others; tried); changing
         it then fails by itself. Exit 5 means that a group could not be read at all, and nothing tells which: the
         whole table is unknown then. No group at all is exit 0 and an empty report: that is known.
         """
-        return parse(self._runner.run(REPORT, timeout=60))
+        host = (self._files.read_text(_HOST) or "").strip()
+        return parse(self._runner.run(REPORT, timeout=60), host)
 
 
-def parse(text: str) -> Storage:
+def parse(text: str, host: str = "") -> Storage:
     """Raises CommandFailed unless the text is a whole report with every field."""
     try:
         reports = json.loads(text)["report"]
@@ -49,7 +53,8 @@ def parse(text: str) -> Storage:
         volumes: dict[tuple[str, str], Volume] = {}
         for report in reports:
             (fields,) = report["vg"]
-            group = VolumeGroup(fields["vg_name"], _size(fields["vg_free"]), _size(fields["vg_extent_size"]))
+            free, extent, locks = _size(fields["vg_free"]), _size(fields["vg_extent_size"]), fields["vg_lock_type"]
+            group = VolumeGroup(fields["vg_name"], free, extent, "" if locks == "none" else locks)
             if group.name in groups:
                 raise CommandFailed(
                     REPORT, 0, f"there are two volume groups named {group.name}; rename one: vgrename UUID NEW-NAME"
@@ -59,7 +64,7 @@ def parse(text: str) -> Storage:
                 volumes[group.name, entry["lv_name"]] = _volume(group.name, entry)
     except (ValueError, KeyError, TypeError) as error:
         raise CommandFailed(REPORT, 0, f"cannot understand its report: {error!r}") from error
-    return Storage(MappingProxyType(groups), MappingProxyType(volumes))
+    return Storage(MappingProxyType(groups), MappingProxyType(volumes), host)
 
 
 def _volume(vg: str, entry: Mapping[str, Any]) -> Volume:
@@ -76,7 +81,15 @@ def _volume(vg: str, entry: Mapping[str, Any]) -> Volume:
         opened=entry["lv_device_open"] == "open",
         tags=frozenset(tag for tag in entry["lv_tags"].split(",") if tag),
         device=(major, minor) if active and major >= 0 else None,
+        pool=entry["pool_lv"],
+        fill=_fill(entry) if {"thin", "pool"} <= {*entry["lv_layout"].split(",")} else None,
     )
+
+
+def _fill(entry: Mapping[str, Any]) -> Fill:
+    """A pool is shown as not active while only its volumes are; how full it is can be told all the same."""
+    data, metadata = (float(entry[key]) if entry[key] else None for key in ("data_percent", "metadata_percent"))
+    return Fill(data, metadata, entry["lv_health_status"])
 
 
 def _size(text: str) -> Size:

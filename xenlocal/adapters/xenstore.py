@@ -140,6 +140,7 @@ def _vbd(domid: int, devid: int, entry: Mapping[str, str]) -> Vbd:
         device=(int(device[1], 16), int(device[2], 16)) if device else None,
         writable=entry.get("mode", "w") != "r",
         connected=entry.get("state") == _CONNECTED,
+        by_qemu=entry.get("type") == "qdisk",
     )
 
 

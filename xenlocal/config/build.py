@@ -261,6 +261,7 @@ def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Se
     if given in (["device"], ["cdrom"]) and "size" in settings.values:
         message = f"size is not for a {given[0]}, which is used as it is; remove it"
         problems.add(settings.at("size"), message, "size")
+    _check_making(settings, given[0], problems)
     value = settings.values[given[0]]
     backing: Backing = (
         value
@@ -268,10 +269,28 @@ def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Se
         else (BlockDevice(value) if given[0] == "device" else ImageFile(value))
     )
     cdrom = given[0] == "cdrom"
-    if cdrom and settings.get("mode") == "w":
+    if cdrom and settings.get("mode") in ("w", "w!"):
         problems.add(settings.at("mode"), "mode is not for a cdrom, which is only read; remove it", "mode")
-    readonly = cdrom or settings.get("mode") == "r"
-    return Disk(vdev, backing, part.place.source, settings.get("size"), readonly, cdrom), settings
+    mode = settings.get("mode")
+    disk = Disk(
+        vdev,
+        backing,
+        part.place.source,
+        settings.get("size"),
+        readonly=cdrom or mode == "r",
+        cdrom=cdrom,
+        shared=mode == "w!",
+        pool=settings.get("pool"),
+        full=settings.get("allocate") == "full",
+    )
+    return disk, settings
+
+
+def _check_making(settings: Settings, kind: str, problems: Problems) -> None:
+    """Keys that say how something is made belong to what xenlocal makes."""
+    for key, owner in (("pool", "volume"), ("allocate", "file")):
+        if key in settings.values and kind != owner:
+            problems.add(settings.at(key), f"{key} is for a {owner}, and this is a {kind}; remove it", key)
 
 
 def _check_drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:

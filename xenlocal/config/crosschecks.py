@@ -203,10 +203,32 @@ def _shared(users: Sequence[_Use], problems: Problems) -> None:
             message = f"{target} also belongs to {retired.who}, which is absent: it would be retired under this domU"
             problems.add(use.place, f"{message}; remove it there", target.kind)
         elif not use.disk.readonly and not (use.absent and retired is None):
-            if writer:
-                message = f"{target} is already writable in {writer.who}; write mode = r, or another {target.kind}"
+            if writer and not (use.disk.goes_with(writer.disk) and use.draft is not writer.draft):
+                message = f"{target} is already writable in {writer.who}; {_instead(use, writer)}"
                 problems.add(use.place, message, target.kind)
             writer = writer or use
+    _made_alike(users, problems)
+
+
+def _instead(use: _Use, writer: _Use) -> str:
+    """What to write. One that says w! has said that its guest can share the disk; the other has to say so too."""
+    other = f"or another {use.disk.backing.target.kind}"
+    if use.draft is writer.draft or not (use.disk.shared or writer.disk.shared):
+        return f"write mode = r, {other}"
+    silent = writer if use.disk.shared else use
+    return f"mode = w! is for all that share it: write it in {silent.who} too, or mode = r here, {other}"
+
+
+def _made_alike(users: Sequence[_Use], problems: Problems) -> None:
+    """One volume is made in one way."""
+    first: dict[str, tuple[str, Place]] = {}
+    for use in users:
+        for key in {"pool", "allocate"} & use.settings.values.keys():
+            value, place = str(use.settings.values[key]), use.settings.at(key)
+            other = first.setdefault(key, (value, place))
+            if other[0] != value:
+                message = f"{key} of {use.disk.backing.target} is {other[0]} in {other[1].label} ({other[1].source})"
+                problems.add(place, f"{message}; write the same here, or leave it out", key)
 
 
 def same_storage(backing: Backing) -> str:

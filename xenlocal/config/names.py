@@ -84,13 +84,8 @@ def volume(text: str) -> LogicalVolume:
     vg, slash, lv = text.partition("/")
     if not slash or "/" in lv or not vg or not lv:
         raise ValueError(f"volume '{shown}' is not VG/LV; write one such as vg0/web-root")
-    for what, part in (("volume group", vg), ("volume", lv)):
-        if not _LVM.fullmatch(part) or part in (".", ".."):
-            raise ValueError(
-                f"'{clip(part)}' is not a name for a {what}; use letters, digits and . _ + -, but not - first"
-            )
-    if _LVM_RESERVED.search(lv) or _LVM_INTERNAL.search(lv):
-        raise ValueError(f"LVM keeps volume names such as '{clip(lv)}' to itself; take another")
+    _lvm_name("volume group", vg)
+    _lv_name("volume", lv)
     if lv.startswith("xenlocal-trash."):
         raise ValueError(f"'{clip(lv)}' is a retired volume; bring it back with `xenlocal trash restore`, then name it")
     if len(lv) > _MAX_LV:
@@ -99,6 +94,25 @@ def volume(text: str) -> LogicalVolume:
     if len(mapped) - 1 > _MAX_DEVICE_MAPPER:
         raise ValueError(f"'{shown}' is too long for the device mapper once it is retired; shorten it")
     return LogicalVolume(vg, lv)
+
+
+def pool(text: str) -> str:
+    """The name of a thin pool, without its group."""
+    if "/" in text:
+        raise ValueError(f"pool '{clip(text)}' lies in the group of the volume; write {clip(text.split('/')[-1])}")
+    _lv_name("thin pool", text)
+    return text
+
+
+def _lv_name(what: str, name: str) -> None:
+    _lvm_name(what, name)
+    if _LVM_RESERVED.search(name) or _LVM_INTERNAL.search(name):
+        raise ValueError(f"LVM keeps volume names such as '{clip(name)}' to itself; take another")
+
+
+def _lvm_name(what: str, name: str) -> None:
+    if not _LVM.fullmatch(name) or name in (".", ".."):
+        raise ValueError(f"'{clip(name)}' is not a name for a {what}; use letters, digits and . _ + -, but not - first")
 
 
 def path(text: str) -> str:

@@ -124,7 +124,15 @@ def _parts() -> tuple[Key, ...]:
         Key("disk", "file", file, "", "one raw file on the dom0"),
         Key("disk", "cdrom", file, "", "an ISO image on the dom0, as a drive of an hvm guest"),
         Key("disk", "size", values.disk_size, "", "created if absent, grown if smaller, never shrunk"),
-        Key("disk", "mode", _mode, "w", "w: writable, r: read-only"),
+        Key("disk", "pool", checked(names.pool), "", "thin pool of its volume group that the volume is made in"),
+        Key(
+            "disk",
+            "allocate",
+            choice("full", "sparse"),
+            "sparse",
+            "a file takes its size at once, or as it fills",
+        ),
+        Key("disk", "mode", choice("w", "r", "w!"), "w", "w: writable, r: read-only, w!: several domUs write to it"),
         Key("disk", "attached", values.boolean, "yes", "no: not given to the guest, and taken from one that runs"),
         Key("nic", "bridge", checked(names.interface), REQUIRED, "bridge it is a port of"),
         Key("nic", "mac", checked(identity.parse_mac), "", "derived from the UUID and the nic's name"),
@@ -135,12 +143,6 @@ def _parts() -> tuple[Key, ...]:
         Key("ready", "xenstore", guest.xenstore, "", "the guest has written this key below its data/"),
         Key("ready", "command", guest.command, "", "this command on the dom0 succeeds"),
     )
-
-
-def _mode(key: str, text: str) -> str:
-    if text in ("w!", "!"):
-        raise ValueError(f"{key} 'w!' (shared by several domUs) is not yet supported; write w or r")
-    return str(choice("w", "r")(key, text))
 
 
 KEYS: tuple[Key, ...] = (*_host(), *_bridge(), *_domain(), *_parts())

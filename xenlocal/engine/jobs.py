@@ -22,6 +22,7 @@ from xenlocal.model.plan import Goal
 from xenlocal.planner import identities
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.looks import new_record
+from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
 from xenlocal.planner.shutdown import ENDGAME, LAST_LOOK
 from xenlocal.planner.wishes import is_up
 
@@ -122,6 +123,10 @@ def _trash(request: Request, tools: Tools, recorder: Recorder) -> None:
             if trash is None or volume is None or not volume.ours:
                 why = "is not in the trash" if trash is None or volume is None else "does not carry the tag xenlocal"
                 request.finish(NOT_FOUND, message=f"{name} {why}; `xenlocal trash list` shows what can be had")
+                return
+            hurdle = hurdle_of_owner(volume, storage) or hurdles_of_groups(storage).get(vg)
+            if hurdle is not None:
+                request.finish(FAILED, message=f"cannot {'restore' if restore else 'purge'} {name}: {hurdle}")
                 return
             if restore and (vg, trash[1]) in storage.volumes:
                 request.finish(FAILED, message=f"cannot restore {name}: volume/{vg}/{trash[1]} exists")

@@ -12,6 +12,7 @@ from xenlocal.model.clock import iso
 from xenlocal.model.desired import Domain, LogicalVolume
 from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import THIS_HOST, Kind, Target, bridge, parse_trash_name
+from xenlocal.model.names import volume as volume_target
 from xenlocal.model.observed import LiveDomain, Storage, Unavailable
 from xenlocal.model.plan import Goal, Notice
 from xenlocal.planner import xlcfg
@@ -141,6 +142,13 @@ def _name(uuid: str, declared: Mapping[str, Domain], live: Mapping[str, LiveDoma
 
 def _volumes(cycle: Cycle, notes: Mapping[Target, list[str]]) -> list[dict[str, Any]]:
     rows: dict[Target, dict[str, Any]] = {}
+
+    def row_of(target: Target, observed: str | None) -> dict[str, Any]:
+        told = list(notes.get(target, ()))
+        return rows.setdefault(
+            target, {"name": str(target), "desired": None, "observed": observed, "domains": [], "notices": told}
+        )
+
     for domain in cycle.desired.domains.values():
         for disk in domain.disks:
             target = disk.backing.target
@@ -148,16 +156,16 @@ def _volumes(cycle: Cycle, notes: Mapping[Target, list[str]]) -> list[dict[str, 
             if isinstance(disk.backing, LogicalVolume) and not isinstance(cycle.observed.storage, Unavailable):
                 present = cycle.observed.storage.volumes.get((disk.backing.vg, disk.backing.lv))
                 observed = str(present.size) if present else None
+                if present and present.pool:
+                    pool = cycle.observed.storage.volumes.get((present.vg, present.pool))
+                    users = row_of(volume_target(present.vg, present.pool), str(pool.size) if pool else None)["domains"]
+                    users += [domain.name] if domain.name not in users else []
             elif not isinstance(cycle.observed.paths, Unavailable):
                 facts = cycle.observed.paths.get(disk.backing.path)
                 observed = (str(facts.size) if facts.size.bytes else str(facts.kind)) if facts else None
-            row = rows.setdefault(
-                target,
-                {"name": str(target), "desired": None, "observed": observed, "domains": [], "notices": []},
-            )
+            row = row_of(target, observed)
             row["desired"] = str(disk.size) if disk.size is not None else row["desired"]
             row["domains"].append(domain.name)
-            row["notices"] = list(notes.get(target, ()))
     return [rows[target] for target in sorted(rows)]
 
 

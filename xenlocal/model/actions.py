@@ -39,9 +39,11 @@ class _OfDomain:
 
 @dataclass(frozen=True)
 class CreateVolume(_OfVolume):
-    """A new LV, old signatures wiped, tagged ours."""
+    """A new LV, old signatures wiped, tagged ours and as of this dom0 (`host`), in a thin pool if one is named."""
 
     size: Size
+    host: str
+    pool: str | None = None
     verb = "create"
 
 
@@ -55,7 +57,16 @@ class GrowVolume(_OfVolume):
 
 @dataclass(frozen=True)
 class ActivateVolume(_OfVolume):
+    """For this host alone, where lvmlockd keeps hosts apart."""
+
     verb = "activate"
+
+
+@dataclass(frozen=True)
+class DeactivateVolume(_OfVolume):
+    """So that another host can have it."""
+
+    verb = "deactivate"
 
 
 @dataclass(frozen=True)
@@ -89,11 +100,12 @@ class PurgeVolume(_OfVolume):
 
 @dataclass(frozen=True)
 class ResizeFile:
-    """Create a sparse image file, or grow it; a running PV guest sees that at once. Never shrinks."""
+    """Create an image file, or grow it; a running PV guest sees that at once. Never shrinks. `full`: not sparse."""
 
     path: str
     size: Size
     verb: str = "create"
+    full: bool = False
 
     @property
     def target(self) -> Target:
@@ -283,6 +295,7 @@ Action = (
     CreateVolume
     | GrowVolume
     | ActivateVolume
+    | DeactivateVolume
     | RetireVolume
     | RestoreVolume
     | UntagVolume

@@ -144,6 +144,13 @@ class Disk:
     size: Size | None = None
     readonly: bool = False
     cdrom: bool = False  # a drive with an ISO image in it
+    shared: bool = False  # `mode = w!`: other domUs that say the same may write to it at the same time
+    pool: str | None = None  # the thin pool, in the group of its LV, that the LV is made in
+    full: bool = False  # `allocate = full`: a file has its whole size on the disk from the first
+
+    def goes_with(self, other: Disk) -> bool:
+        """Whether two domUs may have the same backing at once, one by this disk and one by the other."""
+        return (self.readonly and other.readonly) or (self.shared and other.shared)
 
 
 @dataclass(frozen=True)

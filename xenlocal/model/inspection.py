@@ -65,6 +65,7 @@ class LvmSettings:
     filter: tuple[str, ...]
     scan_lvs: bool
     devicesfile: bool  # only the devices of /etc/lvm/devices are seen
+    extends_pools: bool = False  # a thin pool that fills gets more room of its group by itself
 
     @property
     def hiding(self) -> str:
@@ -177,6 +178,7 @@ class Code(StrEnum):
     TOOLSTACK = "toolstack"
     NEEDRESTART = "needrestart"
     LVM_FILTER = "lvm-filter"
+    THIN_POOL = "thin-pool"
     ISCSI = "iscsi"
     CLOCK = "clock"
     GUEST_CLOCK = "guest-clock"

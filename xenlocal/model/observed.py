@@ -78,9 +78,22 @@ class Outline:
 
 @dataclass(frozen=True)
 class VolumeGroup:
+    """`locks`: what of lvmlockd keeps its hosts apart, sanlock or dlm; "" where nothing does."""
+
     name: str
     free: Size
     extent: Size
+    locks: str = ""
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How full a thin pool is, in percent; None: not known, since none of its volumes is active. `health`: what LVM
+    says is wrong with it."""
+
+    data: float | None
+    metadata: float | None
+    health: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,21 +107,36 @@ class Volume:
     opened: bool
     tags: frozenset[str] = frozenset()
     device: tuple[int, int] | None = None
+    pool: str = ""  # the thin pool it is in
+    fill: Fill | None = None  # of one that is itself a thin pool
 
     @property
     def ours(self) -> bool:
         return OUR_TAG in self.tags
 
+    @property
+    def owners(self) -> frozenset[str]:
+        """The dom0s that it names as its own; none where nobody has said so."""
+        return frozenset(tag.removeprefix(OWNER_TAG) for tag in self.tags if tag.startswith(OWNER_TAG))
+
 
 OUR_TAG = "xenlocal"
+OWNER_TAG = "xenlocal.host="  # and the name of the dom0
 KEPT_TAG = "xenlocal-kept"  # restored by hand from the trash: not retired again while it carries this
 OUR_ALIAS = "xenlocal"  # `ip link` alias of a bridge we made
 
 
 @dataclass(frozen=True)
 class Storage:
+    """`host`: the name of this dom0."""
+
     groups: Mapping[str, VolumeGroup]
     volumes: Mapping[tuple[str, str], Volume]
+    host: str = ""
+
+    def strangers(self, volume: Volume) -> tuple[str, ...]:
+        """The other dom0s that the volume belongs to."""
+        return () if self.host in volume.owners else tuple(sorted(volume.owners))
 
 
 @dataclass(frozen=True)
@@ -176,6 +204,7 @@ class Vbd:
     device: tuple[int, int] | None
     writable: bool
     connected: bool = True  # the guest's driver has taken it
+    by_qemu: bool = False  # not by the kernel: so are disks that several domUs share
 
 
 @dataclass(frozen=True)

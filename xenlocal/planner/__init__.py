@@ -24,7 +24,7 @@ def make_plan(desired: Desired, observed: Observed, goal: Goal, now: float, wall
         plan_shutdown(draft, desired, observed, memory, now)
     elif memory.shutting_down is None:
         plan_bridges(draft, desired, observed)
-        plan_volumes(draft, desired, observed)
+        plan_volumes(draft, desired, observed, memory)
         plan_domains(draft, desired, observed, memory, now)
         plan_retirement(draft, desired, observed, wall)
     return draft.plan(goal, _start_slots(desired, observed))

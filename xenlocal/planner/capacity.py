@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from xenlocal.model.desired import Desired, LogicalVolume, State
 from xenlocal.model.inspection import Capacity, GroupCapacity, GroupFacts, MemoryCapacity
-from xenlocal.model.observed import Observed, Storage, Unavailable, VolumeGroup
+from xenlocal.model.observed import Fill, Observed, Storage, Unavailable, Volume, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner.hurdles import xen_share
 from xenlocal.planner.room import for_domains, promised
@@ -53,40 +54,80 @@ def _groups(
     unseen = sorted(storage.groups.keys() - groups.keys())
     if unseen:
         return Unavailable(f"volume group {unseen[0]} came while it was looked at; try again")
-    return tuple(_group(desired, storage, group, groups[name].size) for name, group in sorted(storage.groups.items()))
+    found: list[GroupCapacity] = []
+    for name, group in sorted(storage.groups.items()):
+        found.append(_group(desired, storage, group, groups[name].size))
+        for (vg, _), volume in sorted(storage.volumes.items()):
+            if vg == name and volume.fill is not None:
+                found.append(_pool(desired, storage, group, volume, volume.fill))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A volume group without its thin pools, or one of these. `wants`, by state: LV -> bytes that the files say;
+    `there`: LV -> bytes that it has."""
+
+    wants: Mapping[State, Mapping[str, int]]
+    there: Mapping[str, int]
+
+    @classmethod
+    def of(cls, desired: Desired, storage: Storage, group: VolumeGroup, pool: str) -> _Place:
+        wants = {state: _wants(desired, storage, group, pool, state) for state in State}
+        inside = {lv: each for (vg, lv), each in storage.volumes.items() if vg == group.name and each.pool == pool}
+        return cls(wants, {lv: each.size.bytes for lv, each in inside.items()})
+
+    def declared(self, state: State) -> Size:
+        return Size(sum(max(size, self.there.get(lv, 0)) for lv, size in self.wants[state].items()))
+
+    @property
+    def missing(self) -> int:
+        """Bytes until every volume is as the files say; stopped domUs have theirs, too."""
+        every: dict[str, int] = {}
+        for sizes in self.wants.values():
+            for lv, size in sizes.items():
+                every[lv] = max(size, every.get(lv, 0))
+        return sum(max(size - self.there.get(lv, 0), 0) for lv, size in every.items())
 
 
 def _group(desired: Desired, storage: Storage, group: VolumeGroup, total: Size) -> GroupCapacity:
-    wants = {state: _wants(desired, group, state) for state in State}
-    # stopped ones have their volumes, too
-    every: dict[str, int] = {}
-    for sizes in wants.values():
-        for lv, size in sizes.items():
-            every[lv] = max(size, every.get(lv, 0))
-    there = {lv: volume.size.bytes for (vg, lv), volume in storage.volumes.items() if vg == group.name}
-    after = group.free.bytes - sum(max(size - there.get(lv, 0), 0) for lv, size in every.items())
+    place = _Place.of(desired, storage, group, "")
+    after = group.free.bytes - place.missing
+    return _told(place, group.name, group, total, group.free, after)
 
-    def declared(state: State) -> Size:
-        return Size(sum(max(size, there.get(lv, 0)) for lv, size in wants[state].items()))
 
+def _pool(desired: Desired, storage: Storage, group: VolumeGroup, pool: Volume, fill: Fill) -> GroupCapacity:
+    """A thin pool takes its room of the group, and its volumes take theirs of the pool only as they are written: they
+    may be promised more than there is."""
+    place = _Place.of(desired, storage, group, pool.lv)
+    free = Size(pool.size.bytes - int(pool.size.bytes * (fill.data or 0.0) / 100))
+    after = pool.size.bytes - sum(place.there.values()) - place.missing
+    return _told(place, f"{pool.vg}/{pool.lv}", group, pool.size, free, after)
+
+
+def _told(place: _Place, name: str, group: VolumeGroup, total: Size, free: Size, after: int) -> GroupCapacity:
     return GroupCapacity(
-        name=group.name,
+        name=name,
         total=total,
-        used=Size(total.bytes - group.free.bytes),
-        promised=declared(State.RUNNING),
-        promised_manual=declared(State.MANUAL),
-        free=group.free,
+        used=Size(total.bytes - free.bytes),
+        promised=place.declared(State.RUNNING),
+        promised_manual=place.declared(State.MANUAL),
+        free=free,
         free_after_boot=Size(max(after, 0)),
         largest=Size(max(after, 0) // group.extent.bytes * group.extent.bytes),
     )
 
 
-def _wants(desired: Desired, group: VolumeGroup, state: State) -> dict[str, int]:
-    """LV -> bytes, in whole extents; 0 where its size is not declared: it is as large as it is."""
+def _wants(desired: Desired, storage: Storage, group: VolumeGroup, pool: str, state: State) -> dict[str, int]:
+    """LV -> bytes, in whole extents; 0 where its size is not declared: it is as large as it is. Those in the thin pool,
+    or with "" those that are in none."""
     sizes: dict[str, int] = {}
     for domain, disk in live_disks(desired):
         backing = disk.backing
         if domain.state is state and isinstance(backing, LogicalVolume) and backing.vg == group.name:
+            present = storage.volumes.get((backing.vg, backing.lv))
+            if (present.pool if present is not None else disk.pool or "") != pool:
+                continue
             size = disk.size.rounded_up(group.extent).bytes if disk.size is not None else 0
             sizes[backing.lv] = max(size, sizes.get(backing.lv, 0))
     return sizes

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from xenlocal.model.desired import BlockDevice, LogicalVolume
 from xenlocal.model.inspection import Code, Finding, LvmSettings, Severity
 from xenlocal.model.observed import PathFacts
+from xenlocal.model.units import Size
 from xenlocal.planner.patient import Patient, known
+from xenlocal.planner.thin import hurdle_of_pool
 from xenlocal.planner.volumes import live_disks
 
 _LOOP = 7  # major number of loop devices
@@ -98,6 +100,27 @@ def _reject(settings: LvmSettings, vg: str, pattern: str) -> str:
         f"`vgchange -an {vg}`; global_filter = [ {patterns} ] in /etc/lvm/lvm.conf, section devices;"
         " then `update-initramfs -u`, and `vgs` no longer shows it"
     )
+
+
+def thin_pools(patient: Patient) -> Iterator[Finding]:
+    """Of those that hold volumes of the files."""
+    settings, storage = known(patient.facts.lvm), known(patient.observed.storage)
+    used = {disk.backing for _, disk in live_disks(patient.desired) if isinstance(disk.backing, LogicalVolume)}
+    present = [storage.volumes[lv.vg, lv.lv] for lv in used if (lv.vg, lv.lv) in storage.volumes]
+    for vg, name in sorted({(each.vg, each.pool) for each in present if each.pool}):
+        if (hurdle := hurdle_of_pool(vg, name, storage)) is not None:
+            text, _, what = hurdle.partition("; ")
+            yield Finding(Code.THIN_POOL, Severity.CRITICAL, text, what)
+            continue
+        pool = storage.volumes[vg, name]
+        promised = sum(each.size.bytes for each in storage.volumes.values() if (each.vg, each.pool) == (vg, name))
+        if promised > pool.size.bytes and not settings.extends_pools:
+            text = (
+                f"thin pool {vg}/{name} has {pool.size}, its volumes {Size(promised)} together, and nothing extends it:"
+                " once it is full, its guests cannot write"
+            )
+            what = f"thin_pool_autoextend_threshold = 80 in /etc/lvm/lvm.conf, section activation; and room in {vg}"
+            yield Finding(Code.THIN_POOL, Severity.WARNING, text, what)
 
 
 def iscsi(patient: Patient) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ CHECKS: Mapping[Code, tuple[Check, str]] = {
     Code.TOOLSTACK: (checkup_host.toolstack, "nobody else manages guests here"),
     Code.NEEDRESTART: (checkup_host.needrestart, "needrestart leaves the guests alone"),
     Code.LVM_FILTER: (checkup_storage.lvm_filter, "the LVM of this host sees its own volume groups and no guest's"),
+    Code.THIN_POOL: (checkup_storage.thin_pools, "no thin pool can run full unseen"),
     Code.ISCSI: (checkup_storage.iscsi, "every iSCSI disk of the files is logged in to at boot"),
     Code.CLOCK: (checkup_host.clock, "the clock of the dom0 is synchronised"),
     Code.GUEST_CLOCK: (checkup_host.guest_clocks, "no guest runs whose clock could be wrong"),

@@ -15,7 +15,6 @@ from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import Target, bridge
 from xenlocal.model.names import domain as live_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Table
-from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.draft import Draft, ends_and_shells
 from xenlocal.planner.hurdles import Budget, hurdle_to_start
@@ -61,8 +60,8 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
     cases = _cases(draft, desired, observed, memory, now)
     predecessors = {name: case.domain.predecessors for name, case in cases.items()}
     order = start_order(predecessors)
-    _plan_stops(draft, cases, order, observed, desired.host.dom0_reserve)
-    budget = Budget(desired.host.dom0_reserve)
+    _plan_stops(draft, cases, order, observed, desired)
+    budget = Budget.of(desired)
     for case in cases.values():
         back = (case.record.off_since or 0.0) + REBOOT_GRACE
         if case.live is None and case.record.off is Off.REBOOTING and now < back:
@@ -141,7 +140,7 @@ def _plan_stops(
     cases: Mapping[str, _Case],
     order: tuple[str, ...],
     observed: Observed,
-    reserve: Size,
+    desired: Desired,
 ) -> None:
     """In reverse order: a domU is asked when everything that follows it and is to end too has ended."""
     predecessors = {name: case.domain.predecessors for name, case in cases.items()}
@@ -162,7 +161,7 @@ def _plan_stops(
             continue
         elif want is Want.DESTROY:
             draft.step(DestroyDomain(name, domain.uuid, live.domid, verb="destroy"), case.wish.reason)
-        elif want is Want.OFF or (want is Want.RESTART and _can_come_back(draft, case, cases, observed, reserve)):
+        elif want is Want.OFF or (want is Want.RESTART and _can_come_back(draft, case, cases, observed, desired)):
             draft.step(
                 StopDomain(
                     name,
@@ -179,11 +178,11 @@ def _plan_stops(
             )
 
 
-def _can_come_back(draft: Draft, case: _Case, cases: Mapping[str, _Case], observed: Observed, reserve: Size) -> bool:
+def _can_come_back(draft: Draft, case: _Case, cases: Mapping[str, _Case], observed: Observed, desired: Desired) -> bool:
     """A restart stops only what can start again afterwards; one that has begun goes on."""
     if case.record.asked is not None:
         return True
-    hurdle = hurdle_to_start(draft, case.domain, case.record, case.live, observed, Budget(reserve), case.guard)
+    hurdle = hurdle_to_start(draft, case.domain, case.record, case.live, observed, Budget.of(desired), case.guard)
     if hurdle is None:
         away = [other for name in case.domain.needs if (other := cases.get(name)) is not None and _stays_away(other)]
         hurdle = _needs(draft, away[0], {}) if away else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from xenlocal.model.desired import Backing, BlockDevice, Disk, Domain, LogicalVolume
+from xenlocal.model.desired import Backing, BlockDevice, Desired, Disk, Domain, LogicalVolume
 from xenlocal.model.observed import Observed, PathFacts, Unavailable, Vbd
 
 
@@ -45,6 +45,15 @@ def holders(which: Identity, vbds: Iterable[Vbd], own: int | None) -> tuple[Vbd,
     return tuple(vbd for vbd in vbds if vbd.domid != own and which.is_of(vbd))
 
 
+def with_devices(vbds: Iterable[Vbd], observed: Observed) -> tuple[Vbd, ...]:
+    """Of a disk that qemu serves, xenstore has a path and no device number: the path may be one of many names."""
+    paths: Mapping[str, PathFacts] = {} if isinstance(observed.paths, Unavailable) else observed.paths
+    return tuple(
+        replace(vbd, device=paths[vbd.params].device) if vbd.device is None and vbd.params in paths else vbd
+        for vbd in vbds
+    )
+
+
 def who(domid: int, observed: Observed) -> str:
     live = None if isinstance(observed.domains, Unavailable) else observed.domains.get(domid)
     return f"domain/{live.name} (domid {domid})" if live is not None and live.name else f"domid {domid}"
@@ -55,6 +64,7 @@ class Claims:
     """Disks of the domUs that this plan starts, and of those about to come back from their own reboot: no
     backend holds them yet, and they are no longer to be had."""
 
+    desired: Desired
     taken: list[tuple[Domain, Disk, Identity]] = field(default_factory=list)
 
     def take(self, domain: Domain, observed: Observed) -> None:
@@ -65,6 +75,22 @@ class Claims:
 
     def against(self, disk: Disk, which: Identity) -> str | None:
         for other, theirs, claimed in self.taken:
-            if which.same_as(claimed) and not (disk.readonly and theirs.readonly):
+            if which.same_as(claimed) and not disk.goes_with(theirs):
                 return f"is also disk {theirs.vdev} of {other.target}, which has it first"
         return None
+
+    def bars(self, disk: Disk, which: Identity, vbd: Vbd, observed: Observed) -> bool:
+        """Whether the backend of another domain, which uses this disk, keeps it from being used as `disk` says."""
+        if disk.readonly:
+            return vbd.writable
+        return not (disk.shared and vbd.by_qemu and self._is_shared(which, vbd, observed))
+
+    def _is_shared(self, which: Identity, vbd: Vbd, observed: Observed) -> bool:
+        """Its domU is one of ours, and the files say of it too that it shares the disk."""
+        live = None if isinstance(observed.domains, Unavailable) else observed.domains.get(vbd.domid)
+        return any(
+            disk.shared and which.same_as(identity(disk.backing, observed))
+            for domain in self.desired.domains.values()
+            if live is not None and domain.uuid == live.uuid
+            for disk in domain.disks
+        )

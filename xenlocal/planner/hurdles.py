@@ -5,9 +5,9 @@ Unknown is a hurdle too: no start follows from a table that could not be had (DE
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from xenlocal.model.desired import Backing, Disk, Domain, Firmware, GuestType, ImageFile, LogicalVolume, Nic
+from xenlocal.model.desired import Backing, Desired, Disk, Domain, Firmware, GuestType, ImageFile, LogicalVolume, Nic
 from xenlocal.model.memory import Record
 from xenlocal.model.names import bridge
 from xenlocal.model.observed import (
@@ -15,6 +15,7 @@ from xenlocal.model.observed import (
     LiveDomain,
     LiveState,
     Observed,
+    PathFacts,
     PathKind,
     Table,
     Unavailable,
@@ -23,10 +24,12 @@ from xenlocal.model.observed import (
 from xenlocal.model.units import Size
 from xenlocal.planner.cpus import hurdle_of_cpus
 from xenlocal.planner.draft import Draft
-from xenlocal.planner.holders import Claims, holders, identity, who
+from xenlocal.planner.holders import Claims, holders, identity, who, with_devices
 from xenlocal.planner.identities import Guard
 from xenlocal.planner.looks import names_of_monitor
+from xenlocal.planner.owners import hurdle_of_owner
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
+from xenlocal.planner.thin import hurdle_of_thin
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
 SAVE_DIR = "/var/lib/xen/save"
@@ -39,8 +42,12 @@ class Budget:
     """What the starts of one plan have taken: two cannot race for the last gigabyte, nor for one disk."""
 
     reserve: Size
+    claims: Claims
     taken: int = 0  # bytes of Xen's free memory
-    claims: Claims = field(default_factory=Claims)
+
+    @classmethod
+    def of(cls, desired: Desired) -> Budget:
+        return cls(desired.host.dom0_reserve, Claims(desired))
 
     def take(self, need: Size, free: Size) -> str | None:
         """Reserve, or say why not."""
@@ -157,7 +164,8 @@ def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
             return f"{key} {path} does not exist ({domain.source})"
     for path, package in needed_packages(domain):
         if path not in paths:
-            return f"{path} is missing, which an hvm guest needs; type: apt install {package}"
+            whose = "an hvm guest" if domain.type is GuestType.HVM else "a disk with mode = w!"
+            return f"{path} is missing, which {whose} needs; type: apt install {package}"
     return None
 
 
@@ -169,9 +177,9 @@ def boot_files(domain: Domain) -> tuple[tuple[str, str], ...]:
 
 def needed_packages(domain: Domain) -> tuple[tuple[str, str], ...]:
     """A file that xl uses for such a guest, and the package of Debian that has it there (strings of its libxl)."""
-    if domain.type is not GuestType.HVM:
-        return ()
     device_model = ("/usr/libexec/xen-qemu-system-i386", "qemu-system-xen")
+    if domain.type is not GuestType.HVM:
+        return (device_model,) if any(disk.shared for disk in domain.disks) else ()
     firmware = {
         Firmware.BIOS: ("/usr/share/seabios/bios-256k.bin", "seabios"),
         Firmware.UEFI: ("/usr/share/ovmf/OVMF.fd", "ovmf"),
@@ -195,7 +203,7 @@ def _disks(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Obse
     if store is None:
         return _unknown(draft, Table.XENSTORE)
     for disk in domain.disks:
-        reason = hurdle_of_disk(draft, disk, live, observed, store.vbds, claims)
+        reason = hurdle_of_disk(draft, disk, live, observed, with_devices(store.vbds, observed), claims)
         if reason is not None:
             return f"disk {disk.vdev}: {reason}"
     return None
@@ -219,6 +227,8 @@ def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
         if storage is None:
             return _unknown(draft, Table.STORAGE)
         present = storage.volumes.get((backing.vg, backing.lv))
+        if present is not None and (why := hurdle_of_owner(present, storage) or hurdle_of_thin(present, storage)):
+            return why
         if present is None or not present.active:
             return draft.refusal(backing.target) or ("does not exist" if present is None else "is not active")
         return None
@@ -227,7 +237,17 @@ def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
     if facts is None:
         return draft.refusal(backing.target) or "does not exist yet; waiting for it"
     wanted = PathKind.FILE if isinstance(backing, ImageFile) else PathKind.BLOCK
-    return None if facts.kind is wanted else f"is not a {'regular file' if wanted is PathKind.FILE else 'block device'}"
+    if facts.kind is not wanted:
+        return f"is not a {'regular file' if wanted is PathKind.FILE else 'block device'}"
+    return _owner_of_device(facts, observed)
+
+
+def _owner_of_device(facts: PathFacts, observed: Observed) -> str | None:
+    """A given device may be an LV. LVM is not asked for its sake: it may be an iSCSI disk that has none."""
+    if facts.device is None or isinstance(observed.storage, Unavailable):
+        return None
+    volumes = (each for each in observed.storage.volumes.values() if each.device == facts.device)
+    return next((why for each in volumes if (why := hurdle_of_owner(each, observed.storage))), None)
 
 
 def _held(
@@ -241,8 +261,9 @@ def _held(
     which = identity(disk.backing, observed)
     others = holders(which, vbds, live.domid if live is not None else None)
     for vbd in others:
-        if vbd.writable or not disk.readonly:
-            return f"is held by {who(vbd.domid, observed)}"
+        if claims.bars(disk, which, vbd, observed):
+            said = "" if not disk.shared else ", which does not share it: it was started without mode = w!"
+            return f"is held by {who(vbd.domid, observed)}{said}"
     if not any(which.is_of(vbd) for vbd in vbds) and _is_open(disk.backing, observed):
         return "is open on the dom0 itself, perhaps mounted; `lsblk` tells where"
     return claims.against(disk, which)

@@ -12,6 +12,7 @@ from xenlocal.model.names import trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Volume, XenStore
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import holders, identity, who
+from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
 from xenlocal.planner.volumes import live_disks
 
 
@@ -89,7 +90,8 @@ def _plan_lv(
         )
         return
     ends = draft.ends_of(domain.target)
-    hurdle = _hurdle(draft, domain, lv, present, _left(domain, live), observed)
+    hurdle = hurdle_of_owner(present, storage) or hurdles_of_groups(storage).get(lv.vg)
+    hurdle = hurdle or _hurdle(draft, domain, lv, present, _left(domain, live), observed)
     if hurdle is not None:
         draft.refuse(lv.target, f"not retired: {hurdle}")
         return

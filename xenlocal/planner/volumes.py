@@ -9,33 +9,52 @@ from typing import TypeVar
 from xenlocal.model.actions import (
     ActivateVolume,
     CreateVolume,
+    DeactivateVolume,
     GrowVolume,
     ResizeFile,
     UntagVolume,
 )
 from xenlocal.model.desired import Desired, Disk, Domain, ImageFile, LogicalVolume, State
-from xenlocal.model.names import parse_trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_TAG, Observed, PathKind, Storage, Table, Volume
+from xenlocal.model.memory import Memory
+from xenlocal.model.names import parse_trash_name, volume
+from xenlocal.model.observed import (
+    KEPT_TAG,
+    OUR_TAG,
+    Observed,
+    PathKind,
+    Storage,
+    Table,
+    Volume,
+    VolumeGroup,
+)
 from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
+from xenlocal.planner.idle import Idle, idle_volumes
+from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
+from xenlocal.planner.thin import hurdle_of_pool, tell_of_pool
 
 _Kind = TypeVar("_Kind", LogicalVolume, ImageFile)
 
 
 @dataclass(frozen=True)
 class _Want:
-    """What all disks on one LV or file ask of it together: one backing may serve several read-only disks."""
+    """What all disks on one LV or file ask of it together: one backing may serve several disks."""
 
     size: Size | None
     where: str
+    pool: str | None
+    full: bool
 
 
-def plan_volumes(draft: Draft, desired: Desired, observed: Observed) -> None:
+def plan_volumes(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
     volumes = _wants(desired, LogicalVolume)
     if volumes:
         storage = draft.table(Table.STORAGE, observed.storage)
         if storage is not None:
-            _plan_lvs(draft, volumes, storage)
+            lvs = _Lvs(draft, storage, idle_volumes(desired, observed, memory))
+            for lv, want in volumes.items():
+                lvs.plan(lv, want)
+            lvs.tell_of_pools()
     _plan_files(draft, _wants(desired, ImageFile), observed)
 
 
@@ -51,58 +70,125 @@ def _wants(desired: Desired, kind: type[_Kind]) -> Mapping[_Kind, _Want]:
     wants: dict[_Kind, _Want] = {}
     for _, disk in live_disks(desired):
         if isinstance(disk.backing, kind):
-            before = wants.get(disk.backing)
-            sizes = [size for size in (before.size if before else None, disk.size) if size is not None]
-            where = before.where if before else str(disk.source)
-            wants[disk.backing] = _Want(max(sizes, default=None), where)
+            before = wants.get(disk.backing) or _Want(None, str(disk.source), None, False)
+            size = max((size for size in (before.size, disk.size) if size is not None), default=None)
+            pool, full = before.pool or disk.pool, before.full or disk.full
+            wants[disk.backing] = _Want(size, before.where, pool, full)
     return dict(sorted(wants.items(), key=lambda item: str(item[0].target)))
 
 
-def _plan_lvs(draft: Draft, wants: Mapping[LogicalVolume, _Want], storage: Storage) -> None:
-    free = {name: group.free.bytes for name, group in storage.groups.items()}
-    for lv, want in wants.items():
-        group = storage.groups.get(lv.vg)
+class _Lvs:
+    """The LVs of one plan: what each takes of the room of its group, the next has not."""
+
+    def __init__(self, draft: Draft, storage: Storage, idle: Idle) -> None:
+        self._draft, self._storage, self._idle = draft, storage, idle
+        self._free = {name: group.free.bytes for name, group in storage.groups.items()}
+        self._unchangeable = hurdles_of_groups(storage)
+        self._pools: set[tuple[str, str]] = set()
+
+    def plan(self, lv: LogicalVolume, want: _Want) -> None:
+        group, present = self._storage.groups.get(lv.vg), self._storage.volumes.get((lv.vg, lv.lv))
         if group is None:
-            draft.refuse(
-                lv.target,
-                f"volume group {lv.vg} does not exist or is not visible; `vgs` lists those that are",
+            why: str | None = _hidden(lv.vg)
+        elif present is None:
+            why = self._create(lv, want, group)
+        elif (alien := hurdle_of_owner(present, self._storage)) is not None:
+            why = alien
+        else:
+            self._resize(present, want, group)
+            self._activate(lv, present, group)
+            if present.ours and KEPT_TAG in present.tags and lv.vg not in self._unchangeable:
+                reason = "is in use again after its restore from the trash"
+                self._draft.step(UntagVolume(lv.vg, lv.lv, (KEPT_TAG,)), reason)
+            return
+        if why is not None:
+            self._draft.refuse(lv.target, why)
+
+    def tell_of_pools(self) -> None:
+        for vg, name in sorted(self._pools):
+            tell_of_pool(self._draft, vg, name, self._storage)
+
+    def _create(self, lv: LogicalVolume, want: _Want, group: VolumeGroup) -> str | None:
+        """Plan it, or say why not."""
+        if kept := _kept_in_trash(lv, self._storage):
+            return kept
+        if want.size is None:
+            return "does not exist, and without size = ... it is not created"
+        size = want.size.rounded_up(group.extent)
+        why = self._unchangeable.get(lv.vg) or self._why_no_room(lv.vg, want.pool, size)
+        if why is not None:
+            return why
+        self._take(lv.vg, want.pool, size)
+        reason = f"declared in {want.where}, does not exist"
+        self._draft.step(CreateVolume(lv.vg, lv.lv, size, self._storage.host, want.pool), reason)
+        return None
+
+    def _resize(self, present: Volume, want: _Want, group: VolumeGroup) -> None:
+        target = volume(present.vg, present.lv)
+        if want.pool is not None and want.pool != present.pool:
+            is_in = f"is in the thin pool {present.pool}" if present.pool else "is in no thin pool"
+            said = f"pool = {present.pool}" if present.pool else "no pool"
+            self._draft.refuse(
+                target,
+                f"{is_in}, {want.where} says pool = {want.pool}: a volume is never moved, and is used as it is; write"
+                f" {said}",
             )
-            continue
-        present = storage.volumes.get((lv.vg, lv.lv))
-        size = want.size and want.size.rounded_up(group.extent)
-        if present is None:
-            if kept := _kept_in_trash(lv, storage):
-                draft.refuse(lv.target, kept)
-            elif size is None:
-                draft.refuse(lv.target, "does not exist, and without size = ... it is not created")
-            elif hurdle := _why_no_room(lv, size, free):
-                draft.refuse(lv.target, hurdle)
-            else:
-                free[lv.vg] -= size.bytes
-                draft.step(CreateVolume(lv.vg, lv.lv, size), f"declared in {want.where}, does not exist")
-            continue
-        if size is not None and size > present.size:
+        if present.pool:
+            self._pools.add((present.vg, present.pool))
+        if want.size is None:
+            return
+        size = want.size.rounded_up(group.extent)
+        if size > present.size:
             more = Size(size.bytes - present.size.bytes)
-            hurdle = _not_ours(present, "grown") or _why_no_room(lv, more, free)
+            hurdle = _not_ours(present, "grown") or self._unchangeable.get(present.vg)
+            hurdle = hurdle or self._why_no_room(present.vg, present.pool, more)
             if hurdle:
-                draft.refuse(lv.target, hurdle)
-            else:
-                free[lv.vg] -= more.bytes
-                draft.step(GrowVolume(lv.vg, lv.lv, size), f"is {present.size}, declared {want.size} in {want.where}")
-        elif size is not None and size < present.size:
-            draft.refuse(
-                lv.target,
+                self._draft.refuse(target, hurdle)
+                return
+            self._take(present.vg, present.pool, more)
+            reason = f"is {present.size}, declared {want.size} in {want.where}"
+            self._draft.step(GrowVolume(present.vg, present.lv, size), reason)
+        elif size < present.size:
+            self._draft.refuse(
+                target,
                 f"is {present.size}, {want.where} says {want.size}: a volume is never shrunk; write size ="
                 f" {present.size}",
             )
-        if not present.active:
+
+    def _activate(self, lv: LogicalVolume, present: Volume, group: VolumeGroup) -> None:
+        """Where lvmlockd keeps hosts apart, an active volume is this host's alone: then it is let go of when no guest
+        here needs it."""
+        before = self._draft.steps_of(lv.target)
+        if group.locks and lv in self._idle.volumes:
+            if present.active and present.ours and not present.opened and self._idle.known:
+                reason = f"no guest here needs it, and while it is active no other host of {lv.vg} can have it"
+                self._draft.step(DeactivateVolume(lv.vg, lv.lv), reason, after=before)
+        elif not present.active:
             hurdle = _not_ours(present, "activated")
             if hurdle:
-                draft.refuse(lv.target, f"is not active; {hurdle}, or type: lvchange -ay {lv.vg}/{lv.lv}")
+                self._draft.refuse(lv.target, f"is not active; {hurdle}, or type: lvchange -ay {lv.vg}/{lv.lv}")
             else:
-                draft.step(ActivateVolume(lv.vg, lv.lv), "is not active", after=draft.steps_of(lv.target))
-        if present.ours and KEPT_TAG in present.tags:
-            draft.step(UntagVolume(lv.vg, lv.lv, (KEPT_TAG,)), "is in use again after its restore from the trash")
+                self._draft.step(ActivateVolume(lv.vg, lv.lv), "is not active", after=before)
+
+    def _why_no_room(self, vg: str, pool: str | None, size: Size) -> str | None:
+        """A thin volume takes room of its pool, and only as it is written."""
+        if pool:
+            return hurdle_of_pool(vg, pool, self._storage)
+        if size.bytes > self._free[vg]:
+            return f"needs {size} more, and {vg} has {Size(self._free[vg])} free"
+        return None
+
+    def _take(self, vg: str, pool: str | None, size: Size) -> None:
+        if not pool:
+            self._free[vg] -= size.bytes
+
+
+def _hidden(vg: str) -> str:
+    return (
+        f"volume group {vg} does not exist or is not visible; `vgs` lists those that are. LVM hides one that has the"
+        f" system ID of another host, which `vgs --foreign -o vg_name,vg_systemid` shows, and one that is shared under"
+        " lvmlockd, unless lvm.conf says use_lvmlockd = 1"
+    )
 
 
 def _kept_in_trash(lv: LogicalVolume, storage: Storage) -> str | None:
@@ -114,12 +200,6 @@ def _kept_in_trash(lv: LogicalVolume, storage: Storage) -> str | None:
                 f" {vg}/{name}` brings it back; `xenlocal trash purge {vg}/{name}` makes room for an"
                 " empty one"
             )
-    return None
-
-
-def _why_no_room(lv: LogicalVolume, size: Size, free: Mapping[str, int]) -> str | None:
-    if size.bytes > free[lv.vg]:
-        return f"needs {size} more, and {lv.vg} has {Size(free[lv.vg])} free"
     return None
 
 
@@ -143,15 +223,18 @@ def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observ
             if want.size is None:
                 draft.refuse(image.target, "does not exist, and without size = ... it is not created")
             else:
-                draft.step(ResizeFile(image.path, want.size), f"declared in {want.where}, does not exist")
+                reason = f"declared in {want.where}, does not exist"
+                draft.step(ResizeFile(image.path, want.size, full=want.full), reason)
         elif facts.kind is not PathKind.FILE:
             draft.refuse(
                 image.target,
                 "is not a regular file; for a block device write device = ... instead of file = ...",
             )
         elif want.size is not None and want.size > facts.size:
+            # empty: it has been made, and has not got its size, as where the disk was full; no guest starts on that
+            verb = "grow" if facts.size.bytes else "create"
             draft.step(
-                ResizeFile(image.path, want.size, verb="grow"),
+                ResizeFile(image.path, want.size, verb, want.full),
                 f"is {facts.size}, declared {want.size} in {want.where}",
             )
         elif want.size is not None and want.size < facts.size:

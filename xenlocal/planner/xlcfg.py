@@ -125,6 +125,9 @@ def _disk(disk: Disk) -> str:
     path = disk.backing.path
     # target= must come last: the rest of the string is the path (xl-disk-configuration(5))
     kind = "devtype=cdrom, " if disk.cdrom else ""
+    if disk.shared:
+        # the script of a disk that the kernel serves refuses a second writer, and xl passes it no `w!` (seen on 4.17)
+        kind = "backendtype=qdisk, "
     return f"format=raw, vdev={_field(disk.vdev)}, {kind}access={access}, target={_path(path)}"
 
 

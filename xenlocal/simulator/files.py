@@ -42,6 +42,7 @@ class SimFiles:
             f"vbd-{domain.domid}-{disk.devid}": conduct.sectors_written(self._dom0, domain)
             for domain in domains
             for disk in domain.disks
+            if not disk.by_qemu
         }
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
@@ -83,6 +84,8 @@ class SimFiles:
                 return own[path]()
             if path == "/etc/xen/xl.conf":
                 return state.xl_conf
+            if path == "/proc/sys/kernel/hostname":
+                return f"{state.name}\n"
             if path == "/proc/xen/capabilities":
                 return "control_d\n"
             if path == "/proc/meminfo":

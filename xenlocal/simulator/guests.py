@@ -165,14 +165,18 @@ def attach(dom0: SimulatedDom0, domid: int, disk: Disk) -> None:
         _fail(domid, text, "libxl_device.c:397:libxl__device_disk_set_backend")
     elif facts.device:
         disk.device = f"{facts.device[0]}:{facts.device[1]}"
-    else:
+    elif not disk.by_qemu:
         taken = {held.loop for other in dom0.state.domains for held in other.disks}
         disk.loop = next(number for number in itertools.count() if number not in taken)
         disk.capacity = facts.size.bytes
-    for other in dom0.state.domains:  # the block script's own guard
+    if disk.by_qemu:
+        return
+    for other in dom0.state.domains:  # the block script's own guard, which knows only disks that scripts have set up
         for held in other.disks:
-            if (held.path == disk.path or (disk.device and held.device == disk.device)) and (
-                held.writable or disk.writable
+            if (
+                not held.by_qemu
+                and (held.path == disk.path or (disk.device and held.device == disk.device))
+                and (held.writable or disk.writable)
             ):
                 raise Refused(
                     f"libxl: error: libxl_exec.c:117:libxl_report_child_exitstatus: /etc/xen/scripts/block add"

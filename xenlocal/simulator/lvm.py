@@ -37,7 +37,7 @@ _DEFAULT_FIELDS = {
 
 
 def free_bytes(dom0: SimulatedDom0, group: Group) -> int:
-    return group.size - sum(volume.size for volume in dom0.state.volumes if volume.vg == group.name)
+    return group.size - sum(each.size for each in dom0.state.volumes if each.vg == group.name and not each.pool)
 
 
 def run(dom0: SimulatedDom0, argv: list[str]) -> Answer:
@@ -72,6 +72,14 @@ def _volume(dom0: SimulatedDom0, path: str) -> Volume:
     return volume
 
 
+def _changeable(group: Group, volume: Volume | None = None) -> None:
+    """What lvmlockd says (seen with sanlock)."""
+    if group.locks and not group.started:
+        raise Refused(f"Cannot access VG {group.name} due to failed lock.")
+    if volume is not None and volume.elsewhere:
+        raise Refused(f"LV locked by other host: {volume.vg}/{volume.lv}")
+
+
 def _size(text: str, argv: list[str]) -> int:
     match = re.fullmatch(r"(\d+)([bBkKmMgGtT]?)", text)
     if not match:
@@ -102,21 +110,46 @@ def _create(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         "-n",
         "--activate",
         "--type",
+        "--thinpool",
+        "--virtualsize",
+        "-V",
     )
     options, rest = split_options(argv, flags, valued)
     name = (options.get("--name") or options.get("-n") or [""])[0]
-    wanted = (options.get("--size") or options.get("-L") or [""])[0]
+    sizes = [options.get(key, [""])[0] for key in ("--size", "-L", "--virtualsize", "-V")]
+    wanted = next(filter(None, sizes), "")
     if len(rest) != 1 or not name or not wanted:
         raise UnknownCommand(argv)
     group = _group(dom0, rest[0])
     if dom0.state.volume(group.name, name):
         raise Refused(f'Logical Volume "{name}" already exists in volume group "{group.name}"')
+    _changeable(group)
     size = _rounded(_size(wanted, argv), group.extent)
-    _room(dom0, group, size)
+    pool = options.get("--thinpool", [""])[0]
+    said = _in_pool(dom0, group, pool, argv) if pool else ""
+    if not pool:
+        _room(dom0, group, size)
     minor, dom0.state.next_minor = dom0.state.next_minor, dom0.state.next_minor + 1
     tags = sorted(set(options.get("--addtag", [])))
-    dom0.state.volumes.append(Volume(group.name, name, size, minor, True, tags, _uuid(group.name, name, minor)))
-    return Answer(f'  Logical volume "{name}" created.\n')
+    made = Volume(group.name, name, size, minor, True, tags, _uuid(group.name, name, minor), pool=pool)
+    dom0.state.volumes.append(made)
+    return Answer(f'{said}  Logical volume "{name}" created.\n')
+
+
+def _in_pool(dom0: SimulatedDom0, group: Group, name: str, argv: list[str]) -> str:
+    """What lvcreate says on the way into a thin pool, which can be larger on paper than it is."""
+    if "--zero" in argv:
+        raise UnknownCommand(argv, "--zero is supported only with thin pool creation.")
+    pool = dom0.state.volume(group.name, name)
+    if pool is None:
+        raise Refused(f"Pool {name} not found in Volume group {group.name}.")
+    if pool.fill is None:
+        raise Refused(f"Logical volume {group.name}/{name} is not a thin pool.")
+    if pool.fill.data >= 100:
+        full = f"Thin pool {group.name}/{name} is out of data space."
+        threshold = f"free space in thin pool {group.name}/{name} reached threshold."
+        raise Refused(f"WARNING: {full}\nCannot create new thin volume, {threshold}")
+    return "  WARNING: You have not turned on protection against thin pools running out of space.\n"
 
 
 def _room(dom0: SimulatedDom0, group: Group, size: int) -> None:
@@ -138,12 +171,14 @@ def _extend(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     volume = _volume(dom0, rest[0])
     group = _group(dom0, volume.vg)
     size = _rounded(_size((options.get("--size") or options.get("-L") or [""])[0], argv), group.extent)
+    _changeable(group, volume)
     new, old = size // group.extent, volume.size // group.extent
     if new == old:
         raise Refused(f"New size ({new} extents) matches existing size ({old} extents).")
     if new < old:
         raise Refused(f"New size given ({new} extents) not larger than existing size ({old} extents)")
-    _room(dom0, group, size - volume.size)
+    if not volume.pool:
+        _room(dom0, group, size - volume.size)
     volume.size = size
     return Answer(
         f"  Size of logical volume {volume.vg}/{volume.lv} changed ({old} extents) to ({new} extents).\n"
@@ -156,9 +191,13 @@ def _change(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if len(rest) != 1 or not options:
         raise UnknownCommand(argv)
     volume = _volume(dom0, rest[0])
+    _changeable(_group(dom0, volume.vg))
     for wanted in options.get("--activate", []) + options.get("-a", []):
-        if wanted not in ("y", "ay", "n"):
+        if wanted not in ("y", "ay", "ey", "n"):
             raise UnknownCommand(argv, f"--activate {wanted}")
+        if wanted != "n" and volume.elsewhere:
+            where = f"{volume.vg}/{volume.lv}"
+            raise Refused(f"LV locked by other host: {where}\nFailed to lock logical volume {where}.")
         if wanted == "n" and _is_open(dom0, volume):
             raise Refused(f"Logical volume {volume.vg}/{volume.lv} in use.")
         volume.active = wanted != "n" and not volume.left_out
@@ -173,8 +212,8 @@ def _rename(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if len(rest) != 3:
         raise UnknownCommand(argv, "VG OLD NEW expected")
     vg, old, new = rest
-    _group(dom0, vg)
     volume = dom0.state.volume(vg, old)
+    _changeable(_group(dom0, vg), volume)
     if dom0.state.volume(vg, new):
         raise Refused(f'Logical Volume "{new}" already exists in volume group "{vg}"')
     if volume is None:
@@ -188,6 +227,7 @@ def _remove(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if len(rest) != 1 or not options:
         raise UnknownCommand(argv, "one VG/LV and --yes expected")
     volume = _volume(dom0, rest[0])
+    _changeable(_group(dom0, volume.vg), volume)
     if _is_open(dom0, volume):
         raise Refused(f"Logical volume {volume.vg}/{volume.lv} in use.")
     dom0.state.volumes.remove(volume)
@@ -242,7 +282,8 @@ def _pick(row: dict[str, str], fields: list[str], argv: list[str]) -> dict[str, 
 def _vg(dom0: SimulatedDom0, group: Group) -> dict[str, str]:
     count = sum(volume.vg == group.name for volume in dom0.state.volumes)
     return {
-        "vg_name": group.name, "vg_uuid": _uuid(group.name), "vg_size": str(group.size), "vg_attr": "wz--n-",
+        "vg_name": group.name, "vg_uuid": _uuid(group.name), "vg_size": str(group.size),
+        "vg_attr": "wz--ns" if group.locks else "wz--n-", "vg_lock_type": group.locks,
         "vg_free": str(free_bytes(dom0, group)), "vg_extent_size": str(group.extent), "lv_count": str(count),
         "pv_count": "1", "pv_name": _disk(dom0, group), "vg_tags": "", "vg_missing_pv_count": "0",
     }  # fmt: skip
@@ -264,8 +305,23 @@ def _lv(dom0: SimulatedDom0, volume: Volume) -> dict[str, str]:
         "lv_full_name": f"{volume.vg}/{volume.lv}", "lv_dm_path": paths.mapper_path(volume.vg, volume.lv),
         "lv_kernel_major": str(paths.MAJOR) if volume.active else "-1",
         "lv_kernel_minor": str(volume.minor) if volume.active else "-1",
-        "lv_role": "public", "lv_layout": "linear", "lv_health_status": "", "pool_lv": "", "origin": "",
-    }  # fmt: skip
+        "lv_role": "public", "lv_layout": "linear", "lv_health_status": "", "pool_lv": volume.pool, "origin": "",
+        "data_percent": "", "metadata_percent": "",
+    } | _thin(dom0, volume)  # fmt: skip
+
+
+def _thin(dom0: SimulatedDom0, volume: Volume) -> dict[str, str]:
+    """What is different in the row of a thin pool, or of a volume in one. How full a pool is can be told while one of
+    its volumes is active."""
+    if volume.pool:
+        return {"lv_layout": "thin,sparse", "data_percent": "50.00" if volume.active else ""}
+    if volume.fill is None:
+        return {}
+    in_it = [each for each in dom0.state.volumes if each.vg == volume.vg and each.pool == volume.lv]
+    there = volume.active or any(each.active for each in in_it)
+    amounts = (f"{each:.2f}" if there else "" for each in (volume.fill.data, volume.fill.metadata))
+    names = ("data_percent", "metadata_percent")
+    return {"lv_layout": "thin,pool", "lv_health_status": volume.fill.health, **dict(zip(names, amounts, strict=True))}
 
 
 def _row(row: dict[str, str]) -> str:

@@ -38,6 +38,7 @@ from xenlocal.simulator.state import (
     Disk,
     Domain,
     Durations,
+    Fill,
     Group,
     Happening,
     Host,
@@ -149,14 +150,19 @@ def _storage(state: Host, storage: Storage, vbds: tuple[Vbd, ...]) -> None:
     state.next_minor = max(minors, default=-1) + 1
     held = dict.fromkeys(storage.groups, 0)
     for (vg, lv), volume in storage.volumes.items():
-        held[vg] += volume.size.bytes
+        held[vg] += 0 if volume.pool else volume.size.bytes
         minor = volume.device[1] if volume.device is not None else state.next_minor
         state.next_minor += volume.device is None
         seeded = Volume(vg, lv, volume.size.bytes, minor, volume.active, sorted(volume.tags))
         seeded.opened = volume.opened and volume.device not in backends
+        seeded.pool = volume.pool
+        if volume.fill is not None:
+            seeded.fill = Fill(volume.fill.data or 0.0, volume.fill.metadata or 0.0, volume.fill.health)
         state.volumes.append(seeded)
+    state.name = storage.host
     state.groups = [
-        Group(name, group.free.bytes + held[name], group.extent.bytes) for name, group in storage.groups.items()
+        Group(name, group.free.bytes + held[name], group.extent.bytes, locks=group.locks)
+        for name, group in storage.groups.items()
     ]
 
 
@@ -170,7 +176,7 @@ def _disk(vbd: Vbd, devices: _Devices) -> Disk:
         devid = xlcfg.devid(vbd.vdev)
     except xlcfg.BadConfig:
         devid = int(vbd.vdev) if vbd.vdev.isdecimal() else 0
-    disk = Disk(vbd.vdev, vbd.params, vbd.writable, devid)
+    disk = Disk(vbd.vdev, vbd.params, vbd.writable, devid, by_qemu=vbd.by_qemu)
     if vbd.device is not None and vbd.device[0] == 7:
         disk.loop = vbd.device[1]
     elif vbd.device is not None:

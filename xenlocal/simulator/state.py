@@ -54,6 +54,7 @@ class Disk:
     device: str = ""  # "major:minor" in decimal
     loop: int | None = None  # number of the loop device of an image file
     capacity: int = 0  # ... and its size as the guest sees it
+    by_qemu: bool = False  # backendtype=qdisk
 
 
 @dataclass
@@ -98,6 +99,15 @@ class Domain:
 
 
 @dataclass
+class Fill:
+    """Of a thin pool, in percent."""
+
+    data: float = 0.0
+    metadata: float = 10.0
+    health: str = ""
+
+
+@dataclass
 class Volume:
     vg: str
     lv: str
@@ -108,6 +118,9 @@ class Volume:
     uuid: str = ""
     opened: bool = False  # by the dom0 itself, such as one that is mounted
     left_out: bool = False  # by activation/volume_list of lvm.conf(5)
+    pool: str = ""  # the thin pool it is in
+    fill: Fill | None = None  # of a thin pool
+    elsewhere: bool = False  # another host of its group has it active
 
 
 @dataclass
@@ -116,6 +129,8 @@ class Group:
     size: int
     extent: int = 4 << 20
     disk: str = ""  # its physical volume; "": some disk of the host
+    locks: str = ""  # sanlock or dlm: it is shared by hosts
+    started: bool = True  # its locks are (`vgchange --lockstart`)
 
 
 @dataclass
@@ -151,6 +166,7 @@ class Path:
     size: int = 0
     real: str = ""  # with symlinks resolved; "" = the path itself
     device: str = ""  # "major:minor" of a block device
+    allocated: int = 0  # bytes that fallocate has reserved
 
 
 @dataclass
@@ -210,6 +226,7 @@ class Host:
 
     now: float = 0.0
     epoch: float = 1_700_000_000.0  # Unix time at now = 0
+    name: str = "dom0"
     time_scale: float = 1.0  # live only: real seconds for one simulated second
     live_since: list[float] | None = None  # live only: [monotonic seconds, now] when the present run began
     seq: int = 0  # of happenings

@@ -53,6 +53,7 @@ class Surroundings:
     scan_lvs: bool = False
     devicesfile: bool = False
     menus: dict[str, str] = field(default_factory=dict)  # path of a disk -> command line of what its menu boots
+    autoextend: int = 100  # thin_pool_autoextend_threshold
 
 
 def timedatectl(dom0: SimulatedDom0, argv: list[str]) -> Answer:
@@ -122,6 +123,7 @@ def lvmconfig(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         "devices/filter": _patterns(["a|.*|"]),
         "devices/scan_lvs": str(int(here.scan_lvs)),
         "devices/use_devicesfile": str(int(here.devicesfile)),
+        "activation/thin_pool_autoextend_threshold": str(here.autoextend),
     }
     if argv[1:3] != ["--type", "full"] or not argv[3:]:
         raise UnknownCommand(argv)

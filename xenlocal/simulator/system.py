@@ -1,4 +1,5 @@
-"""The small tools of the simulated host: truncate, losetup, blockdev, tail, grep, ping, systemd-run, systemctl."""
+"""The small tools of the simulated host: truncate, fallocate, losetup, blockdev, tail, grep, ping, systemd-run,
+systemctl."""
 
 from __future__ import annotations
 
@@ -30,6 +31,18 @@ def truncate(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     if known.kind != "file":
         raise Refused(f"truncate: cannot open '{path}' for writing: Is a directory\n")
     known.size = max(known.size, size)
+    return Answer()
+
+
+def fallocate(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`fallocate --keep-size --length N PATH`: reserves room beyond the end of a file that is there."""
+    options, rest = split_options(argv, ("--keep-size",), ("--length",))
+    if options.keys() != {"--keep-size", "--length"} or len(rest) != 1:
+        raise UnknownCommand(argv)
+    known = dom0.state.paths.get(rest[0])
+    if known is None:
+        raise Refused(f"fallocate: cannot open {rest[0]}: No such file or directory\n")
+    known.allocated = max(known.allocated, int(options["--length"][0]))
     return Answer()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xenlocal.simulator import conduct, paths
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
-from xenlocal.simulator.state import Domain
+from xenlocal.simulator.state import Disk, Domain
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
@@ -102,7 +102,7 @@ def _backends(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
     leaves: dict[str, str] = {}
     connected = _connected(domain)
     for disk in domain.disks:
-        at = f"/local/domain/0/backend/vbd/{domain.domid}/{disk.devid}"
+        at = _backend_of(domain, disk)
         facts = paths.facts(dom0, disk.path)
         loop = not disk.device  # an image file stands behind a loop device
         major, minor = (int(part) for part in (disk.device or f"7:{disk.loop or 0}").split(":"))
@@ -119,6 +119,10 @@ def _backends(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
                 "specification": "xen", "state": connected, "type": "phy",
             }.items()
         }  # fmt: skip
+        if disk.by_qemu:
+            leaves |= {f"{at}/type": "qdisk", f"{at}/params": f"aio:{disk.path}"}
+            for key in ("physical-device", "physical-device-path", "script"):
+                del leaves[f"{at}/{key}"]
     for number, address in enumerate(domain.config.get("pci", [])):
         leaves[f"/local/domain/0/backend/pci/{domain.domid}/0/dev-{number}"] = str(address)
     for nic in domain.nics:
@@ -130,6 +134,10 @@ def _backends(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
             f"{at}/script": "/etc/xen/scripts/vif-bridge", f"{at}/state": connected, f"{at}/type": "vif",
         }  # fmt: skip
     return leaves
+
+
+def _backend_of(domain: Domain, disk: Disk) -> str:
+    return f"/local/domain/0/backend/{'qdisk' if disk.by_qemu else 'vbd'}/{domain.domid}/{disk.devid}"
 
 
 def _domain(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
@@ -152,7 +160,7 @@ def _domain(dom0: SimulatedDom0, domain: Domain) -> dict[str, str]:
     for disk in domain.disks:
         front = f"{at}/device/vbd/{disk.devid}"
         leaves |= {
-            f"{front}/backend": f"/local/domain/0/backend/vbd/{domain.domid}/{disk.devid}",
+            f"{front}/backend": _backend_of(domain, disk),
             f"{front}/state": _connected(domain),
         }
     for nic in domain.nics:

@@ -129,7 +129,8 @@ def disks(config: dict[str, Any]) -> list[Disk]:
         if not named.get("vdev") or not named.get("target"):
             raise BadConfig(f"config: disk spec `{spec}': no vdev or target specified")
         writable = named.get("access", "rw") in ("w", "rw")
-        found.append(Disk(named["vdev"], named["target"], writable, devid(named["vdev"])))
+        by_qemu = named.get("backendtype") == "qdisk"
+        found.append(Disk(named["vdev"], named["target"], writable, devid(named["vdev"]), by_qemu=by_qemu))
     return found
 
 

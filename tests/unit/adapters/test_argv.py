@@ -25,14 +25,26 @@ DISK = "format=raw, vdev=xvdb, access=rw, target=/dev/vg0/data"
 NIC = "mac=00:16:3e:00:00:01, bridge=br0"
 EXPECTED: list[tuple[Action, list[str]]] = [
     (
-        act.CreateVolume("vg0", "web-root", Size.mib(8)),
-        ["lvcreate --yes --wipesignatures y --zero y --addtag xenlocal --size 8388608b --name web-root vg0"],
+        act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0"),
+        [
+            "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0 --zero y --size 8388608b"
+            " --name web-root vg0"
+        ],
     ),
-    (act.CreateVolume("vg0", "a", Size(513)), [
-        "lvcreate --yes --wipesignatures y --zero y --addtag xenlocal --size 1024b --name a vg0"]),
+    (
+        act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0.example", "thin0"),
+        [
+            "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0.example --thinpool thin0"
+            " --virtualsize 8388608b --name web-root vg0"
+        ],
+    ),
+    (act.CreateVolume("vg0", "a", Size(513), "dom0"), [
+        "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0 --zero y --size 1024b"
+        " --name a vg0"]),
     (act.GrowVolume("vg0", "web-root", Size.mib(8)), ["lvextend --size 8388608b vg0/web-root"]),
     (act.ActivateVolume("vg0", "web-root"),
-        ["lvchange --activate y vg0/web-root", "blockdev --getsize64 /dev/vg0/web-root"]),
+        ["lvchange --activate ey vg0/web-root", "blockdev --getsize64 /dev/vg0/web-root"]),
+    (act.DeactivateVolume("vg0", "web-root"), ["lvchange --activate n vg0/web-root"]),
     (
         act.RetireVolume("vg0", "web-root", TRASH),
         ["lvchange --activate n vg0/web-root", f"lvrename vg0 web-root {TRASH}"],
@@ -42,12 +54,20 @@ EXPECTED: list[tuple[Action, list[str]]] = [
         [
             f"lvchange --addtag xenlocal-kept vg0/{TRASH}",
             f"lvrename vg0 {TRASH} web-root",
-            "lvchange --activate y vg0/web-root",
+            "lvchange --activate ey vg0/web-root",
         ],
     ),
     (act.UntagVolume("vg0", "a", ("xenlocal-kept", "x")), ["lvchange --deltag xenlocal-kept --deltag x vg0/a"]),
     (act.PurgeVolume("vg0", TRASH), [f"lvremove --yes vg0/{TRASH}"]),
     (act.ResizeFile("/srv/a.img", Size.mib(1)), ["truncate '--size=>1048576' /srv/a.img"]),
+    (act.ResizeFile("/srv/a.img", Size.mib(1), full=True), [
+        "truncate '--size=>0' /srv/a.img", "fallocate --keep-size --length 1048576 /srv/a.img",
+        "truncate '--size=>1048576' /srv/a.img"]),
+    (act.ResizeFile("/srv/a.img", Size.mib(1), "grow", full=True), [shlex.join(("sh", "-ec",
+        "fallocate --keep-size --length 1048576 /srv/a.img; "
+        "truncate --no-create '--size=>1048576' /srv/a.img; "
+        "devices=$(losetup --noheadings --output NAME --associated /srv/a.img); "
+        'for device in $devices; do losetup --set-capacity "$device"; done'))]),
     (act.ResizeFile("/srv/a b.img", Size.mib(1), "grow"), [shlex.join(("sh", "-ec",
         "truncate --no-create '--size=>1048576' '/srv/a b.img'; "
         "devices=$(losetup --noheadings --output NAME --associated '/srv/a b.img'); "
@@ -127,8 +147,11 @@ REFUSED: list[Action] = [
     act.PurgeVolume("vg0", "xenlocal-trash.1.a --force"),
     act.RetireVolume("vg0", "web-root", "other"),
     act.RestoreVolume("vg0", "web-root", "other"),
-    act.CreateVolume("vg0", "-f", Size(512)),
-    act.CreateVolume("--config=x", "a", Size(512)),
+    act.CreateVolume("vg0", "-f", Size(512), "dom0"),
+    act.CreateVolume("vg0", "a", Size(512), "(none)"),
+    act.CreateVolume("vg0", "a", Size(512), "dom0", "-f"),
+    act.DeactivateVolume("vg0", "--all"),
+    act.CreateVolume("--config=x", "a", Size(512), "dom0"),
     act.GrowVolume("vg0", "a b", Size(512)),
     act.GrowVolume("vg0", "a/b", Size(512)),
     act.ActivateVolume("", "a"),

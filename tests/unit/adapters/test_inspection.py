@@ -111,6 +111,9 @@ def test_lvm() -> None:
     assert asked(LVM, text.replace("scan_lvs=0", "scan_lvs=1")).lvm() == LvmSettings(
         ("r|^/dev/sdb|", "a|.*|"), ("a|.*|",), scan_lvs=True, devicesfile=False
     )
+    for threshold, extends in (("99", True), ("100", False)):
+        changed = text.replace("threshold=100", f"threshold={threshold}")
+        assert asked(LVM, changed).lvm().extends_pools is extends
 
 
 class Disks(TextFiles):

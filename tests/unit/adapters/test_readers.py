@@ -14,7 +14,7 @@ from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.engine.ports import LastWords
 from xenlocal.model.errors import CommandFailed, XenlocalError
-from xenlocal.model.observed import LiveState, PciUse, Signs, Vif
+from xenlocal.model.observed import Fill, LiveState, PciUse, Signs, Vif
 from xenlocal.model.units import Size
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -347,9 +347,10 @@ def test_unescape(escaped: str, text: str) -> None:
 
 VOLUME = {
     "vg_name": "vg0", "lv_name": "a", "lv_size": "8388608", "lv_active": "active", "lv_device_open": "open",
-    "lv_tags": "xenlocal,x", "lv_kernel_major": "253", "lv_kernel_minor": "0",
+    "lv_tags": "xenlocal,x", "lv_kernel_major": "253", "lv_kernel_minor": "0", "pool_lv": "", "lv_layout": "linear",
+    "data_percent": "", "metadata_percent": "", "lv_health_status": "",
 }  # fmt: skip
-GROUP = {"vg_name": "vg0", "vg_free": "100", "vg_extent_size": "4194304"}
+GROUP = {"vg_name": "vg0", "vg_free": "100", "vg_extent_size": "4194304", "vg_lock_type": ""}
 
 
 def report(*parts: tuple[dict[str, str], list[dict[str, str]]]) -> str:
@@ -362,8 +363,10 @@ def test_storage() -> None:
     idle = {**VOLUME, "lv_name": "b", "lv_active": "", "lv_device_open": "unknown", "lv_tags": "",
             "lv_kernel_major": "-1", "lv_kernel_minor": "-1"}  # fmt: skip
     text = report((GROUP, [VOLUME, idle]), ({**GROUP, "vg_name": "empty"}, []))
-    found = lvm.LvmReader(ScriptedRunner((lvm.REPORT, text))).storage()
-    assert set(found.groups) == {"vg0", "empty"} and found.groups["vg0"].extent == Size.mib(4)
+    found = lvm.LvmReader(
+        ScriptedRunner((lvm.REPORT, text)), TextFiles({"/proc/sys/kernel/hostname": "dom0\n"})
+    ).storage()
+    assert found.host == "dom0" and set(found.groups) == {"vg0", "empty"} and found.groups["vg0"].extent == Size.mib(4)
     a, b = found.volumes["vg0", "a"], found.volumes["vg0", "b"]
     assert (a.active, a.opened, a.device, a.ours, a.size) == (True, True, (253, 0), True, Size.mib(8))
     assert (b.active, b.opened, b.device, b.ours) == (False, False, None, False)
@@ -379,7 +382,7 @@ def test_no_volume_group_is_known() -> None:
     "text",
     ["", "{}", "[]", '{"report": null}', '{"report": [{}]}', report(({"vg_name": "vg0"}, [])),
      report((GROUP, [{**VOLUME, "lv_active": "unknown"}])), report((GROUP, [{**VOLUME, "lv_size": "8m"}])),
-     report((GROUP, []), (GROUP, []))],
+     report((GROUP, []), (GROUP, [])), report((GROUP, [{**VOLUME, "lv_layout": "thin,pool", "data_percent": "x"}]))],
 )  # fmt: skip
 def test_reports_that_are_none(text: str) -> None:
     with pytest.raises(CommandFailed):
@@ -393,8 +396,40 @@ def test_recorded_reports(path: Path) -> None:
     assert set(found.groups) == {"vg0"} and found.groups["vg0"].extent == Size.mib(4)
     volume = found.volumes["vg0", "web-root"]
     assert (volume.size, volume.active, volume.opened, volume.device) == (Size.mib(96), True, False, (253, 0))
-    assert volume.ours
+    assert volume.ours and volume.owners == {"dom0"} and (volume.pool, volume.fill) == ("", None)
+    assert found.groups["vg0"].locks == ""
     never_partial(text_of(path), lvm.parse, whole_lines=False)
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("thin-and-shared-*.json")), ids=shown)
+def test_recorded_thin_pools_and_shared_groups(path: Path) -> None:
+    """A thin pool, itself not active, with a volume that is; a group under lvmlockd with a volume of another dom0."""
+    found = lvm.parse(text_of(path), "dom0")
+    thin, pool = found.volumes["vg0", "t1"], found.volumes["vg0", "thin0"]
+    assert (thin.pool, thin.fill, thin.active) == ("thin0", None, True)
+    assert (pool.pool, pool.active) == ("", False)
+    assert pool.fill is not None and (pool.fill.data, pool.fill.health) == (25.0, "")
+    assert pool.fill.metadata is not None and 5 < pool.fill.metadata < 20
+    assert (found.groups["vg0"].locks, found.groups["vg1"].locks) == ("", "sanlock")
+    theirs, ours = found.volumes["vg1", "s1"], found.volumes["vg1", "s2"]
+    assert found.strangers(theirs) == ("other",) and found.strangers(ours) == ()
+    never_partial(text_of(path), lvm.parse, whole_lines=False)
+
+
+@pytest.mark.parametrize(
+    ("percents", "wanted"), [(("", ""), (None, None)), (("0.00", ""), (0.0, None)), (("100.00", "1.5"), (100.0, 1.5))]
+)
+def test_how_full_a_pool_is_may_not_be_known(
+    percents: tuple[str, str], wanted: tuple[float | None, float | None]
+) -> None:
+    row = {**VOLUME, "lv_layout": "thin,pool", "lv_health_status": "out_of_data"}
+    row |= dict(zip(("data_percent", "metadata_percent"), percents, strict=True))
+    found = lvm.parse(report((GROUP, [row]))).volumes["vg0", "a"]
+    assert found.fill == Fill(*wanted, "out_of_data")
+
+
+def test_a_group_of_the_lock_type_none_is_no_shared_one() -> None:
+    assert lvm.parse(report(({**GROUP, "vg_lock_type": "none"}, []))).groups["vg0"].locks == ""
 
 
 @pytest.mark.parametrize("path", records("ip-addr.json"), ids=shown)

@@ -131,6 +131,36 @@ def test_storage_is_writable_once(first: str, second: str) -> None:
     assert complaints(a, b + "mode = r\n") == []
 
 
+def test_a_disk_is_shared_by_those_that_all_say_so() -> None:
+    disk = ("[[disk xvda]]", "volume = vg0/x")
+    shared = (*disk, "mode = w!")
+    assert complaints(domain("a", *shared), domain("b", *shared)) == []
+    said = "volume/vg0/x is already writable in domain a / disk xvda (web.conf:5); mode = w! is for all that share it:"
+    assert complaints(domain("a", *disk), domain("b", *shared)) == [
+        f"x.conf:5: domain b / disk xvda: {said} write it in domain a / disk xvda (web.conf:5) too, or mode = r here,"
+        " or another volume"
+    ]
+    assert complaints(domain("a", *shared), domain("b", *disk)) == [
+        f"x.conf:5: domain b / disk xvda: {said} write it in domain b / disk xvda (x.conf:5) too, or mode = r here,"
+        " or another volume"
+    ]
+    [twice] = complaints(domain("a", *shared, "[[disk xvdb]]", "volume = vg0/x", "mode = w!"))
+    assert twice.endswith("(web.conf:5); write mode = r, or another volume"), "one guest has it once"
+
+
+@pytest.mark.parametrize(
+    ("backing", "key", "value", "other"),
+    [("volume = vg0/x", "pool", "fast", "slow"), ("file = /srv/x", "allocate", "full", "sparse")],
+)
+def test_what_several_have_is_made_in_one_way(backing: str, key: str, value: str, other: str) -> None:
+    disk = ("[[disk xvda]]", backing, "mode = r")
+    a = domain("a", *disk, f"{key} = {value}")
+    [found] = complaints(a, domain("b", *disk, f"{key} = {other}"))
+    assert found.startswith(f"x.conf:7: domain b / disk xvda: {key} of ")
+    assert found.endswith(f"is {value} in domain a / disk xvda (web.conf:7); write the same here, or leave it out")
+    assert complaints(a, domain("b", *disk, f"{key} = {value}")) == complaints(a, domain("b", *disk)) == []
+
+
 def test_every_further_writer_is_told() -> None:
     text = "".join(domain(name, "[[disk xvda]]", "volume = vg0/x") for name in "abc")
     assert [line.split(": ")[1] for line in complaints(text)] == ["domain b / disk xvda", "domain c / disk xvda"]

@@ -166,6 +166,22 @@ def test_nothing_is_restored_over_a_volume_that_took_its_name() -> None:
     assert not [text for text in machine.changes() if text.startswith("lvrename vg0 xenlocal-trash")]
 
 
+@pytest.mark.parametrize("verb", ["restore", "purge"])
+def test_the_trash_of_another_dom0_is_left_alone(verb: str) -> None:
+    machine, trash = in_trash()
+    (volume,) = machine.dom0.state.volumes
+    volume.tags = ["xenlocal", "xenlocal.host=there"]
+    request = Daemon(machine).serve(f"trash {verb}", f"vg0/{trash}")
+    assert request.code == 1 and request.result["message"].startswith(f"cannot {verb} vg0/{trash}: belongs to the dom0")
+    volume.tags = ["xenlocal"]
+    machine.dom0.state.volumes.append(Volume("vg0", "x", 1 << 30, 9, tags=["xenlocal.host=there"]))
+    request = Daemon(machine).serve(f"trash {verb}", f"vg0/{trash}")
+    assert request.code == 1 and "also in use by the dom0 there" in request.result["message"]
+    assert machine.dom0.state.volumes[0].lv == trash
+    machine.dom0.state.groups[0].locks = "sanlock"
+    assert Daemon(machine).serve(f"trash {verb}", f"vg0/{trash}").code == 0
+
+
 def test_storage_that_cannot_be_seen_purges_nothing() -> None:
     machine, trash = in_trash()
     request = Daemon(machine, fail("lvm fullreport", fault=Fault(stderr="hangs"))).serve("trash purge", f"vg0/{trash}")

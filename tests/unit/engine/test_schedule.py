@@ -44,7 +44,7 @@ def test_a_step_begins_when_all_before_it_have_ended_and_its_lane_has_room() -> 
 
 
 def test_volumes_one_after_the_other_beside_the_starts() -> None:
-    first, second = (step(CreateVolume("vg0", name, Size(1)), name) for name in "xy")
+    first, second = (step(CreateVolume("vg0", name, Size(1), "dom0"), name) for name in "xy")
     mine = schedule(first, second, start("a"))
     assert sorted(begun(mine)) == ["a", "x"]
     mine.end(first)

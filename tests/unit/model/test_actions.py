@@ -14,7 +14,8 @@ from xenlocal.model.units import Duration, Size
 
 WEB, ROOT = ("web", "uuid"), ("vg0", "root")
 ALL: dict[str, Action] = {
-    "create volume/vg0/root": actions.CreateVolume(*ROOT, Size(1)),
+    "deactivate volume/vg0/root": actions.DeactivateVolume(*ROOT),
+    "create volume/vg0/root": actions.CreateVolume(*ROOT, Size(1), "dom0"),
     "grow volume/vg0/root": actions.GrowVolume(*ROOT, Size(1)),
     "activate volume/vg0/root": actions.ActivateVolume(*ROOT),
     "retire volume/vg0/root": actions.RetireVolume(*ROOT, "trash"),

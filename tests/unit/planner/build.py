@@ -109,8 +109,10 @@ def volume(name: str, size: Size = GIB, **values: Any) -> Volume:
     return Volume(values.pop("vg", "vg0"), name, size, **values)
 
 
-def storage(*volumes: Volume, free: Size = Size.mib(100 * 1024)) -> Storage:
-    return Storage({"vg0": VolumeGroup("vg0", free, EXTENT)}, {(each.vg, each.lv): each for each in volumes})
+def storage(*volumes: Volume, free: Size = Size.mib(100 * 1024), locks: str = "") -> Storage:
+    """Of a dom0 called `here`."""
+    groups = {"vg0": VolumeGroup("vg0", free, EXTENT, locks)}
+    return Storage(groups, {(each.vg, each.lv): each for each in volumes}, "here")
 
 
 def link(name: str, kind: str = "", **values: Any) -> Link:

@@ -23,7 +23,7 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.desired import Desired, Disk, LogicalVolume, State
 from xenlocal.model.inspection import GroupCapacity, GroupFacts, MemoryCapacity
-from xenlocal.model.observed import Observed, Storage, Unavailable, VolumeGroup
+from xenlocal.model.observed import Fill, Observed, Storage, Unavailable, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner.capacity import capacity
 from xenlocal.planner.hurdles import Budget, memory_needed
@@ -67,7 +67,7 @@ def test_the_largest_is_what_a_start_would_take_to_the_last_mib() -> None:
     seen = observed(hardware=hardware(Size.mib(8000)))
     found = memory(HOST, seen)
     assert found.largest == Size.mib(8000 - 2067 - 256 - 9)
-    budget = Budget(HOST.host.dom0_reserve, taken=found.promised.bytes)
+    budget = replace(Budget.of(HOST), taken=found.promised.bytes)
     assert budget.take(memory_needed(dom("new", memory=Size(found.largest.bytes + MIB))), found.free) is not None
     assert budget.take(memory_needed(dom("new", memory=found.largest)), found.free) is None
 
@@ -109,6 +109,36 @@ def test_a_volume_group() -> None:
     assert found.promised_manual == Size((1 + 1) * GIB.bytes + 4 * MIB)
     made = GIB.bytes + GIB.bytes + 4 * MIB + GIB.bytes + GIB.bytes  # b grows; c, d and shared are made
     assert found.free_after_boot == found.largest == Size(50 * GIB.bytes - made)
+
+
+def test_a_thin_pool_has_a_line_of_its_own_and_its_volumes_take_nothing_of_the_group() -> None:
+    thin = [
+        replace(lv(name, size, f"xvd{name}"), pool="thin0") for name, size in (("c", GIB), ("d", Size(3 * GIB.bytes)))
+    ]
+    want = desired(
+        dom("run", *thin, lv("plain", GIB, "xvdz")),  # c is there; d is to be made
+        dom("hand", lv("e", Size(2 * GIB.bytes)), state=State.MANUAL),  # is there, and is to grow
+        dom("other", replace(lv("f", GIB), pool="thin1"), state=State.STOPPED),  # of a pool that is not there
+    )
+    pool = volume("thin0", Size(20 * GIB.bytes), fill=Fill(25.0, 10.0))
+    inside = (volume("c", pool="thin0"), volume("e", pool="thin0"), volume("x", Size(5 * GIB.bytes), pool="thin0"))
+    seen = observed(storage=storage(pool, *inside, free=Size(50 * GIB.bytes)))
+    found = capacity(want, seen, GROUPS).groups
+    assert not isinstance(found, Unavailable) and [each.name for each in found] == ["vg0", "vg0/thin0"]
+    of_group, of_pool = found
+    assert of_group.free_after_boot == Size(49 * GIB.bytes) and of_group.promised == GIB
+    assert (of_pool.total, of_pool.used, of_pool.free) == tuple(Size(each * GIB.bytes) for each in (20, 5, 15))
+    assert (of_pool.promised, of_pool.promised_manual) == (Size(4 * GIB.bytes), Size(2 * GIB.bytes))
+    assert of_pool.free_after_boot == of_pool.largest == Size((20 - 1 - 1 - 5 - 3 - 1) * GIB.bytes)
+    unknown = replace(pool, fill=Fill(None, None))
+    found = capacity(want, observed(storage=storage(unknown, *inside)), GROUPS).groups
+    assert not isinstance(found, Unavailable) and found[1].used == Size(0)
+
+
+def test_a_thin_pool_that_is_promised_more_than_it_has_has_nothing_left() -> None:
+    pool, inside = volume("thin0", GIB, fill=Fill(25.0, 10.0)), volume("c", Size(5 * GIB.bytes), pool="thin0")
+    found = capacity(desired(), observed(storage=storage(pool, inside)), GROUPS).groups
+    assert not isinstance(found, Unavailable) and found[1].free_after_boot == found[1].largest == Size(0)
 
 
 def test_a_volume_group_that_does_not_suffice() -> None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.planner import build
-from tests.unit.planner.build import GIB, dom, live, observed
+from tests.unit.planner.build import GIB, dom, live, lv, observed, storage, volume
 from tests.unit.planner.patients import ACCEPT_ALL, IQN, LUN, NOT_THERE, UNITS, UP, disk, only, patient, said, xen
 from xenlocal.model.desired import BlockDevice, Disk, LogicalVolume, State
 from xenlocal.model.inspection import (
     Code,
+    Finding,
     GroupFacts,
     Grub,
     IscsiRecord,
@@ -21,7 +22,7 @@ from xenlocal.model.inspection import (
     Unit,
     Versions,
 )
-from xenlocal.model.observed import PathFacts, PathKind, Unavailable
+from xenlocal.model.observed import Fill, PathFacts, PathKind, Unavailable, Volume
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_storage import ISCSI_UNIT
 from xenlocal.planner.checkup_xen import LARGE
@@ -224,3 +225,33 @@ def test_each_target_has_records_of_its_own_and_is_told_in_order() -> None:
     )
     found = said(case, Code.ISCSI)
     assert [each.text.split()[4].rstrip(":") for each in found] == sorted(targets[1:])
+
+
+def pools(*present: Volume, extends: bool = False) -> list[Finding]:
+    used = (lv("a"), lv("missing", vdev="xvdb"), lv("plain", vdev="xvdc"))
+    seen = observed(storage=storage(volume("plain"), *present))
+    settings = replace(ACCEPT_ALL, extends_pools=extends)
+    return said(patient(dom("web", *used), seen=seen, lvm=settings), Code.THIN_POOL)
+
+
+def a_pool(size: int, data: float, name: str = "thin0") -> Volume:
+    return volume(name, Size(size * GIB.bytes), fill=Fill(data, 10.0))
+
+
+def test_a_thin_pool_that_could_run_full_unseen() -> None:
+    inside = (volume("a", Size(6 * GIB.bytes), pool="thin0"), volume("b", Size(5 * GIB.bytes), pool="thin0"))
+    [found] = pools(a_pool(10, 50.0), *inside)
+    assert (found.severity, found.text) == (
+        Severity.WARNING,
+        "thin pool vg0/thin0 has 10G, its volumes 11G together, and nothing extends it: once it is full, its guests"
+        " cannot write",
+    )
+    assert found.next == "thin_pool_autoextend_threshold = 80 in /etc/lvm/lvm.conf, section activation; and room in vg0"
+    assert not pools(a_pool(10, 50.0), *inside, extends=True) and not pools(a_pool(11, 50.0), *inside)
+    assert not pools(a_pool(1, 50.0), volume("b", Size(5 * GIB.bytes), pool="thin0")), "nobody here uses that one"
+
+
+def test_a_thin_pool_that_is_full_is_critical() -> None:
+    [found] = pools(a_pool(10, 99.0), volume("a", pool="thin0"), extends=True)
+    assert (found.severity, found.text) == (Severity.CRITICAL, "its thin pool vg0/thin0 is full")
+    assert found.next == "for more room type: lvextend --size +10G vg0/thin0"

@@ -77,6 +77,7 @@ def test_a_table_that_could_not_be_had_is_unknown(table: Table) -> None:
     assert unknown == {
         Table.DOMAINS: {Code.MEMORY, Code.GUEST_CLOCK, Code.LVM_FILTER},
         Table.HARDWARE: {Code.MEMORY, Code.AUTOBALLOON},
+        Table.STORAGE: {Code.LVM_FILTER, Code.THIN_POOL},
     }.get(table, {Code.LVM_FILTER})
 
 

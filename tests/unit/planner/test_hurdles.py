@@ -256,7 +256,7 @@ def test_a_monitor_that_knows_it_by_the_name_before_a_rename_may_create_it_anew(
 def test_the_domus_being_unknown_is_a_hurdle_by_itself() -> None:
     """The planner asks for nothing then; the guard does not rely on that."""
     seen = with_tables(observed(), domains=Unavailable("xl hangs"))
-    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget(Size(0)), Guard({}, ()))
+    hurdle = hurdle_to_start(Draft(seen), dom("web"), rec("web"), None, seen, Budget.of(desired()), Guard({}, ()))
     assert hurdle == "which domUs are running could not be found out"
 
 

@@ -13,6 +13,7 @@ from xenlocal.model.actions import (
     AwaitReady,
     ChangeBridge,
     CreateVolume,
+    DeactivateVolume,
     DestroyDomain,
     GrowVolume,
     LockIdentity,
@@ -58,7 +59,7 @@ def apply_plan(made: Plan, seen: Observed, remembered: Memory, want: Desired, no
 
 def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now: float) -> tuple[Observed, Memory]:
     match action:
-        case CreateVolume() | GrowVolume() | ActivateVolume() | RetireVolume() | UntagVolume():
+        case CreateVolume() | GrowVolume() | ActivateVolume() | DeactivateVolume() | RetireVolume() | UntagVolume():
             assert isinstance(seen.storage, Storage)
             return replace(seen, storage=_storage(action, seen.storage)), remembered
         case ResizeFile():
@@ -123,12 +124,15 @@ def _storage(action: Action, before: Storage) -> Storage:
             groups[vg] = replace(groups[vg], free=Size(groups[vg].free.bytes - more))
         case ActivateVolume(vg, lv):
             volumes[vg, lv] = replace(volumes[vg, lv], active=True)
+        case DeactivateVolume(vg, lv):
+            assert not volumes[vg, lv].opened, "it is in use"
+            volumes[vg, lv] = replace(volumes[vg, lv], active=False)
         case RetireVolume(vg, lv, trash):
             assert not volumes[vg, lv].opened, "it is in use"
             volumes[vg, trash] = replace(volumes.pop((vg, lv)), lv=trash)
         case UntagVolume(vg, lv, tags):
             volumes[vg, lv] = replace(volumes[vg, lv], tags=volumes[vg, lv].tags - set(tags))
-    return Storage(groups, volumes)
+    return replace(before, groups=groups, volumes=volumes)
 
 
 def _network(action: ChangeBridge, before: Network) -> Network:

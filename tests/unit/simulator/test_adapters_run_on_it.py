@@ -18,11 +18,13 @@ from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.engine.ports import LastWords
+from xenlocal.model import observed
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
     ChangeBridge,
     CreateVolume,
+    DeactivateVolume,
     DestroyDomain,
     GrowVolume,
     NudgeDomain,
@@ -43,7 +45,7 @@ from xenlocal.model.units import Duration, Size
 from xenlocal.simulator.files import SimFiles
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import SimRunner
-from xenlocal.simulator.state import Later, Link
+from xenlocal.simulator.state import Fill, Group, Later, Link, Volume
 from xenlocal.simulator.work import VirtualWork
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -157,10 +159,12 @@ def test_a_crash_and_a_dying_domain(joined: Joined) -> None:
 
 def test_volumes(joined: Joined) -> None:
     trash = trash_name("a", 1_700_000_000)
-    joined.do(CreateVolume("vg0", "a", GIB), GrowVolume("vg0", "a", Size(2 << 30)), RetireVolume("vg0", "a", trash))
+    joined.do(CreateVolume("vg0", "a", GIB, "dom0"), GrowVolume("vg0", "a", Size(2 << 30)))
+    assert joined.reader.storage().volumes["vg0", "a"].owners == {"dom0"}
+    joined.do(RetireVolume("vg0", "a", trash))
     assert joined.reader.storage().volumes["vg0", trash].size == Size(2 << 30)
     joined.do(RestoreVolume("vg0", "a", trash))
-    assert joined.reader.storage().volumes["vg0", "a"].tags == {"xenlocal", "xenlocal-kept"}
+    assert joined.reader.storage().volumes["vg0", "a"].tags == {"xenlocal", "xenlocal.host=dom0", "xenlocal-kept"}
     joined.do(UntagVolume("vg0", "a", ("xenlocal-kept",)), RetireVolume("vg0", "a", trash), PurgeVolume("vg0", trash))
     joined.dom0.state.volumes[0].active = False
     assert not joined.reader.storage().volumes["vg0", "web-root"].active
@@ -169,6 +173,70 @@ def test_volumes(joined: Joined) -> None:
     assert volumes.keys() == {("vg0", "web-root")} and volumes["vg0", "web-root"].device == (253, 0)
     joined.do(ResizeFile("/srv/a.img", GIB), ResizeFile("/srv/a.img", Size(5 << 30), verb="grow"))
     assert joined.reader.paths(["/srv/a.img"])["/srv/a.img"].size == Size(5 << 30)
+
+
+def test_thin_volumes(joined: Joined) -> None:
+    state, trash = joined.dom0.state, trash_name("t", 1_700_000_000)
+    state.volumes.append(Volume("vg0", "thin0", 4 << 30, 7, active=False, fill=Fill(25.0)))
+    assert joined.reader.storage().volumes["vg0", "thin0"].fill == observed.Fill(None, None)
+    free = joined.reader.storage().groups["vg0"].free
+    joined.do(CreateVolume("vg0", "t", GIB, "dom0", "thin0"), GrowVolume("vg0", "t", Size(1 << 50)))
+    found = joined.reader.storage()
+    assert found.groups["vg0"].free == free and found.volumes["vg0", "t"].size == Size(1 << 50)
+    assert found.volumes["vg0", "t"].pool == "thin0" and found.volumes["vg0", "thin0"].fill == observed.Fill(25.0, 10.0)
+    joined.do(RetireVolume("vg0", "t", trash), PurgeVolume("vg0", trash))
+    pool = state.volume("vg0", "thin0")
+    assert pool is not None and pool.fill is not None
+    pool.fill.data, pool.active = 100.0, True
+    for where, said in (
+        ("none", "Pool none not found in Volume group vg0"),
+        ("web-root", "Logical volume vg0/web-root is not a thin pool"),
+        ("thin0", "free space in thin pool vg0/thin0 reached threshold"),
+    ):
+        with pytest.raises(XenlocalError, match=said):
+            joined.do(CreateVolume("vg0", "t", GIB, "dom0", where))
+
+
+def test_groups_under_lvmlockd(joined: Joined) -> None:
+    state = joined.dom0.state
+    state.groups.append(Group("vg1", 10 << 30, locks="sanlock"))
+    joined.do(CreateVolume("vg1", "a", GIB, "dom0"), DeactivateVolume("vg1", "a"))
+    assert joined.reader.storage().groups["vg1"].locks == "sanlock"
+    volume, trash = state.volume("vg1", "a"), trash_name("a", 1_700_000_000)
+    assert volume is not None and not volume.active
+    volume.elsewhere = True
+    changes = (ActivateVolume("vg1", "a"), GrowVolume("vg1", "a", Size(2 << 30)), RetireVolume("vg1", "a", trash))
+    for change in changes:
+        with pytest.raises(XenlocalError, match="another host has vg1/a active; .* type there: lvchange -an vg1/a$"):
+            joined.do(change)
+    volume.elsewhere = False
+    joined.do(ActivateVolume("vg1", "a"))
+    state.groups[-1].started = False
+    for each in (*changes, CreateVolume("vg1", "b", GIB, "dom0")):
+        with pytest.raises(XenlocalError, match="the locks of vg1 are not started, .* vgchange --lockstart vg1$"):
+            joined.do(each)
+
+
+def test_files_that_are_not_sparse(joined: Joined) -> None:
+    joined.do(ResizeFile("/srv/a.img", GIB, full=True))
+    path = joined.dom0.state.paths["/srv/a.img"]
+    assert (path.size, path.allocated) == (GIB.bytes, GIB.bytes)
+    joined.do(ResizeFile("/srv/a.img", Size(2 << 30), "grow", full=True))
+    assert (path.size, path.allocated) == (2 << 30, 2 << 30)
+    with pytest.raises(XenlocalError, match="cannot open /srv/none: No such file"):
+        joined.do(ResizeFile("/srv/none", GIB, "grow", full=True))
+    assert "/srv/none" not in joined.dom0.state.paths
+
+
+def test_a_disk_that_qemu_serves(joined: Joined) -> None:
+    spec = "format=raw, vdev=xvda, backendtype=qdisk, access=rw, target=/dev/vg0/web-root"
+    joined.start(disk=[spec])
+    (vbd,) = joined.reader.xenstore().vbds
+    assert vbd == Vbd(1, "xvda", "/dev/vg0/web-root", None, True, by_qemu=True)
+    assert joined.reader.storage().volumes["vg0", "web-root"].opened
+    other = config("b", uuid=UUID.replace("1", "2"), disk=[spec])
+    joined.do(StartDomain("b", UUID.replace("1", "2"), other))
+    assert len(joined.reader.xenstore().vbds) == 2 and joined.reader.signs([1])[1].sectors is None
 
 
 def test_bridges(joined: Joined) -> None:
@@ -205,7 +273,7 @@ def test_failures_arrive_as_errors(joined: Joined) -> None:
     with pytest.raises(XenlocalError, match="failed to stat"):
         joined.start(disk=["format=raw,vdev=xvda,access=rw,target=/dev/vg0/none"])
     with pytest.raises(XenlocalError, match="insufficient free space"):
-        joined.do(CreateVolume("vg0", "big", Size(1 << 50)))
+        joined.do(CreateVolume("vg0", "big", Size(1 << 50), "dom0"))
 
 
 def test_the_watch_calls_at_every_event(joined: Joined) -> None:

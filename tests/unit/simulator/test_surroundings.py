@@ -81,7 +81,8 @@ def test_lvm() -> None:
     assert shell(dom0).run(LVM) == recorded("lvmconfig.txt")
     around = dom0.state.surroundings
     around.global_filter, around.scan_lvs, around.devicesfile = ["r|x|", "a|.*|"], True, True
-    assert inspector(dom0).lvm() == LvmSettings(("r|x|", "a|.*|"), ("a|.*|",), scan_lvs=True, devicesfile=True)
+    around.autoextend = 80
+    assert inspector(dom0).lvm() == LvmSettings(("r|x|", "a|.*|"), ("a|.*|",), True, True, extends_pools=True)
     dom0.state.groups.append(Group("inner", 1 << 30, disk="/dev/vdx"))
     rows = json.loads(shell(dom0).run(GROUPS))["report"][0]["vg"]
     assert [sorted(row) for row in rows] == [sorted(row) for row in json.loads(recorded("vgs.json"))["report"][0]["vg"]]
