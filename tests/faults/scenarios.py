@@ -1091,8 +1091,9 @@ SCENARIOS: tuple[Scenario, ...] = (
         files(conf("a", QUICK, lv("a"), lv("both", "1G", "xvdb")), conf("b", QUICK, lv("b"))),
         (
             write(1, conf("a", QUICK, lv("a"), SHARED), conf("b", QUICK, lv("b"), SHARED)),
-            ask(20, "restart", "a"),
-            ask(50, "restart", "b"),
+            ask(10, "restart", "b"),  # is refused
+            ask(30, "restart", "a"),
+            ask(60, "restart", "b"),
         ),
         running("a", "b"),
         holds=lambda host: vdevs(host, "b") == ["xvda", "xvdb"],

@@ -22,11 +22,12 @@ from xenlocal.model.actions import RetireVolume, StopDomain
 from xenlocal.model.desired import Desired
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Memory
-from xenlocal.model.observed import Network, Observed, XenStore
+from xenlocal.model.observed import Network, Observed, Storage, XenStore
 from xenlocal.model.units import Duration
-from xenlocal.planner import domains, hurdles, shutdown, xlcfg
+from xenlocal.planner import disks, domains, hurdles, shutdown, volumes, xlcfg
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.draft import Draft
+from xenlocal.planner.holders import Claims
 from xenlocal.planner.ladder import Rung
 from xenlocal.simulator import guests
 
@@ -111,7 +112,10 @@ def _tells(code: int, message: str) -> Callable[..., None]:
 _commands, _xenstore, _end = mapping.commands, XenstoreReader.xenstore, Daemon.end
 _plan = shutdown.plan_shutdown
 BREAKS = (
-    Break(1, "boot-disk-held-by-a-foreign-domu", hurdles, "_held", lambda *_: None),
+    Break(1, "boot-disk-held-by-a-foreign-domu", disks, "_held", lambda *_: None),
+    Break(1, "disk-shared-by-one-that-was-started-without", Claims, "bars", lambda *_: False),
+    Break(4, "volume-of-another-dom0-taken-over", Storage, "strangers", lambda *_: (), says="to another dom0"),
+    Break(4, "volume-of-another-dom0-taken-over", volumes, "hurdles_of_groups", lambda _: {}, says="uses the group"),
     Break(2, "edit-absent", mapping, "commands", _removes),
     Break(3, "stop-a-hung-guest", stopping, "decide", lambda case, now: (Rung.DESTROY, now)),
     Break(4, "foreign-domu", mapping, "_domid", lambda _domid: "1"),

@@ -92,3 +92,8 @@ def ends_and_shells(steps: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str,
     their guests still run; and those that only clear away what is left of a guest that has ended."""
     shells = tuple(step for step in steps if step.startswith("reap "))
     return tuple(step for step in steps if step not in shells), shells
+
+
+def unknown(table: Table) -> str:
+    """What is said of an object that hangs on a table that could not be had."""
+    return f"the host's {table} could not be found out"

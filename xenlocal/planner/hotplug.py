@@ -13,9 +13,10 @@ from xenlocal.model.memory import Record
 from xenlocal.model.names import Target, bridge
 from xenlocal.model.observed import LiveDomain, Observed, Table, Vbd, Vif, XenStore
 from xenlocal.planner import xlcfg
+from xenlocal.planner.disks import hurdle_of_disk
 from xenlocal.planner.draft import Draft
-from xenlocal.planner.holders import Claims, identity, with_devices
-from xenlocal.planner.hurdles import hurdle_of_bridge, hurdle_of_disk
+from xenlocal.planner.holders import Claims, identity
+from xenlocal.planner.hurdles import hurdle_of_bridge
 
 KEYS = ("disk", "vif")
 
@@ -105,8 +106,7 @@ class _Plug:
             return hurdle_of_bridge(self.draft, thing, self.observed)
         if thing.shared:
             return "qemu serves a disk with mode = w!, from the start of its guest on"
-        vbds = with_devices(self.store.vbds, self.observed)
-        return hurdle_of_disk(self.draft, thing, None, self.observed, vbds, self.claims)
+        return hurdle_of_disk(self.draft, thing, None, self.observed, self.store.vbds, self.claims)
 
     def detach(self) -> None:
         """What the files say is not attached, where the guest has just that."""

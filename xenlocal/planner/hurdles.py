@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xenlocal.model.desired import Backing, Desired, Disk, Domain, Firmware, GuestType, ImageFile, LogicalVolume, Nic
+from xenlocal.model.desired import Desired, Domain, Firmware, GuestType, Nic
 from xenlocal.model.memory import Record
 from xenlocal.model.names import bridge
 from xenlocal.model.observed import (
@@ -15,21 +15,17 @@ from xenlocal.model.observed import (
     LiveDomain,
     LiveState,
     Observed,
-    PathFacts,
-    PathKind,
     Table,
     Unavailable,
-    Vbd,
 )
 from xenlocal.model.units import Size
 from xenlocal.planner.cpus import hurdle_of_cpus
-from xenlocal.planner.draft import Draft
-from xenlocal.planner.holders import Claims, holders, identity, who, with_devices
+from xenlocal.planner.disks import hurdle_of_disk
+from xenlocal.planner.draft import Draft, unknown
+from xenlocal.planner.holders import Claims
 from xenlocal.planner.identities import Guard
 from xenlocal.planner.looks import names_of_monitor
-from xenlocal.planner.owners import hurdle_of_owner
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
-from xenlocal.planner.thin import hurdle_of_thin
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
 SAVE_DIR = "/var/lib/xen/save"
@@ -87,7 +83,7 @@ def hurdle_to_start(
         if other.uuid == domain.uuid and other.state is LiveState.DYING:
             return f"its former self (domid {other.domid}) is still dying"
     if isinstance(observed.monitors, Unavailable):
-        return _unknown(draft, Table.MONITORS)
+        return unknown(Table.MONITORS)
     if live is None and not observed.monitors.isdisjoint(names_of_monitor(record, observed)):
         return "an xl process is at work on it: its own reboot, or a start begun before xenlocal was restarted"
     return (
@@ -144,14 +140,10 @@ def save_images(domain: Domain) -> tuple[str, ...]:
     return tuple(save_image(name) for name in (domain.name, domain.was) if name is not None)
 
 
-def _unknown(draft: Draft, table: Table) -> str:
-    return f"the host's {table} could not be found out"
-
-
 def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
     paths = draft.table(Table.PATHS, observed.paths)
     if paths is None:
-        return _unknown(draft, Table.PATHS)
+        return unknown(Table.PATHS)
     for image in save_images(domain):
         if image not in paths:
             continue
@@ -201,79 +193,12 @@ def _disks(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Obse
         return None
     store = draft.table(Table.XENSTORE, observed.xenstore)
     if store is None:
-        return _unknown(draft, Table.XENSTORE)
+        return unknown(Table.XENSTORE)
     for disk in domain.disks:
-        reason = hurdle_of_disk(draft, disk, live, observed, with_devices(store.vbds, observed), claims)
+        reason = hurdle_of_disk(draft, disk, live, observed, store.vbds, claims)
         if reason is not None:
             return f"disk {disk.vdev}: {reason}"
     return None
-
-
-def hurdle_of_disk(
-    draft: Draft, disk: Disk, live: LiveDomain | None, observed: Observed, vbds: tuple[Vbd, ...], claims: Claims
-) -> str | None:
-    """`live`: whose hold of it does not count, since it is stopped first."""
-    reason = _backing(draft, disk, observed) or _held(disk, live, observed, vbds, claims)
-    return None if reason is None else f"{disk.backing.target} {reason}"
-
-
-def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
-    """Whether the disk's backing is there, or a step of this plan makes it."""
-    backing = disk.backing
-    if draft.steps_of(backing.target):
-        return None
-    if isinstance(backing, LogicalVolume):
-        storage = draft.table(Table.STORAGE, observed.storage)
-        if storage is None:
-            return _unknown(draft, Table.STORAGE)
-        present = storage.volumes.get((backing.vg, backing.lv))
-        if present is not None and (why := hurdle_of_owner(present, storage) or hurdle_of_thin(present, storage)):
-            return why
-        if present is None or not present.active:
-            return draft.refusal(backing.target) or ("does not exist" if present is None else "is not active")
-        return None
-    paths = draft.table(Table.PATHS, observed.paths)
-    facts = paths.get(backing.path) if paths is not None else None
-    if facts is None:
-        return draft.refusal(backing.target) or "does not exist yet; waiting for it"
-    wanted = PathKind.FILE if isinstance(backing, ImageFile) else PathKind.BLOCK
-    if facts.kind is not wanted:
-        return f"is not a {'regular file' if wanted is PathKind.FILE else 'block device'}"
-    return _owner_of_device(facts, observed)
-
-
-def _owner_of_device(facts: PathFacts, observed: Observed) -> str | None:
-    """A given device may be an LV. LVM is not asked for its sake: it may be an iSCSI disk that has none."""
-    if facts.device is None or isinstance(observed.storage, Unavailable):
-        return None
-    volumes = (each for each in observed.storage.volumes.values() if each.device == facts.device)
-    return next((why for each in volumes if (why := hurdle_of_owner(each, observed.storage))), None)
-
-
-def _held(
-    disk: Disk,
-    live: LiveDomain | None,
-    observed: Observed,
-    vbds: tuple[Vbd, ...],
-    claims: Claims,
-) -> str | None:
-    """DESIGN rule 1: no volume is writable in two live domains, dying ones included."""
-    which = identity(disk.backing, observed)
-    others = holders(which, vbds, live.domid if live is not None else None)
-    for vbd in others:
-        if claims.bars(disk, which, vbd, observed):
-            said = "" if not disk.shared else ", which does not share it: it was started without mode = w!"
-            return f"is held by {who(vbd.domid, observed)}{said}"
-    if not any(which.is_of(vbd) for vbd in vbds) and _is_open(disk.backing, observed):
-        return "is open on the dom0 itself, perhaps mounted; `lsblk` tells where"
-    return claims.against(disk, which)
-
-
-def _is_open(backing: Backing, observed: Observed) -> bool:
-    if not isinstance(backing, LogicalVolume) or isinstance(observed.storage, Unavailable):
-        return False
-    present = observed.storage.volumes.get((backing.vg, backing.lv))
-    return present is not None and present.opened
 
 
 def _bridges(draft: Draft, domain: Domain, observed: Observed) -> str | None:
@@ -288,7 +213,7 @@ def hurdle_of_bridge(draft: Draft, nic: Nic, observed: Observed) -> str | None:
     target = bridge(nic.bridge)
     network = draft.table(Table.NETWORK, observed.network)
     if network is None:
-        return _unknown(draft, Table.NETWORK)
+        return unknown(Table.NETWORK)
     if nic.bridge not in network.links and not draft.steps_of(target):
         return f"{target} " + (draft.refusal(target) or "does not exist")
     return None
@@ -299,7 +224,7 @@ def _devices(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Ob
         return None
     paths, store = draft.table(Table.PATHS, observed.paths), draft.table(Table.XENSTORE, observed.xenstore)
     if store is None:
-        return _unknown(draft, Table.XENSTORE)
+        return unknown(Table.XENSTORE)
     return hurdle_of_devices(domain, paths or {}) or hurdle_of_use(domain, store.pci, live, observed)
 
 
@@ -320,7 +245,7 @@ def _machine(domain: Domain, hardware: Hardware) -> str | None:
 def _hardware(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
     hardware = draft.table(Table.HARDWARE, observed.hardware)
     if hardware is None:
-        return _unknown(draft, Table.HARDWARE)
+        return unknown(Table.HARDWARE)
     if hurdle := _machine(domain, hardware):
         return hurdle
     if hardware.autoballoon:

@@ -1,0 +1,77 @@
+"""What keeps a disk from a guest: it is not there, belongs to another dom0, or is held by somebody."""
+
+from __future__ import annotations
+
+from xenlocal.model.desired import Backing, Disk, ImageFile, LogicalVolume
+from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable, Vbd
+from xenlocal.planner.draft import Draft, unknown
+from xenlocal.planner.holders import Claims, holders, identity, who, with_devices
+from xenlocal.planner.owners import hurdle_of_owner
+from xenlocal.planner.thin import hurdle_of_thin
+
+
+def hurdle_of_disk(
+    draft: Draft, disk: Disk, live: LiveDomain | None, observed: Observed, vbds: tuple[Vbd, ...], claims: Claims
+) -> str | None:
+    """`live`: whose hold of it does not count, since it is stopped first."""
+    reason = _backing(draft, disk, observed) or _held(disk, live, observed, with_devices(vbds, observed), claims)
+    return None if reason is None else f"{disk.backing.target} {reason}"
+
+
+def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
+    """Whether the disk's backing is there, or a step of this plan makes it."""
+    backing = disk.backing
+    if draft.steps_of(backing.target):
+        return None
+    if isinstance(backing, LogicalVolume):
+        storage = draft.table(Table.STORAGE, observed.storage)
+        if storage is None:
+            return unknown(Table.STORAGE)
+        present = storage.volumes.get((backing.vg, backing.lv))
+        if present is not None and (why := hurdle_of_owner(present, storage) or hurdle_of_thin(present, storage)):
+            return why
+        if present is None or not present.active:
+            return draft.refusal(backing.target) or ("does not exist" if present is None else "is not active")
+        return None
+    paths = draft.table(Table.PATHS, observed.paths)
+    facts = paths.get(backing.path) if paths is not None else None
+    if facts is None:
+        return draft.refusal(backing.target) or "does not exist yet; waiting for it"
+    wanted = PathKind.FILE if isinstance(backing, ImageFile) else PathKind.BLOCK
+    if facts.kind is not wanted:
+        return f"is not a {'regular file' if wanted is PathKind.FILE else 'block device'}"
+    return _owner_of_device(facts, observed)
+
+
+def _owner_of_device(facts: PathFacts, observed: Observed) -> str | None:
+    """A given device may be an LV. LVM is not asked for its sake: it may be an iSCSI disk that has none."""
+    if facts.device is None or isinstance(observed.storage, Unavailable):
+        return None
+    volumes = (each for each in observed.storage.volumes.values() if each.device == facts.device)
+    return next((why for each in volumes if (why := hurdle_of_owner(each, observed.storage))), None)
+
+
+def _held(
+    disk: Disk,
+    live: LiveDomain | None,
+    observed: Observed,
+    vbds: tuple[Vbd, ...],
+    claims: Claims,
+) -> str | None:
+    """DESIGN rule 1: no volume is writable in two live domains, dying ones included."""
+    which = identity(disk.backing, observed)
+    others = holders(which, vbds, live.domid if live is not None else None)
+    for vbd in others:
+        if claims.bars(disk, which, vbd, observed):
+            said = "" if not disk.shared else ", which does not share it: it was started without mode = w!"
+            return f"is held by {who(vbd.domid, observed)}{said}"
+    if not any(which.is_of(vbd) for vbd in vbds) and _is_open(disk.backing, observed):
+        return "is open on the dom0 itself, perhaps mounted; `lsblk` tells where"
+    return claims.against(disk, which)
+
+
+def _is_open(backing: Backing, observed: Observed) -> bool:
+    if not isinstance(backing, LogicalVolume) or isinstance(observed.storage, Unavailable):
+        return False
+    present = observed.storage.volumes.get((backing.vg, backing.lv))
+    return present is not None and present.opened
