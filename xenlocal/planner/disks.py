@@ -21,17 +21,9 @@ def hurdle_of_disk(
 def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
     """Whether the disk's backing is there, or a step of this plan makes it."""
     backing = disk.backing
-    if draft.steps_of(backing.target):
-        return None
     if isinstance(backing, LogicalVolume):
-        storage = draft.table(Table.STORAGE, observed.storage)
-        if storage is None:
-            return unknown(Table.STORAGE)
-        present = storage.volumes.get((backing.vg, backing.lv))
-        if present is not None and (why := hurdle_of_owner(present, storage) or hurdle_of_thin(present, storage)):
-            return why
-        if present is None or not present.active:
-            return draft.refusal(backing.target) or ("does not exist" if present is None else "is not active")
+        return _volume(draft, backing, observed)
+    if draft.steps_of(backing.target):
         return None
     paths = draft.table(Table.PATHS, observed.paths)
     facts = paths.get(backing.path) if paths is not None else None
@@ -41,6 +33,18 @@ def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:
     if facts.kind is not wanted:
         return f"is not a {'regular file' if wanted is PathKind.FILE else 'block device'}"
     return _owner_of_device(facts, observed)
+
+
+def _volume(draft: Draft, lv: LogicalVolume, observed: Observed) -> str | None:
+    storage = draft.table(Table.STORAGE, observed.storage)
+    if storage is None:
+        return unknown(Table.STORAGE)
+    present = storage.volumes.get((lv.vg, lv.lv))
+    if present is not None and (why := hurdle_of_owner(present, storage) or hurdle_of_thin(present, storage)):
+        return why
+    if (present is not None and present.active) or draft.steps_of(lv.target):
+        return None
+    return draft.refusal(lv.target) or ("does not exist" if present is None else "is not active")
 
 
 def _owner_of_device(facts: PathFacts, observed: Observed) -> str | None:

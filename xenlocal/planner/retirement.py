@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from xenlocal.model.actions import RetireVolume
 from xenlocal.model.desired import Backing, BlockDevice, Desired, Domain, ImageFile, LogicalVolume, State
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Volume, XenStore
+from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Unavailable, Volume, XenStore
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import holders, identity, who
 from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
@@ -17,12 +17,13 @@ from xenlocal.planner.volumes import live_disks
 
 
 def plan_retirement(draft: Draft, desired: Desired, observed: Observed, wall: float) -> None:
+    unchangeable = {} if isinstance(observed.storage, Unavailable) else hurdles_of_groups(observed.storage)
     for domain in desired.domains.values():
         if domain.state is not State.ABSENT:
             continue
         for backing in sorted({disk.backing for disk in domain.disks}, key=lambda backing: backing.path):
             if isinstance(backing, LogicalVolume):
-                _plan_lv(draft, desired, domain, backing, observed, wall)
+                _plan_lv(draft, desired, domain, backing, observed, wall, unchangeable.get(backing.vg))
             elif isinstance(backing, ImageFile):
                 _tell_file(draft, desired, domain, backing, observed)
 
@@ -67,7 +68,13 @@ def _why_unknown(draft: Draft, desired: Desired, present: Volume, observed: Obse
 
 
 def _plan_lv(
-    draft: Draft, desired: Desired, domain: Domain, lv: LogicalVolume, observed: Observed, wall: float
+    draft: Draft,
+    desired: Desired,
+    domain: Domain,
+    lv: LogicalVolume,
+    observed: Observed,
+    wall: float,
+    unchangeable: str | None,
 ) -> None:
     storage = draft.table(Table.STORAGE, observed.storage)
     live = draft.table(Table.DOMAINS, observed.domains)
@@ -90,7 +97,7 @@ def _plan_lv(
         )
         return
     ends = draft.ends_of(domain.target)
-    hurdle = hurdle_of_owner(present, storage) or hurdles_of_groups(storage).get(lv.vg)
+    hurdle = hurdle_of_owner(present, storage) or unchangeable
     hurdle = hurdle or _hurdle(draft, domain, lv, present, _left(domain, live), observed)
     if hurdle is not None:
         draft.refuse(lv.target, f"not retired: {hurdle}")

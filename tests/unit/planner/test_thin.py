@@ -92,6 +92,9 @@ def test_what_the_pool_lacks(present: list[Volume], said: str) -> None:
     made = with_pool(thin(), *present, state=State.RUNNING)
     assert not made.steps and refused(made, ROOT) == said and refused(made, "domain/web") == f"disk xvda: {ROOT} {said}"
     there = volume("root", pool="thin0")
+    inactive = replace(there, active=False)
+    made = with_pool(thin(), *present, inactive, state=State.RUNNING)
+    assert ids(made) == (f"activate {ROOT}",) and refused(made, "domain/web") == f"disk xvda: {ROOT} {said}"
     made = with_pool(thin(), *present, there, state=State.RUNNING)
     assert not made.steps and refused(made, "domain/web") == f"disk xvda: {ROOT} {said}"
     made = with_pool(thin(size=Size.mib(2048)), *present, there)
