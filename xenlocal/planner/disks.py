@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xenlocal.model.desired import Backing, Disk, ImageFile, LogicalVolume
+from xenlocal.model.desired import Backing, Disk, Domain, ImageFile, LogicalVolume
 from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable, Vbd
 from xenlocal.planner.draft import Draft, unknown
 from xenlocal.planner.holders import Claims, holders, identity, who, with_devices
@@ -16,6 +16,21 @@ def hurdle_of_disk(
     """`live`: whose hold of it does not count, since it is stopped first."""
     reason = _backing(draft, disk, observed) or _held(disk, live, observed, with_devices(vbds, observed), claims)
     return None if reason is None else f"{disk.backing.target} {reason}"
+
+
+def hurdle_of_sharing(draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, claims: Claims) -> str | None:
+    """Why it must not come back from its own reboot with the disks that the files say: another one still shares one of
+    them. The script of Xen's block devices would stop that, but it sees no disk that qemu serves."""
+    store = draft.table(Table.XENSTORE, observed.xenstore)
+    if store is None:
+        return unknown(Table.XENSTORE)
+    vbds = [vbd for vbd in with_devices(store.vbds, observed) if vbd.by_qemu]
+    for disk in domain.disks:
+        which = identity(disk.backing, observed)
+        for vbd in holders(which, vbds, live.domid):
+            if claims.bars(disk, which, vbd, observed):
+                return f"disk {disk.vdev}: {disk.backing.target} is held by {who(vbd.domid, observed)}"
+    return None
 
 
 def _backing(draft: Draft, disk: Disk, observed: Observed) -> str | None:

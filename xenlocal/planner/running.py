@@ -9,6 +9,7 @@ from xenlocal.model.observed import LiveDomain, Observed, Table
 from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.planner import xlcfg
 from xenlocal.planner.cpus import hurdle_of_cpus
+from xenlocal.planner.disks import hurdle_of_sharing
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims
 from xenlocal.planner.hotplug import KEYS, plan_hotplug
@@ -86,6 +87,9 @@ def plan_settings(
     pending = tuple(key for key in pending if key not in KEYS or key in left)
     if pending:
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
+    if "disk" in pending and (why_not := hurdle_of_sharing(draft, domain, live, observed, claims)) is not None:
+        draft.refuse(domain.target, f"not handed over for its next reboot: {why_not}")
+        return
     if (pending or record.staged is not None) and record.staged != wanted:
         why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
         stage = StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted)

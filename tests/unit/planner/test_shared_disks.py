@@ -29,7 +29,7 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.desired import Disk, GuestType, State
 from xenlocal.model.memory import Off
-from xenlocal.model.observed import Observed, Unavailable, Vbd
+from xenlocal.model.observed import Observed, Unavailable, Vbd, XenStore
 from xenlocal.planner import xlcfg
 
 QEMU = "/usr/libexec/xen-qemu-system-i386"
@@ -163,3 +163,28 @@ def test_it_is_not_retired_while_the_other_has_it() -> None:
 def test_while_it_is_unknown_who_runs_nobody_shares() -> None:
     seen = replace(held(), domains=Unavailable("hangs"))
     assert not plan(desired(A, B), seen).steps
+
+
+def test_what_another_one_still_shares_is_not_staged_for_its_own_reboot() -> None:
+    """The script that keeps a second writer off sees no disk that qemu serves."""
+    alone = dom("b", both("w"))
+    mine = Vbd(4, "xvda", "/dev/vg0/both", None, True, by_qemu=True)
+    before = held()
+    seen = replace(
+        before,
+        domains={3: live(3, "a"), 4: live(4, "b")},
+        xenstore=XenStore((*before.xenstore.vbds, mine)),  # type: ignore[union-attr]
+    )
+    running = ready("b", 4, running=xlcfg.settings(B))
+    made = learned_plan(desired(dom("a", both("r")), alone), seen, memory(ready("a", 3), running))
+    assert "stage domain/b" not in ids(made)
+    assert refused(made, "domain/b") == (
+        "not handed over for its next reboot: disk xvda: volume/vg0/both is held by domain/a (domid 3)"
+    )
+    still = dom("b", replace(both(), vdev="xvdb"))  # under another name, and shared by both as before
+    assert "stage domain/b" in ids(learned_plan(desired(A, still), seen, memory(ready("a", 3), running)))
+    gone = with_tables(seen, domains={4: live(4, "b")}, xenstore=XenStore((mine,)))
+    assert "stage domain/b" in ids(learned_plan(desired(alone), gone, memory(running)))
+    unknown = with_tables(seen, xenstore=Unavailable("hangs"))
+    made = learned_plan(desired(alone), unknown, memory(running))
+    assert "stage domain/b" not in ids(made) and "xenstore could not be found out" in refused(made, "domain/b")
