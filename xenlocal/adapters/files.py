@@ -20,6 +20,7 @@ from xenlocal.model.observed import PathFacts, PathKind
 from xenlocal.model.units import Size
 
 TEXT_LIMIT = 4 << 20  # bytes; the longest is /proc/net/ipv6_route of a dom0 with hundreds of vifs
+_PIECE = 64 << 10  # bytes; of what lies in /proc/sys the kernel refuses to give 4 MiB at once (ENOMEM)
 
 
 class FileReader(Protocol):
@@ -103,7 +104,9 @@ class Files:
     def read_text(self, path: str) -> str | None:
         try:
             with _open_regular(path) as file:
-                data = file.read(TEXT_LIMIT + 1)
+                data = b""
+                while len(data) <= TEXT_LIMIT and (piece := file.read(_PIECE)):
+                    data += piece
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -114,3 +114,8 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / ".file.new").symlink_to(tmp_path / "victim")
     write_private(str(tmp_path / "file"), "x")
     assert (tmp_path / "victim").read_text() == "safe" and not (tmp_path / "file").is_symlink()
+
+
+def test_what_the_kernel_gives_only_in_pieces_is_read() -> None:
+    """Asked for 4 MiB at once, /proc/sys answers ENOMEM."""
+    assert Files().read_text("/proc/sys/kernel/hostname") == f"{os.uname().nodename}\n"
