@@ -79,7 +79,9 @@ VALUES: dict[tuple[str, str], Text] = {
     ("domain", "owner"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),
     ("domain", "group"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),
     ("domain", "cmdline"): _CMDLINE,
-    ("disk", "mode"): st.sampled_from("rw"),
+    ("disk", "mode"): st.sampled_from(("r", "w", "w!")),
+    ("disk", "pool"): _WORD.map("thin{}".format),
+    ("disk", "allocate"): st.sampled_from(("full", "sparse")),
     ("disk", "attached"): st.sampled_from(("yes", "no")),
     ("nic", "attached"): st.sampled_from(("yes", "no")),
     ("disk", "size"): _SIZE,
@@ -91,7 +93,7 @@ VALUES: dict[tuple[str, str], Text] = {
 }  # fmt: skip
 
 # Of these a section has one, or none, and who wants it writes it.
-ALONE = ("tcp", "ping", "console", "xenstore", "command", "size", "cmdline", "pci")
+ALONE = ("tcp", "ping", "console", "xenstore", "command", "size", "cmdline", "pci", "pool", "allocate")
 
 # What xl takes for these, of what [[xl]] passes on; the others would be errors of xl, which is not the question.
 XL: dict[str, Text] = {
@@ -231,4 +233,6 @@ def _disk(writer: _Writer, unique: str, vdev: str, hvm: bool) -> str:
     end = f"{unique}{writer.draw(_PLAIN)}"
     value = {"volume": f"vg0/lv{end}", "device": f"/dev/disk/by-id/d{end}", "file": f"/srv/xen/f{end}"}[kind]
     sized = [("size", writer.draw(VALUES["disk", "size"]))] if kind != "device" and writer.perhaps() else []
-    return writer.section("disk", f"[[disk {vdev}]]", [(kind, value), *sized])
+    how = {"volume": ["pool"], "file": ["allocate"]}.get(kind, [])
+    made = [(key, writer.draw(VALUES["disk", key])) for key in how if writer.perhaps()]
+    return writer.section("disk", f"[[disk {vdev}]]", [(kind, value), *sized, *made])
