@@ -61,8 +61,8 @@ def plan_settings(
             text = "rebooted while an edit was being staged: what it runs with is not known until it reboots once more"
         draft.notice(domain.target, text)
         if keeps_identity and record.staged is not None and record.staged != wanted:
-            stage = StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted)
-            draft.step(stage, "what it runs with is not known")
+            unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if domain.disks else None
+            _stage(draft, domain, live, "what it runs with is not known", unsafe)
         return
     pending = xlcfg.pending(domain, record.running)
     for key in xlcfg.differences(domain, record.running):
@@ -87,13 +87,18 @@ def plan_settings(
     pending = tuple(key for key in pending if key not in KEYS or key in left)
     if pending:
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
-    if "disk" in pending and (why_not := hurdle_of_sharing(draft, domain, live, observed, claims)) is not None:
-        draft.refuse(domain.target, f"not handed over for its next reboot: {why_not}")
-        return
     if (pending or record.staged is not None) and record.staged != wanted:
         why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
-        stage = StageConfig(domain.name, domain.uuid, live.domid, xlcfg.render(domain), wanted)
-        draft.step(stage, why)
+        unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if "disk" in pending else None
+        _stage(draft, domain, live, why, unsafe)
+
+
+def _stage(draft: Draft, domain: Domain, live: LiveDomain, why: str, unsafe: str | None) -> None:
+    if unsafe is not None:
+        draft.refuse(domain.target, f"not handed over for its next reboot: {unsafe}")
+        return
+    config, wanted = xlcfg.render(domain), xlcfg.settings(domain)
+    draft.step(StageConfig(domain.name, domain.uuid, live.domid, config, wanted), why)
 
 
 def tell_withdrawn(draft: Draft, domain: Domain, record: Record, now: float) -> None:
