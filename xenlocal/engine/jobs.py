@@ -294,6 +294,8 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
             withdrawn = record.hand in (Hand.START, Hand.RESTART)
             why = f"is still running: `xenlocal {record.hand}` came after this" if withdrawn else "is still running"
             said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else why))
+        elif request.verb in ("stop", "destroy") and isinstance(cycle.observed.domains, Unavailable):
+            said.append(f"{domain_target(name)}: whether it runs is unknown: {cycle.observed.domains.why}")
         elif request.verb == "stop" and reasons:
             request.progress(f"{domain_target(name)}: {reasons[0]}")
     failed = len(said) == len(request.names)

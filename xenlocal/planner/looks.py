@@ -128,7 +128,7 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
         came_back = record.domid is not None or record.off is Off.REBOOTING or record.lived == live.domid
         if record.hand is Hand.RESTART and record.hand_domid != live.domid:
             record = replace(record, hand=Hand.START, hand_domid=None)
-        elif record.hand in (Hand.STOP, Hand.DESTROY) and not came_back:
+        elif record.hand in (Hand.STOP, Hand.DESTROY) and not came_back and not _is_ours(record):
             record = replace(record, hand=Hand.START, hand_domid=None)  # somebody used xl: not fought
         if not came_back and record.off not in (None, Off.LOST):
             record = replace(record, running=MappingProxyType({}), staged=None)  # not started by us: unknown
@@ -166,6 +166,11 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
         cause = Off.STOPPED if record.stop_asked is not None else Off.POWEROFF
         return replace(record, off=cause, off_since=now, ready=False)
     return record
+
+
+def _is_ours(record: Record) -> bool:
+    """Whether what is born is what we started, and a word to stop it came before its birth was seen."""
+    return record.off is None and bool(record.running)
 
 
 def _gone(record: Record, words: Off | None, now: float) -> Record:

@@ -37,6 +37,7 @@ def forget(memory: Memory) -> Memory:
                     record,
                     hand=None,
                     hand_domid=None,
+                    running=record.running if record.domid is not None else MappingProxyType({}),
                     away=None,
                     reply=None,
                     off=None,

@@ -11,6 +11,7 @@ from xenlocal.engine.jobs import settle
 from xenlocal.engine.tasks import Outcome, Result
 from xenlocal.model.actions import StopDomain
 from xenlocal.model.history import What
+from xenlocal.model.memory import Hand
 from xenlocal.model.plan import Step
 from xenlocal.model.units import Duration
 from xenlocal.simulator import guests
@@ -323,3 +324,21 @@ def test_one_that_reboots_while_it_is_to_be_restarted_is_not_started_beside_its_
     assert job.code == 0 and machine.running == {"web": "running"}
     assert not [text for text in machine.changes() if text.startswith("xl create")][1:]
     assert not any("could not be created anew" in trace.text for trace in machine.dom0.trace)
+
+
+def test_a_word_to_stop_that_comes_before_the_birth_of_our_own_start_was_seen() -> None:
+    """Unknown is not off, and what is then born is no work of somebody else."""
+    machine = Machine(conf("web", OFF))
+    Daemon(machine).run(30)
+    began, created = machine.dom0.now, list[str]()
+
+    def no_list_for_a_minute(argv: Sequence[str], _number: int) -> Fault | None:
+        created.extend(word for word in argv if word == "create")
+        return Fault(missing=True) if created and argv[:2] == ("xl", "list") and machine.dom0.now < began + 60 else None
+
+    daemon = Daemon(machine, no_list_for_a_minute)
+    daemon.ask(1, "start", "web")
+    job = daemon.ask(20, "stop", "web")
+    daemon.run(400)
+    assert job.code != 0 and "whether it runs is unknown" in job.result["message"]
+    assert machine.running == {} and machine.record("web").hand is Hand.STOP
