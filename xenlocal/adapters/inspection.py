@@ -17,6 +17,7 @@ from typing import TypeVar
 from xenlocal.adapters import booting
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
+from xenlocal.adapters.iscsi import read_records
 from xenlocal.adapters.xl import parse_info
 from xenlocal.model.desired import Desired
 from xenlocal.model.errors import CommandFailed, XenlocalError
@@ -62,7 +63,6 @@ _HYPERVISOR = "/sys/hypervisor/version"
 _GRUB, _GRUB_MORE = "/etc/default/grub", "/etc/default/grub.d"
 _CONSOLE = "/etc/default/xen"
 _NEEDRESTART = "/etc/needrestart"
-_ISCSI = ("/etc/iscsi/nodes", "/var/lib/iscsi/nodes")
 _MAKERS = re.compile(r"(?:.*/)?(xen-(?:create|delete|update)-\w+)")
 _LONG = 30.0  # seconds
 
@@ -142,17 +142,7 @@ class Inspector:
         return tuple(name for name in self._files.names(AUTO_DIR) if not name.startswith("."))
 
     def iscsi(self) -> tuple[IscsiRecord, ...]:
-        """open-iscsi keeps a file for each interface of each portal of each target."""
-        found = []
-        for top in _ISCSI:
-            for target in self._files.names(top):
-                for portal in self._files.names(f"{top}/{target}"):
-                    at = f"{top}/{target}/{portal}"
-                    for path in (f"{at}/{name}" for name in self._files.names(at)):
-                        text = self._files.read_text(path) or ""
-                        startup = re.findall(r"^node\.startup = (\w+)$", text, re.MULTILINE)
-                        found.append(IscsiRecord(target, portal, startup[-1] if startup else "manual"))
-        return tuple(found)
+        return read_records(self._files)
 
     def needrestart(self) -> bool | None:
         if "needrestart.conf" not in self._files.names(_NEEDRESTART):
