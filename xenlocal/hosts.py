@@ -15,6 +15,7 @@ from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.inspection import Inspector
+from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.work import ThreadWork
 from xenlocal.engine.ports import Actuator, Prober, Reader, Work
@@ -68,11 +69,11 @@ def simulated(path: str, run_dir: str, state_dir: str, live: bool) -> Host:
         raise XenlocalError(f"{path} holds no simulated dom0 ({error}); remove it to begin with a new one") from error
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
     runner, files = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work), SimFiles(dom0)
-    identities = Identities(state_dir)
+    identities, chap = Identities(state_dir), ChapRecords(files, files.secret, files.write)
     if isinstance(work, VirtualWork):
-        actuator = HostActuator(runner, run_dir, True, identities, clock=work.now, pause=work.sleep)
+        actuator = HostActuator(runner, run_dir, True, identities, chap=chap, clock=work.now, pause=work.sleep)
     else:
-        actuator = HostActuator(runner, run_dir, True, identities)
+        actuator = HostActuator(runner, run_dir, True, identities, chap=chap)
     return Host(
         HostReader(runner, files, identities),
         Inspector(runner, files),

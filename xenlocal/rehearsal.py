@@ -17,6 +17,7 @@ from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
+from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
@@ -142,8 +143,16 @@ class _Process:
         runner, files = SimRunner(dom0, self._work), SimFiles(dom0)
         identities = Identities(STATE_DIR, read=files.read_text, write=files.write)
         reader, work = HostReader(runner, files, identities), self._work
+        chap = ChapRecords(files, files.secret, files.write)
         actuator = HostActuator(
-            runner, "/run/xenlocal", True, identities, write=files.write, clock=work.now, pause=work.sleep
+            runner,
+            "/run/xenlocal",
+            True,
+            identities,
+            chap=chap,
+            write=files.write,
+            clock=work.now,
+            pause=work.sleep,
         )
         self._notebook = _Notebook()
         recorder = _Taught(self._notebook, work, _no_script, _BOOT)

@@ -89,7 +89,7 @@ def status(data: Mapping[str, Any]) -> str:
     notes = [f"host: {note}" for note in data["host"]["notices"]]
     notes += [
         f"{kind}{row['name']}: {note}"
-        for kind, part in (("domain/", "domains"), ("", "volumes"), ("bridge/", "bridges"))
+        for kind, part in (("domain/", "domains"), ("", "volumes"), ("bridge/", "bridges"), ("iscsi/", "iscsi"))
         for row in data[part]
         for note in row["notices"]
     ]

@@ -60,6 +60,7 @@ VALUES: dict[tuple[str, str], Text] = {
     ("bridge", "mtu"): _number(68, 65535),
     ("bridge", "stp"): _BOOLEAN,
     ("bridge", "vlan_filtering"): _BOOLEAN,
+    ("iscsi", "portal"): _ADDRESS | st.just("[2001:db8::7]:860") | _ADDRESS.map("{}:3261".format),
     ("domain", "description"): _DESCRIPTION,
     # one of the first two, since xl refuses a domU that is pinned to none of the CPUs of its host
     ("domain", "cpus"): st.one_of(
@@ -154,6 +155,10 @@ def configurations(draw: st.DrawFn) -> tuple[str, frozenset[tuple[str, str]]]:
     for number, name in enumerate(bridges):
         ports = writer.one(("none", f"e{number}x", f"e{number}x, e{number}y", f"e{number}x,"))
         text += writer.section("bridge", f"[bridge {name}]", [("ports", ports)])
+    if writer.perhaps():
+        node = [("portal", draw(VALUES["iscsi", "portal"])), ("target", f"iqn.2012-10.example:{draw(_WORD)}")]
+        chap = [("chap_user", draw(_WORD)), ("chap_secret", f"/etc/{draw(_PATH)}")] if writer.perhaps() else []
+        text += writer.section("iscsi", "[iscsi bay1]", [*node, *chap])
     names = draw(st.lists(_NAME.filter(_is_free), min_size=1, max_size=4, unique_by=str.lower))
     states: dict[str, str] = {}
     for name in names:

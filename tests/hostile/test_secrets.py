@@ -41,6 +41,13 @@ def test_a_password_is_refused_and_not_repeated(line: str, below: str) -> None:
     assert SECRET not in "".join(problems)
 
 
+@pytest.mark.parametrize("line", [f"chap_secret = {SECRET}", f"chap_password = {SECRET}", f'chap_secret = "{SECRET}'])
+def test_a_secret_in_place_of_its_file_is_not_repeated(line: str) -> None:
+    text = f"[iscsi bay1]\nportal = 192.0.2.10\ntarget = iqn.2012-10.example:bay1\nchap_user = dom0\n{line}\n"
+    problems = complaints(text)
+    assert problems and SECRET not in "".join(problems)
+
+
 def test_what_is_no_password_is_still_shown() -> None:
     (problem,) = complaints(f"{WEB}vcpus = Geheim42\n")
     assert SECRET in problem

@@ -16,13 +16,16 @@ from collections.abc import Callable, Sequence
 from xenlocal.adapters import argv as mapping
 from xenlocal.adapters import iproute
 from xenlocal.adapters.command import Runner
-from xenlocal.adapters.files import write_private
+from xenlocal.adapters.files import Files, write_private
 from xenlocal.adapters.identities import Identities
+from xenlocal.adapters.iscsi import ChapRecords, by_hand
+from xenlocal.adapters.own import read_secret
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
     ChangeBridge,
     LockIdentity,
+    LogIn,
     StageConfig,
     StartDomain,
     StopDomain,
@@ -38,6 +41,9 @@ from xenlocal.planner.bridges import restores
 _TIMEOUTS = {"create": 600.0, "destroy": 600.0, "shutdown": 20.0, "sysrq": 20.0, "trigger": 20.0}
 _TIMEOUT = 120.0
 _XENSTORE = 10.0
+_LOGIN = 45.0  # open-iscsi waits 15 s for a portal (login_timeout), in a record of somebody else's eight times
+_ALREADY_LOGGED_IN, _NOT_AUTHORISED = 15, 24  # exit status of iscsiadm(8)
+_INITIATOR = re.compile(r"initiator reported error \(\d+ - (.*)\)")
 # libxl gives the scripts of a device 40 s, and they wait for each other: on a busy host that may be too little (FACTS).
 _GAVE_UP = re.compile("unable to add (?:disk|vif|nic) devices")
 _HOTPLUG_PAUSE = 10.0
@@ -53,7 +59,7 @@ class HostActuator:
     """Satisfies `engine.ports.Actuator`.
 
     `write(path, text)` puts a private file in place; `unique()` gives a word that no earlier scope has in its name;
-    `clock` and `pause` are there for tests.
+    `clock` and `pause` are there for tests. `chap` hands secrets to open-iscsi.
     """
 
     def __init__(
@@ -63,13 +69,14 @@ class HostActuator:
         systemd: bool,
         identities: Identities,
         *,
+        chap: ChapRecords | None = None,
         write: Callable[[str, str], None] = write_private,
         unique: Callable[[], str] = lambda: os.urandom(4).hex(),
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._runner, self._run_dir, self._systemd = runner, os.path.abspath(run_dir), systemd
-        self._identities = identities
+        self._identities, self._chap = identities, chap or ChapRecords(Files(), read_secret, write_private)
         self._write, self._unique, self._clock, self._pause = write, unique, clock, pause
 
     def perform(self, action: Action) -> None:
@@ -85,6 +92,9 @@ class HostActuator:
                 self._put(*mapping.config_file(action, context))
             if isinstance(action, ChangeBridge) and action.way_back is not None:
                 self._change_with_way_back(action, action.way_back, context)
+                return
+            if isinstance(action, LogIn):
+                self._log_in(action)
                 return
         except ValueError as error:
             raise XenlocalError(f"cannot {action.verb} {action.target}: {error}") from error
@@ -114,6 +124,8 @@ class HostActuator:
             lines = [shlex.join(line) for line in mapping.commands(action, context)]
             if isinstance(action, StartDomain | StageConfig):
                 lines = [*_here_document(*mapping.config_file(action, context)), *lines]
+            if isinstance(action, LogIn) and action.chap is not None:
+                lines[-2:-2] = [by_hand(mapping.update_record(action.node), action.chap)]
         except ValueError as error:
             return (f"# cannot {action.verb} {action.target}: {error}",)
         return tuple(lines)
@@ -126,6 +138,27 @@ class HostActuator:
             self._write(path, text)
         except OSError as error:
             raise XenlocalError(f"cannot write {path}: {error.strerror}") from error
+
+    def _log_in(self, action: LogIn) -> None:
+        node = action.node
+        self._run(() if action.known else mapping.make_record(node))
+        if action.chap is not None:
+            self._chap.put(node, action.chap)
+        login, settle = mapping.log_in(node)
+        try:
+            self._runner.run(login, timeout=_LOGIN, ok=frozenset({0, _ALREADY_LOGGED_IN}))
+        except CommandFailed as error:
+            said = _INITIATOR.search(error.stderr)
+            if said is None:
+                raise
+            hint = "; chap_user and what is in the file chap_secret have to be those of the target"
+            raise XenlocalError(
+                f"cannot log in to {node}: {said[1]}{hint if error.status == _NOT_AUTHORISED else ''}"
+            ) from error
+        try:
+            self._runner.run(settle, timeout=_TIMEOUT)
+        except CommandFailed as error:
+            log.warning("%s: its disks may appear later: %s", action.target, error)
 
     def _ask(self, action: StopDomain, lines: Sequence[mapping.Argv]) -> None:
         """Where xl fails or hangs (after an upgrade of Xen it is gone until the next reboot), xenstore may still do."""

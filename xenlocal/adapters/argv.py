@@ -23,6 +23,7 @@ from xenlocal.model.actions import (
     DetachDevice,
     GrowVolume,
     LockIdentity,
+    LogIn,
     NudgeDomain,
     PurgeVolume,
     ResizeFile,
@@ -35,6 +36,7 @@ from xenlocal.model.actions import (
     UnlockIdentity,
     UntagVolume,
 )
+from xenlocal.model.iscsi import Node
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
 from xenlocal.model.units import Size
@@ -47,6 +49,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+@:-]*")
 _PATH = re.compile(r"/[^\x00-\x1f=]*")
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
 _GATEWAY = re.compile(r"[0-9a-fA-F][0-9a-fA-F.:]*(?:%[A-Za-z0-9_.]+)?|::[0-9a-fA-F.:]*")
+_IQN = re.compile(r"[a-z]{3}\.[A-Za-z0-9._:-]+")
+_PORTAL = re.compile(r"(?:[0-9.]+|\[[0-9a-f:.]+\]):\d{1,5}")
 _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 _DISK = re.compile(r"format=raw, vdev=[a-z]+[0-9]*, access=r[ow], target=/[^\x00-\x20,;\"'\\]+")
 _VIF = re.compile(r"mac=[0-9a-f:]{17}|bridge=[A-Za-z0-9_.-]{1,15}")
@@ -105,6 +109,8 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (_tell_guests((*fill, ("truncate", "--no-create", f"--size=>{size.bytes}", _path(path))), path),)
         case ChangeBridge():
             return (*arm(action, context), *change(action), *verify(action), *disarm(action))
+        case LogIn(node=node, known=known):
+            return (*(() if known else make_record(node)), *log_in(node))
         case StartDomain(name):
             return (_create(name, context),)
         case StopDomain(domid=domid):
@@ -129,6 +135,30 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (("xl", verb, _domid(domid), _checked(_DEVICE, xlcfg.name_of(spec), "a device")),)
         case AwaitReady() | CheckReady() | LockIdentity() | UnlockIdentity():
             return ()
+
+
+def make_record(node: Node) -> tuple[Argv, ...]:
+    """Of a node that has none: `-o new` overwrites one. Not automatic: at boot open-iscsi would try for minutes before
+    any domU starts, also those on other disks. One try at each login, which ends soon: when to try again is decided
+    here."""
+    settings = {"node.startup": "manual", "node.session.initial_login_retry_max": "1"}
+    settings["node.conn[0].timeo.login_timeout"] = "15"
+    words = (word for key, value in settings.items() for word in ("-n", key, "-v", value))
+    return (*_node(node), "-o", "new"), (*update_record(node), *words)
+
+
+def update_record(node: Node) -> Argv:
+    return (*_node(node), "-o", "update")
+
+
+def log_in(node: Node) -> tuple[Argv, ...]:
+    """The kernel knows the disks when the first has ended, udev has named them when the second has."""
+    return (*_node(node), "--login"), ("udevadm", "settle", "--timeout=10")
+
+
+def _node(node: Node) -> Argv:
+    portal = _checked(_PORTAL, str(node.portal), "a portal")
+    return ("iscsiadm", "-m", "node", "-T", _checked(_IQN, node.iqn, "the name of a target"), "-p", portal)
 
 
 def ask_through_xenstore(action: StopDomain) -> tuple[Argv, Argv]:

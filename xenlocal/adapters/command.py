@@ -40,6 +40,7 @@ _PACKAGES = {
     "lvremove": "lvm2", "blockdev": "util-linux", "fallocate": "util-linux", "ip": "iproute2", "ping": "iputils-ping",
     "systemd-run": "systemd", "systemctl": "systemd", "setpriv": "util-linux", "setsid": "util-linux",
     "dot": "graphviz",
+    "iscsiadm": "open-iscsi", "udevadm": "udev",
 }  # fmt: skip
 
 log = logging.getLogger("xenlocal")

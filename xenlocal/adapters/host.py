@@ -9,6 +9,7 @@ from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iproute import IpReader
+from xenlocal.adapters.iscsi import read_iscsi
 from xenlocal.adapters.lvm import LvmReader
 from xenlocal.adapters.outline import outline
 from xenlocal.adapters.vbd import sectors_written
@@ -17,6 +18,7 @@ from xenlocal.adapters.xl import XlReader
 from xenlocal.engine.ports import LastWords, Node
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.identity import Identity
+from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 
 _Value = TypeVar("_Value")
@@ -58,6 +60,9 @@ class HostReader:
 
     def identities(self) -> Mapping[str, Identity]:
         return self._identities.all()
+
+    def iscsi(self) -> IscsiFacts:
+        return read_iscsi(self._files)
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         return self._xenstore.nodes(nodes)

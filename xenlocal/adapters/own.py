@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 from xenlocal.model.errors import XenlocalError
 
+_SECRET_LIMIT = 4096  # bytes
+
 
 def who_else_writes(found: os.stat_result) -> str:
     """Whose it is, or who else can write to it, as part of a sentence; "" where only root, or who runs us, can."""
@@ -81,6 +83,22 @@ def read_text(path: str) -> str | None:
             return file.read().decode("utf-8", "backslashreplace")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise XenlocalError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_secret(path: str) -> str:
+    """The text of a file that an administrator keeps a secret in: nobody but root (or who runs us) may read it. Raises
+    XenlocalError, which never quotes it."""
+    try:
+        with open(open_file(path), "rb") as file:
+            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise XenlocalError(
+                    f"cannot trust {path}: others than its owner can read it; type: chmod 600 {shlex.quote(path)}"
+                )
+            return file.read(_SECRET_LIMIT).decode("utf-8", "replace")
+    except FileNotFoundError as error:
+        raise XenlocalError(f"cannot read {path}: it does not exist; write the secret into it, mode 600") from error
     except OSError as error:
         raise XenlocalError(f"cannot read {path}: {error.strerror}") from error
 

@@ -19,7 +19,7 @@ from xenlocal.adapters import own
 from xenlocal.adapters.files import Files, write_private
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
+from xenlocal.model.memory import Hand, Login, Memory, Off, Record, Reply
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 MACHINE_ID = "/etc/machine-id"
@@ -154,15 +154,15 @@ def decode_memory(content: Mapping[str, Any]) -> Memory:
     return Memory(**{**values, "records": MappingProxyType(records)})
 
 
-def _decode(kind: type[Memory | Record | Reply], content: Mapping[str, Any]) -> dict[str, Any]:
+def _decode(kind: type[Memory | Record | Reply | Login], content: Mapping[str, Any]) -> dict[str, Any]:
     types = {field.name: str(field.type) for field in fields(kind)}
     return {key: _DECODERS[types[key]](value) for key, value in content.items() if key in types}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Reply):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, Reply | Login):
         return asdict(value)
     return list(value) if isinstance(value, tuple) else value
 
@@ -200,6 +200,11 @@ def _times(value: Any) -> Mapping[int, float]:
     return MappingProxyType({int(_str(key)): _float(each) for key, each in _exactly(dict)(value).items()})
 
 
+def _logins(value: Any) -> Mapping[str, Login]:
+    found = {_str(key): Login(**_decode(Login, _exactly(dict)(each))) for key, each in _exactly(dict)(value).items()}
+    return MappingProxyType(found)
+
+
 def _reply(value: Any) -> Reply:
     return Reply(**_decode(Reply, _exactly(dict)(value)))
 
@@ -221,4 +226,5 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "Mapping[str, str]": _mapping,
     "Mapping[str, str] | None": _optional(_mapping),
     "Mapping[int, float]": _times,
+    "Mapping[str, Login]": _logins,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import gt, lt
 from typing import Any
 
-from xenlocal.config import identity, names, passthrough, schema
+from xenlocal.config import identity, iscsi, names, passthrough, schema
 from xenlocal.config.problems import Place, Problems, clip, did_you_mean
 from xenlocal.config.sections import Section
 from xenlocal.config.settings import Settings, read_settings
@@ -25,6 +25,7 @@ from xenlocal.model.desired import (
     GuestType,
     Host,
     ImageFile,
+    Iscsi,
     LogicalVolume,
     Nic,
     State,
@@ -68,6 +69,11 @@ def build_bridge(section: Section, name: str, problems: Problems) -> tuple[Bridg
     if name in (settings.get("ports") or ()):
         problems.add(settings.at("ports"), f"a bridge cannot be its own port; remove '{clip(name)}'", "ports")
     return Bridge(name=name, source=section.place.source, **settings.values), settings
+
+
+def build_iscsi(section: Section, name: str, problems: Problems) -> tuple[Iscsi, Settings]:
+    settings = _without_parts(section, "iscsi", problems)
+    return iscsi.build(section, name, settings, problems), settings
 
 
 def _without_parts(section: Section, kind: str, problems: Problems) -> Settings:

@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from xenlocal.config import iscsi
 from xenlocal.config.build import DomainDraft
 from xenlocal.config.identity import derive_mac
 from xenlocal.config.problems import Place, Problems, clip, did_you_mean
 from xenlocal.config.settings import Settings
-from xenlocal.model.desired import Backing, Bridge, Disk, LogicalVolume, State
+from xenlocal.model.desired import Backing, BlockDevice, Bridge, Disk, Iscsi, LogicalVolume, State
 from xenlocal.model.names import Kind
 
 
@@ -22,6 +23,7 @@ class Drafts:
     what, so that no reference can be called unknown."""
 
     bridges: Mapping[str, tuple[Bridge, Settings]]
+    iscsi: Mapping[str, tuple[Iscsi, Settings]]
     domains: Mapping[str, DomainDraft]
     defaults: Settings
     perhaps: frozenset[str]
@@ -41,6 +43,8 @@ def check(drafts: Drafts, problems: Problems) -> None:
     _screens(drafts, problems)
     _devices(drafts, problems)
     _disks(drafts, problems)
+    iscsi.check_nodes(drafts.iscsi, problems)
+    _portals_of_disks(drafts, problems)
     _references(drafts, problems)
 
 
@@ -193,6 +197,15 @@ def _disks(drafts: Drafts, problems: Problems) -> None:
             _shared(users, problems)
 
 
+def _portals_of_disks(drafts: Drafts, problems: Problems) -> None:
+    for draft in drafts.in_order():
+        for disk, settings in draft.disks:
+            if isinstance(disk.backing, BlockDevice) and drafts.complete:
+                why = iscsi.why_not_reached(disk.backing.path, drafts.iscsi)
+                if why is not None:
+                    problems.add(settings.at("device"), why, "device")
+
+
 def _shared(users: Sequence[_Use], problems: Problems) -> None:
     """Each use after the first that quarrels is told once, with the one it quarrels with."""
     retired = next((use for use in users if use.absent and isinstance(use.disk.backing, LogicalVolume)), None)
@@ -252,6 +265,9 @@ def _references(drafts: Drafts, problems: Problems) -> None:
             for target in things:
                 if target.kind is Kind.BRIDGE and not _known(target.name, drafts.bridges, drafts):
                     problems.add(place, _unknown_bridge(target.name, f" in {key}", drafts), key)
+                elif target.kind is Kind.ISCSI and not _known(target.name, drafts.iscsi, drafts):
+                    hint = did_you_mean(target.name, drafts.iscsi, f"declare [iscsi {clip(target.name)}]")
+                    problems.add(place, f"unknown iscsi '{clip(target.name)}' in {key}{hint}", key)
             for name in names:
                 other = drafts.domains.get(name)
                 if name == domain.name:

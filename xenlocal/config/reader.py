@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from xenlocal.config import build, crosschecks, cycles, schema
+from xenlocal.config import build, crosschecks, cycles, iscsi, schema
 from xenlocal.config.crosschecks import Drafts
 from xenlocal.config.problems import Place, Problems, clip, nearest
 from xenlocal.config.sections import Section, scan
@@ -84,24 +84,31 @@ class _Declared:
             "host": lambda section, name: build.build_host(section, problems),
             "defaults": lambda section, name: build.build_defaults(section, problems),
             "bridge": lambda section, name: build.build_bridge(section, name, problems),
+            "iscsi": lambda section, name: build.build_iscsi(section, name, problems),
             "domain": lambda section, name: build.build_domain(section, name, defaults, host_id, problems),
         }
         for kind, name, section in self.repeated:
             builders[kind](section, name)  # only for its problems
         bridges = self._built("bridge", builders["bridge"])
+        targets = self._built("iscsi", builders["iscsi"])
         domains = self._built("domain", builders["domain"])
-        drafts = Drafts(bridges, domains, defaults, frozenset(self.perhaps), self.complete)
+        drafts = Drafts(bridges, targets, domains, defaults, frozenset(self.perhaps), self.complete)
         crosschecks.check(drafts, problems)
         cycles.check(drafts, problems)
+        declared = MappingProxyType({name: each for name, (each, _) in targets.items()})
         return Desired(
             host,
             MappingProxyType({name: bridge for name, (bridge, _) in bridges.items()}),
-            MappingProxyType({name: draft.domain for name, draft in domains.items()}),
+            MappingProxyType({name: iscsi.tied(draft.domain, declared) for name, draft in domains.items()}),
+            declared,
         )
 
     def _built(self, wanted: str, builder: Callable[[Section, str], Any]) -> Mapping[str, Any]:
         names = sorted(name for kind, name in self.sections if kind == wanted)
         return {name: builder(self.sections[wanted, name], name) for name in names}
+
+
+_EXAMPLES = {"bridge": "br0", "iscsi": "bay1", "domain": "web"}
 
 
 def _header_problem(title: str, kind: str, name: str) -> str | None:
@@ -111,9 +118,11 @@ def _header_problem(title: str, kind: str, name: str) -> str | None:
         meant = nearest(kind, schema.SECTIONS)
         if meant:
             return f"unknown section [{clip(title)}]; did you mean [{clip(f'{meant} {name}'.strip())}]?"
-        return f"unknown section [{clip(title)}]; write [host], [defaults], [bridge NAME] or [domain NAME]"
+        return (
+            f"unknown section [{clip(title)}]; write [host], [defaults], [bridge NAME], [iscsi NAME] or [domain NAME]"
+        )
     if schema.SECTIONS[kind] and not name:
-        return f"[{kind}] has no name; write one such as [{kind} {'br0' if kind == 'bridge' else 'web'}]"
+        return f"[{kind}] has no name; write one such as [{kind} {_EXAMPLES[kind]}]"
     if not schema.SECTIONS[kind] and name:
         return f"[{kind}] takes no name; write [{kind}]"
     return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from xenlocal.config import guest_values as guest
-from xenlocal.config import identity, names, values
+from xenlocal.config import identity, iscsi_values, names, values
 from xenlocal.config.values import Parser, checked, choice, duration, integer
 from xenlocal.model.desired import Firmware, GuestType, OnCrash, OnPoweroff, OnUnready, State
 from xenlocal.model.units import Duration
@@ -39,7 +39,9 @@ class Key:
 REQUIRED = "required"
 
 # Kinds of sections at the top, whether they have a name, and of the parts of a domain.
-SECTIONS: Mapping[str, bool] = MappingProxyType({"host": False, "defaults": False, "bridge": True, "domain": True})
+SECTIONS: Mapping[str, bool] = MappingProxyType(
+    {"host": False, "defaults": False, "bridge": True, "iscsi": True, "domain": True}
+)
 PARTS: Mapping[str, bool] = MappingProxyType({"disk": True, "nic": True, "ready": False, "xl": False})
 
 
@@ -64,6 +66,15 @@ def _bridge() -> tuple[Key, ...]:
         Key("bridge", "mtu", mtu, "", "largest packet in bytes"),
         Key("bridge", "stp", boolean, "", "spanning tree protocol"),
         Key("bridge", "vlan_filtering", boolean, "", "keep VLANs apart"),
+    )
+
+
+def _iscsi() -> tuple[Key, ...]:
+    return (
+        Key("iscsi", "portal", iscsi_values.portal, REQUIRED, "where the target is reached: ADDRESS or ADDRESS:PORT"),
+        Key("iscsi", "target", iscsi_values.target, REQUIRED, "its name, such as iqn.2012-10.example:bay1"),
+        Key("iscsi", "chap_user", iscsi_values.user, "", "name by which this host proves who it is"),
+        Key("iscsi", "chap_secret", iscsi_values.secret, "", "file that holds the secret of that name"),
     )
 
 
@@ -145,7 +156,7 @@ def _parts() -> tuple[Key, ...]:
     )
 
 
-KEYS: tuple[Key, ...] = (*_host(), *_bridge(), *_domain(), *_parts())
+KEYS: tuple[Key, ...] = (*_host(), *_bridge(), *_iscsi(), *_domain(), *_parts())
 
 
 def keys_of(section: str) -> Mapping[str, Key]:

@@ -75,7 +75,7 @@ def read_settings(section: Section, kind: str, problems: Problems) -> Settings:
 
 def _unknown(name: str, kind: str, known: Mapping[str, schema.Key]) -> str:
     shown = f"unknown key '{clip(name)}'"
-    owners = [other for other in ("domain", *schema.PARTS, "bridge", "host") if name in schema.keys_of(other)]
+    owners = [other for other in ("domain", *schema.PARTS, "bridge", "iscsi", "host") if name in schema.keys_of(other)]
     if owners and owners[0] == "domain" and kind in schema.PARTS:
         return f"{shown}; it belongs to [domain NAME], above the first [[part]]"
     if owners:

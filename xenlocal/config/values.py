@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from xenlocal.config import names
+from xenlocal.config import iscsi_values, names
 from xenlocal.config.problems import clip, did_you_mean
 from xenlocal.config.sections import unquote
 from xenlocal.model.names import Kind, Target
@@ -131,10 +131,14 @@ def _reference(item: str) -> Target:
         return Target(Kind.BRIDGE, names.interface(name))
     if kind == Kind.VOLUME:
         return names.volume(name).target
+    if kind == Kind.ISCSI:
+        return Target(Kind.ISCSI, iscsi_values.name(name))
     if kind == Kind.DEVICE:
         # device//dev/x is as `status` prints it, device/dev/x as one would write it
         return Target(Kind.DEVICE, names.device_path("/" + name.removeprefix("/")))
-    raise ValueError(f"'{clip(item)}' cannot be waited for; write NAME, bridge/NAME, volume/VG/LV or device/dev/...")
+    raise ValueError(
+        f"'{clip(item)}' cannot be waited for; write NAME, bridge/NAME, volume/VG/LV, iscsi/NAME or device/dev/..."
+    )
 
 
 references = list_of(_reference)

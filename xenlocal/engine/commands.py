@@ -10,9 +10,19 @@ from types import MappingProxyType
 
 from xenlocal.engine.consoles import begin_life
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
-from xenlocal.model.actions import Action, AttachDevice, DestroyDomain, DetachDevice, SetLive, StageConfig, StartDomain
+from xenlocal.model.actions import (
+    Action,
+    AttachDevice,
+    DestroyDomain,
+    DetachDevice,
+    LogIn,
+    SetLive,
+    StageConfig,
+    StartDomain,
+)
 from xenlocal.model.errors import CommandFailed, Temporary
 from xenlocal.model.plan import Step
+from xenlocal.planner import logins
 from xenlocal.planner import memory as transitions
 
 log = logging.getLogger("xenlocal")
@@ -72,10 +82,14 @@ class Command:
                 keeper.update(lambda memory: transitions.start_failed(memory, action.uuid, told(error), now))
             elif isinstance(action, StageConfig) and not isinstance(error, CommandFailed | Temporary):
                 keeper.update(lambda memory: memory.change(action.uuid, staged=self._staged))  # nothing has been run
+            elif isinstance(action, LogIn):
+                keeper.update(lambda memory: logins.login_failed(memory, action, told(error), now))
             return Outcome.FAILED, told(error)
         if isinstance(action, StartDomain):
             keeper.update(partial(transitions.started, uuid=action.uuid, settings=action.settings))
             self._tools.lookout.call(within=FIRST_LOOK)
+        elif isinstance(action, LogIn):
+            keeper.update(lambda memory: logins.logged_in(memory, action))
         elif isinstance(action, SetLive):
             keeper.update(lambda memory: transitions.changed_live(memory, action.uuid, action.key, action.rendered))
         elif isinstance(action, AttachDevice):

@@ -12,6 +12,7 @@ from typing import Any
 from xenlocal.engine.ports import LastWords, Reader, Work
 from xenlocal.model.desired import BlockDevice, Desired, ImageFile, State
 from xenlocal.model.errors import ToolMissing, XenlocalError
+from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import LiveDomain, Observed, Outline, Table, Unavailable
@@ -93,7 +94,12 @@ def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
         Table.HARDWARE: reader.hardware,
         Table.MONITORS: reader.monitors,
         Table.IDENTITIES: reader.identities,
+        Table.ISCSI: partial(_iscsi, reader, desired),
     }
+
+
+def _iscsi(reader: Reader, desired: Desired) -> IscsiFacts:
+    return replace(reader.iscsi(), declared={each.name: each.node for each in desired.iscsi.values()})
 
 
 def known_or_why(call: Callable[[], Any]) -> Any:

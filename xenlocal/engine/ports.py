@@ -16,6 +16,7 @@ from xenlocal.model.actions import Action
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.history import Entry, Query
 from xenlocal.model.identity import Identity
+from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 from xenlocal.model.plan import Notice
@@ -65,6 +66,9 @@ class Reader(Protocol):
 
     def identities(self) -> Mapping[str, Identity]:
         """What `hostid = locked` has recorded, by UUID. No command."""
+
+    def iscsi(self) -> IscsiFacts:
+        """Sessions and records. No command."""
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         """What guests have written to these nodes of xenstore, None where there is no such node. One command,

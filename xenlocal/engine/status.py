@@ -10,8 +10,9 @@ from xenlocal.engine.configuration import Verdict
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.model.clock import iso
 from xenlocal.model.desired import Domain, LogicalVolume
+from xenlocal.model.iscsi import LOGGED_IN
 from xenlocal.model.memory import Memory, Record
-from xenlocal.model.names import THIS_HOST, Kind, Target, bridge, parse_trash_name
+from xenlocal.model.names import THIS_HOST, Kind, Target, bridge, iscsi, parse_trash_name
 from xenlocal.model.names import volume as volume_target
 from xenlocal.model.observed import LiveDomain, Storage, Unavailable
 from xenlocal.model.plan import Goal, Notice
@@ -39,6 +40,7 @@ def status(
         "domains": _domains(cycle, memory, notes, clock),
         "volumes": _volumes(cycle, notes),
         "bridges": _bridges(cycle, notes),
+        "iscsi": _iscsi(cycle, notes),
         "problems": [asdict(problem) for problem in verdict.problems],
     }
 
@@ -182,6 +184,30 @@ def _bridges(cycle: Cycle, notes: Mapping[Target, list[str]]) -> list[dict[str, 
                 "observed": ("present" if there else "missing") if known else "unknown",
                 "ports": ports,
                 "notices": list(notes.get(bridge(name), ())),
+            }
+        )
+    return rows
+
+
+_SESSIONS = {LOGGED_IN: "logged in", None: "not logged in"}
+
+
+def _iscsi(cycle: Cycle, notes: Mapping[Target, list[str]]) -> list[dict[str, Any]]:
+    """Those declared, and those that there is something to say of though their section has vanished."""
+    facts, declared = cycle.observed.iscsi, cycle.desired.iscsi
+    rows = []
+    for name in sorted({*declared, *(target.name for target in notes if target.kind is Kind.ISCSI)}):
+        node = declared[name].node if name in declared else None
+        state = "unknown"
+        if node is not None and not isinstance(facts, Unavailable):
+            state = _SESSIONS.get(facts.state(name), "lost")
+        rows.append(
+            {
+                "name": name,
+                "portal": None if node is None else str(node.portal),
+                "target": None if node is None else node.iqn,
+                "observed": state,
+                "notices": list(notes.get(iscsi(name), ())),
             }
         )
     return rows

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from xenlocal.model.desired import Patience
 from xenlocal.model.identity import Identity
+from xenlocal.model.iscsi import Chap, Node
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import Probe
 from xenlocal.model.units import Duration, Size
@@ -140,6 +141,22 @@ class ChangeBridge:
     @property
     def target(self) -> Target:
         return Target(Kind.BRIDGE, self.name)
+
+
+@dataclass(frozen=True)
+class LogIn:
+    """Have open-iscsi log in to an iSCSI target, so that its disks appear; `known` False: it has no record of that yet.
+    There is no action that logs out: nobody can be sure that nobody uses the disks."""
+
+    name: str
+    node: Node
+    chap: Chap | None = None
+    known: bool = True
+    verb = "log in to"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.ISCSI, self.name)
 
 
 @dataclass(frozen=True)
@@ -302,6 +319,7 @@ Action = (
     | PurgeVolume
     | ResizeFile
     | ChangeBridge
+    | LogIn
     | StartDomain
     | AwaitReady
     | CheckReady

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from xenlocal.model.identity import Identity
+from xenlocal.model.iscsi import Chap, Node
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Duration, Size
@@ -100,6 +101,20 @@ class Bridge:
 
 
 @dataclass(frozen=True)
+class Iscsi:
+    """`[iscsi NAME]`."""
+
+    name: str
+    source: Source
+    node: Node
+    chap: Chap | None = None
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.ISCSI, self.name)
+
+
+@dataclass(frozen=True)
 class LogicalVolume:
     vg: str
     lv: str
@@ -151,6 +166,8 @@ class Disk:
     def goes_with(self, other: Disk) -> bool:
         """Whether two domUs may have the same backing at once, one by this disk and one by the other."""
         return (self.readonly and other.readonly) or (self.shared and other.shared)
+
+    session: Target | None = None  # the [iscsi] section that it is reached by
 
 
 @dataclass(frozen=True)
@@ -268,6 +285,10 @@ def _empty_bridges() -> Mapping[str, Bridge]:
     return MappingProxyType({})
 
 
+def _no_iscsi() -> Mapping[str, Iscsi]:
+    return MappingProxyType({})
+
+
 def _empty_domains() -> Mapping[str, Domain]:
     return MappingProxyType({})
 
@@ -279,6 +300,7 @@ class Desired:
     host: Host = Host()
     bridges: Mapping[str, Bridge] = field(default_factory=_empty_bridges)
     domains: Mapping[str, Domain] = field(default_factory=_empty_domains)
+    iscsi: Mapping[str, Iscsi] = field(default_factory=_no_iscsi)
 
 
 @dataclass(frozen=True, order=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xenlocal.model.iscsi import Node, Portal
 from xenlocal.model.observed import PathFacts, Unavailable
 from xenlocal.model.units import Size
 
@@ -113,11 +114,16 @@ class Processes:
 
 @dataclass(frozen=True)
 class IscsiRecord:
-    """How open-iscsi remembers a target: `startup` is manual or automatic."""
+    """How open-iscsi remembers a target: `portal` is ADDRESS,PORT[,GROUP], `startup` manual or automatic."""
 
     target: str
     portal: str
     startup: str
+
+    @property
+    def node(self) -> Node | None:
+        words = self.portal.split(",")
+        return Node(self.target, Portal(words[0], int(words[1]))) if words[1:] and words[1].isdecimal() else None
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,17 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Login:
+    """What became of the logins to an iSCSI target, which has stood, or stands, in `[iscsi NAME]`."""
+
+    name: str
+    done: bool = False  # we logged in, so the session is ours to tell of when its section has vanished
+    failures: int = 0  # logins in a row that failed
+    failure: str = ""  # of the last one
+    retry_at: float | None = None  # not tried before this
+
+
+@dataclass(frozen=True)
 class Memory:
     """Everything remembered. `boot_done`: the boot goal has run; `shutting_down`: the shutdown goal has begun."""
 
@@ -129,6 +140,7 @@ class Memory:
     forced: tuple[str, ...] = ()  # domUs that had to be destroyed during this shutdown
     # by domid: when a domU that is not ours was asked to stop during this shutdown
     foreign_asked: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
+    logins: Mapping[str, Login] = field(default_factory=lambda: MappingProxyType({}))  # by `str(node)`
 
     def with_record(self, record: Record) -> Memory:
         return replace(self, records=MappingProxyType({**self.records, record.uuid: record}))

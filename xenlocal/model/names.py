@@ -13,6 +13,7 @@ class Kind(StrEnum):
     VOLUME = "volume"  # an LVM logical volume, named VG/LV
     FILE = "file"  # a raw disk image on the dom0, named by its path
     DEVICE = "device"  # a given block device, named by its path
+    ISCSI = "iscsi"  # a target at a portal, named by its section
     DOMAIN = "domain"
 
 
@@ -42,6 +43,10 @@ def domain(name: str) -> Target:
 
 def bridge(name: str) -> Target:
     return Target(Kind.BRIDGE, name)
+
+
+def iscsi(name: str) -> Target:
+    return Target(Kind.ISCSI, name)
 
 
 def volume(vg: str, lv: str) -> Target:

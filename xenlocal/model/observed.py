@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from xenlocal.model.identity import Identity
+from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.units import Size
 
 
@@ -31,6 +32,7 @@ class Table(StrEnum):
     HARDWARE = "hardware"  # xl info: needed only to start
     MONITORS = "monitors"  # /proc: needed only to start; no command
     IDENTITIES = "identities"  # what `hostid = locked` has recorded; no command
+    ISCSI = "iscsi"  # sessions in /sys and records of open-iscsi: needed only where a file declares one; no command
 
 
 class LiveState(StrEnum):
@@ -260,6 +262,7 @@ class Observed:
     hardware: Hardware | Unavailable = NOT_ASKED
     monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
     identities: Mapping[str, Identity] | Unavailable = NOT_ASKED  # by UUID
+    iscsi: IscsiFacts | Unavailable = NOT_ASKED
     xl: Unavailable | None = None  # why `domains` is only an `Outline`; None where it is none
 
     def by_uuid(self) -> Mapping[str, LiveDomain]:

@@ -9,6 +9,7 @@ from xenlocal.model.plan import Goal, Plan
 from xenlocal.planner.bridges import plan_bridges
 from xenlocal.planner.domains import plan_domains
 from xenlocal.planner.draft import Draft
+from xenlocal.planner.iscsi import plan_iscsi
 from xenlocal.planner.retirement import plan_retirement
 from xenlocal.planner.shutdown import plan_shutdown
 from xenlocal.planner.volumes import plan_volumes
@@ -24,6 +25,7 @@ def make_plan(desired: Desired, observed: Observed, goal: Goal, now: float, wall
         plan_shutdown(draft, desired, observed, memory, now)
     elif memory.shutting_down is None:
         plan_bridges(draft, desired, observed)
+        plan_iscsi(draft, desired, observed, memory, now)
         plan_volumes(draft, desired, observed, memory)
         plan_domains(draft, desired, observed, memory, now)
         plan_retirement(draft, desired, observed, wall)

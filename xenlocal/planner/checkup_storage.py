@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from xenlocal.model.desired import BlockDevice, LogicalVolume
-from xenlocal.model.inspection import Code, Finding, LvmSettings, Severity
+from xenlocal.model.inspection import Code, Finding, IscsiRecord, LvmSettings, Severity
+from xenlocal.model.iscsi import Node
 from xenlocal.model.observed import PathFacts
 from xenlocal.model.units import Size
 from xenlocal.planner.patient import Patient, known
@@ -16,7 +17,6 @@ from xenlocal.planner.volumes import live_disks
 
 _LOOP = 7  # major number of loop devices
 ISCSI_UNIT = "open-iscsi.service"
-_BY_PATH = re.compile(r".*/ip-(?P<portal>.+?)-iscsi-(?P<target>.+)-lun-[^/]+")
 
 
 @dataclass(frozen=True)
@@ -124,27 +124,39 @@ def thin_pools(patient: Patient) -> Iterator[Finding]:
 
 
 def iscsi(patient: Patient) -> Iterator[Finding]:
-    """Of disks named by the path of their target, as /dev/disk/by-path/ip-PORTAL-iscsi-TARGET-lun-N."""
-    wanted: dict[str, str] = {}
-    for _, disk in live_disks(patient.desired):
-        if match := _BY_PATH.fullmatch(disk.backing.path):
-            wanted[match["target"]] = match["portal"]
-    if not wanted:
+    """Of what an [iscsi NAME] declares, and of other disks named by the path of their target."""
+    declared = {each.node for each in patient.desired.iscsi.values()}
+    nodes = {Node.of_disk(disk.backing.path) for _, disk in live_disks(patient.desired)}
+    others = {node.iqn: node for node in nodes if node is not None and node not in declared}
+    if not declared and not others:
         return
     unit = known(patient.facts.units)[ISCSI_UNIT]
-    if not unit.enabled:
+    if not unit.known or (others and not unit.enabled):
         text = f"{ISCSI_UNIT} is {'not enabled' if unit.known else 'not installed'}: no iSCSI disk comes back at boot"
         what = "`systemctl enable open-iscsi`" if unit.known else "`apt install open-iscsi`"
         yield Finding(Code.ISCSI, Severity.CRITICAL, text, what)
     records = known(patient.facts.iscsi)
-    for target, portal in sorted(wanted.items()):
+    for record in records:
+        if record.node in declared and record.startup == "automatic":
+            text = (
+                f"open-iscsi logs in to {record.node} at boot, and so does xenlocal: where that does not answer,"
+                " open-iscsi tries for minutes before any domU starts, xenlocal lets only those on its disks wait"
+            )
+            yield Finding(Code.ISCSI, Severity.WARNING, text, _set_startup(record, "manual"))
+    for target, node in sorted(others.items()):
         found = [record for record in records if record.target == target]
         if not found:
             text = f"open-iscsi knows no target {target}: its disks do not come back at boot"
-            what = f"`iscsiadm -m discovery -t sendtargets -p {portal}`, `iscsiadm -m node -T {target} --login`"
+            what = (
+                f"declare an [iscsi NAME] with portal = {node.portal} and target = {target}; or `iscsiadm -m discovery"
+                f" -t sendtargets -p {node.portal}`, `iscsiadm -m node -T {target} --login`"
+            )
             yield Finding(Code.ISCSI, Severity.WARNING, text, what)
         for record in found:
             if record.startup != "automatic":
                 text = f"node.startup of {target} at {record.portal} is {record.startup}: nobody logs in at boot"
-                what = f"`iscsiadm -m node -T {target} -o update -n node.startup -v automatic`"
-                yield Finding(Code.ISCSI, Severity.WARNING, text, what)
+                yield Finding(Code.ISCSI, Severity.WARNING, text, _set_startup(record, "automatic"))
+
+
+def _set_startup(record: IscsiRecord, startup: str) -> str:
+    return f"`iscsiadm -m node -T {record.target} -o update -n node.startup -v {startup}`"

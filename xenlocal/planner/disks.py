@@ -8,13 +8,15 @@ from xenlocal.planner.draft import Draft, unknown
 from xenlocal.planner.holders import Claims, holders, identity, who, with_devices
 from xenlocal.planner.owners import hurdle_of_owner
 from xenlocal.planner.thin import hurdle_of_thin
+from xenlocal.planner.things import hurdle_of_session
 
 
 def hurdle_of_disk(
     draft: Draft, disk: Disk, live: LiveDomain | None, observed: Observed, vbds: tuple[Vbd, ...], claims: Claims
 ) -> str | None:
     """`live`: whose hold of it does not count, since it is stopped first."""
-    reason = _backing(draft, disk, observed) or _held(disk, live, observed, with_devices(vbds, observed), claims)
+    reason = hurdle_of_session(draft, disk, observed) or _backing(draft, disk, observed)
+    reason = reason or _held(disk, live, observed, with_devices(vbds, observed), claims)
     return None if reason is None else f"{disk.backing.target} {reason}"
 
 

@@ -1,23 +1,30 @@
-"""What a domU may wait for besides other domUs: `after` and `needs` may name a bridge, a volume or a device, so that
-one that comes late, such as an iSCSI disk, delays only the domUs that stand on it."""
+"""What a domU may wait for besides other domUs: `after` and `needs` may name a bridge, a volume, an iSCSI session or a
+device, and a disk may be reached by a session, so that one that comes late delays only the domUs that stand on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xenlocal.model.desired import BlockDevice, Domain
+from xenlocal.model.desired import BlockDevice, Disk, Domain
+from xenlocal.model.iscsi import LOGGED_IN
 from xenlocal.model.memory import Record
 from xenlocal.model.names import Kind, Target, device
 from xenlocal.model.observed import Observed, PathKind, Table, Unavailable
 from xenlocal.planner.draft import Draft
 
-_TABLES = {Kind.BRIDGE: Table.NETWORK, Kind.VOLUME: Table.STORAGE, Kind.DEVICE: Table.PATHS}
+_TABLES = {
+    Kind.BRIDGE: Table.NETWORK,
+    Kind.VOLUME: Table.STORAGE,
+    Kind.DEVICE: Table.PATHS,
+    Kind.ISCSI: Table.ISCSI,
+}
+_WHY_NO_SESSION = {LOGGED_IN: None, None: "is not logged in"}
 _PAUSE, _SOON = 30.0, 10.0  # seconds until the next look at a domU that cannot start; what is awaited comes at any time
 
 
 def ask_for(draft: Draft, domain: Domain, observed: Observed) -> None:
     """Every table that the things of this domU need, at once."""
-    for target in (*domain.needs_things, *domain.after_things):
+    for target in (*domain.needs_things, *domain.after_things, *_sessions(domain)):
         table = _TABLES[target.kind]
         draft.table(table, getattr(observed, table))
 
@@ -32,6 +39,16 @@ def hurdle_of_needs(draft: Draft, domain: Domain, observed: Observed) -> str | N
     for target, why in _missing(draft, domain.needs_things, observed):
         return f"needs {target}, which {why}"
     return None
+
+
+def hurdle_of_session(draft: Draft, disk: Disk, observed: Observed) -> str | None:
+    """Why a disk is not to be used now, if it is reached by an iSCSI session that does not work: whoever reads from
+    one that is lost waits for minutes."""
+    if disk.session is None:
+        return None
+    draft.table(Table.ISCSI, observed.iscsi)
+    why = _why_not(disk.session, observed)
+    return None if why is None else f"is reached by {disk.session}, which {_with_refusal(draft, disk.session, why)}"
 
 
 def hurdle_of_after(
@@ -53,16 +70,26 @@ def hurdle_of_after(
 def pause(domain: Domain, observed: Observed) -> float:
     """Seconds until the next look at a domU that cannot start: few while something is awaited that comes by itself."""
     disks = [device(disk.backing.path) for disk in domain.disks if isinstance(disk.backing, BlockDevice)]
-    awaited = (*domain.needs_things, *domain.after_things, *disks)
+    awaited = (*domain.needs_things, *domain.after_things, *disks, *_sessions(domain))
     return _PAUSE if all(is_there(target, observed) for target in awaited) else _SOON
 
 
 def _missing(draft: Draft, targets: Iterable[Target], observed: Observed) -> Iterable[tuple[Target, str]]:
     for target in targets:
         why = _why_not(target, observed)
-        if why is not None and not draft.steps_of(target):
-            refusal = draft.refusal(target)
-            yield target, f"{why}: {refusal}" if refusal else why
+        # what a step of this plan makes is there after it; but a login may fail, and its disks appear only after it
+        if why is not None and (target.kind is Kind.ISCSI or not draft.steps_of(target)):
+            yield target, _with_refusal(draft, target, why)
+
+
+def _with_refusal(draft: Draft, target: Target, why: str) -> str:
+    refusal = draft.refusal(target)
+    return f"{why}: {refusal}" if refusal else why
+
+
+def _sessions(domain: Domain) -> tuple[Target, ...]:
+    """By which its disks are reached."""
+    return tuple(disk.session for disk in domain.disks if disk.session is not None)
 
 
 def _why_not(target: Target, observed: Observed) -> str | None:
@@ -81,6 +108,8 @@ def _why_not(target: Target, observed: Observed) -> str | None:
         if volume is None:
             return "does not exist yet"
         return None if volume.active else "is not active"
+    if target.kind is Kind.ISCSI:
+        return _WHY_NO_SESSION.get(table.state(target.name), "is lost")
     facts = table.get(target.name)
     if facts is None:
         return "does not exist yet"

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xenlocal.simulator import guests, iproute, lvm, surroundings, system, xenstore, xl
+from xenlocal.simulator import guests, iproute, iscsi, lvm, surroundings, system, xenstore, xl
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xens
 _SMALL |= {"xenstore-write": xenstore.write, "xenstore-list": xenstore.list_children}
 _SMALL |= {"timedatectl": surroundings.timedatectl, "dpkg-query": surroundings.dpkg_query}
 _SMALL |= {"lvmconfig": surroundings.lvmconfig, "pygrub": surroundings.pygrub}
+_SMALL |= {"iscsiadm": iscsi.iscsiadm, "udevadm": iscsi.udevadm}
 
 
 def _plain(argv: Sequence[str]) -> list[str]:
@@ -100,6 +101,8 @@ def duration(dom0: SimulatedDom0, argv: Sequence[str]) -> float:
         return durations.lvm_list
     if tool in _LVM_WRITES:
         return durations.lvm_change
+    if tool == "iscsiadm":
+        return iscsi.seconds(dom0, words)
     if tool.startswith("xenstore-"):
         return durations.xenstore
     return durations.ip if tool == "ip" else durations.other

@@ -6,8 +6,9 @@ import ipaddress
 import struct
 from collections.abc import Iterable, Mapping
 
+from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import PathFacts
-from xenlocal.simulator import conduct, paths
+from xenlocal.simulator import conduct, iscsi, paths
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Alone, Sleeper
 
@@ -32,7 +33,8 @@ class SimFiles:
         with self._dom0.hold() as state:
             if path == _BACKENDS:
                 return tuple(sorted(self._vbds()))
-            below = (each.removeprefix(f"{path}/") for each in state.texts if each.startswith(f"{path}/"))
+            texts = (*state.texts, *iscsi.sysfs(self._dom0))
+            below = (each.removeprefix(f"{path}/") for each in texts if each.startswith(f"{path}/"))
             return tuple(sorted({each.partition("/")[0] for each in below}))
 
     def _vbds(self) -> dict[str, int]:
@@ -71,6 +73,13 @@ class SimFiles:
         with self._dom0.hold() as state:
             state.texts[path] = text
 
+    def secret(self, path: str) -> str:
+        """A file that only root can read, as all are here. Raises XenlocalError."""
+        with self._dom0.hold() as state:
+            if path not in state.texts:
+                raise XenlocalError(f"cannot read {path}: it does not exist; write the secret into it, mode 600")
+            return state.texts[path]
+
     def untrusted(self, path: str) -> str:
         """The simulated host has no users: whatever exists belongs to root."""
         with self._dom0.hold() as state:
@@ -98,7 +107,7 @@ class SimFiles:
             if path.startswith(_BACKENDS) and path.endswith("/statistics/wr_sect"):
                 sectors = self._vbds().get(path.split("/")[-3])
                 return None if sectors is None else f"{sectors}\n"
-            return state.texts.get(path)
+            return state.texts.get(path) or iscsi.sysfs(self._dom0).get(path)
 
     def _route(self) -> str:
         head = ("Iface", "Destination", "Gateway ", "Flags", "RefCnt", "Use", "Metric", "Mask", "MTU", "Window", "IRTT")

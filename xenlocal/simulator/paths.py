@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xenlocal.model.observed import PathFacts, PathKind
 from xenlocal.model.units import Size
+from xenlocal.simulator import iscsi
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
@@ -24,6 +25,8 @@ def facts(dom0: SimulatedDom0, path: str) -> PathFacts | None:
             major, _, minor = known.device.partition(":")
             device = (int(major), int(minor))
         return PathFacts(PathKind(known.kind), Size(known.size), known.real or path, device)
+    if (disk := iscsi.disk(dom0, path)) is not None:
+        return disk
     for volume in state.volumes:
         names = (f"/dev/{volume.vg}/{volume.lv}", mapper_path(volume.vg, volume.lv), f"/dev/dm-{volume.minor}")
         if volume.active and path in names:

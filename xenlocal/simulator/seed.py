@@ -32,6 +32,7 @@ from xenlocal.planner.rehearsal import Scene
 from xenlocal.planner.room import DOM0_LEAST
 from xenlocal.simulator import xlcfg
 from xenlocal.simulator.host import SimulatedDom0
+from xenlocal.simulator.iscsi import seed_iscsi
 from xenlocal.simulator.paths import MAJOR
 from xenlocal.simulator.state import (
     Behaviour,
@@ -64,7 +65,8 @@ _HALF_A_TCP_PAUSE = 0.25
 _SHORTEST = 0.1
 _BOOTED = 3.0  # seconds until a guest can be asked to stop, at the latest when it is ready
 _LONG_AGO = 3600.0
-STATE_DIR = "/var/lib/xenlocal"  # what lies there outlives a boot
+STATE_DIR = "/var/lib/xenlocal"
+_KEPT = (STATE_DIR, "/etc/")  # what lies there outlives a boot
 
 
 def seed(scene: Scene) -> Host:
@@ -77,7 +79,9 @@ def seed(scene: Scene) -> Host:
     _network(state, _known(observed.network, Table.NETWORK))
     store, monitors = _known(observed.xenstore, Table.XENSTORE), _known(observed.monitors, Table.MONITORS)
     _storage(state, storage, store.vbds)
-    state.paths = {path: _path(facts, devices) for path, facts in _known(observed.paths, Table.PATHS).items()}
+    paths = dict(_known(observed.paths, Table.PATHS))
+    seed_iscsi(state, scene.desired, _known(observed.iscsi, Table.ISCSI), paths, devices.number)
+    state.paths = {path: _path(facts, devices) for path, facts in paths.items()}
     for domid, each in sorted(live.items()):
         domain = _domain(scene, each, monitors)
         domain.disks = [_disk(vbd, devices) for vbd in store.vbds if vbd.domid == domid]
@@ -288,8 +292,8 @@ def _is_late(record: Record | None) -> bool:
 def reboot(state: Host, hardware: Observed) -> None:
     """The dom0 reboots, in no time: no domU is left, /run is empty, and of the bridges and routes only those come back
     that somebody else makes. LVs are active again as they are now."""
-    state.domains, state.agenda, state.timers = [], [], []
-    state.texts = {path: text for path, text in state.texts.items() if path.startswith(STATE_DIR)}
+    state.domains, state.agenda, state.timers, state.sessions = [], [], [], []
+    state.texts = {path: text for path, text in state.texts.items() if path.startswith(_KEPT)}
     gone = {link.name for link in state.links if link.kind == "bridge" and link.alias == OUR_ALIAS}
     state.links = [link for link in state.links if link.name not in gone and not _is_guests(link)]
     for link in state.links:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from xenlocal.simulator.iscsi import IscsiSession, IscsiTarget
 from xenlocal.simulator.surroundings import Surroundings
 
 GIB = 1 << 30
@@ -256,6 +257,8 @@ class Host:
     paths: dict[str, Path] = field(default_factory=dict)
     patterns: list[str] = field(default_factory=lambda: [*_FILES])  # regular files
     texts: dict[str, str] = field(default_factory=dict)  # readable files: xl's logs, configs of tests
+    targets: list[IscsiTarget] = field(default_factory=list)
+    sessions: list[IscsiSession] = field(default_factory=list)
     programs: dict[str, Program] = field(default_factory=dict)  # by absolute path
     timers: list[Timer] = field(default_factory=list)
     agenda: list[Happening] = field(default_factory=list)

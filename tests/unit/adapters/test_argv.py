@@ -13,6 +13,7 @@ from xenlocal.adapters.argv import Context, arm, commands, config_file, unit_esc
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
 from xenlocal.model.identity import Identity
+from xenlocal.model.iscsi import Chap, Node, Portal
 from xenlocal.model.names import trash_name
 from xenlocal.model.probes import DefaultProbe
 from xenlocal.model.units import Duration, Size
@@ -21,6 +22,7 @@ CONTEXT = Context("/run/xenlocal", systemd=True, unique="k1")
 TRASH = trash_name("web-root", 1700000000)
 UUID = "00000000-0000-4000-8000-000000000001"
 
+IQN = "iqn.2012-10.example:bay1"
 DISK = "format=raw, vdev=xvdb, access=rw, target=/dev/vg0/data"
 NIC = "mac=00:16:3e:00:00:01, bridge=br0"
 EXPECTED: list[tuple[Action, list[str]]] = [
@@ -98,6 +100,15 @@ EXPECTED: list[tuple[Action, list[str]]] = [
             "systemctl stop xenlocal-way-back-br0.timer",
         ],
     ),
+    (act.LogIn("bay1", Node(IQN, Portal("192.0.2.10"))),
+        [f"iscsiadm -m node -T {IQN} -p 192.0.2.10:3260 --login", "udevadm settle --timeout=10"]),
+    (act.LogIn("bay1", Node(IQN, Portal("fd00::1", 3261)), Chap("dom0", "/etc/s"), known=False), [
+        f"iscsiadm -m node -T {IQN} -p '[fd00::1]:3261' -o new",
+        f"iscsiadm -m node -T {IQN} -p '[fd00::1]:3261' -o update -n node.startup -v manual"
+        " -n node.session.initial_login_retry_max -v 1 -n 'node.conn[0].timeo.login_timeout' -v 15",
+        f"iscsiadm -m node -T {IQN} -p '[fd00::1]:3261' --login",
+        "udevadm settle --timeout=10",
+    ]),
     (
         act.StartDomain("web", UUID, "x"),
         ["systemd-run --scope --collect --quiet --slice=xenlocal.slice --unit=xenlocal-web-k1 "

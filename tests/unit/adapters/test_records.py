@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from xenlocal.adapters.records import _DECODERS, FileRecords, decode_memory, encode_memory
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
+from xenlocal.model.memory import Hand, Login, Memory, Off, Record, Reply
 
 TEXT = st.text(max_size=20)
 TIME = st.floats(allow_nan=False, allow_infinity=False)
@@ -47,6 +47,8 @@ REPLY = st.builds(
     Reply, TIME, optional(st.booleans()), *[optional(TIME), optional(st.integers())], *[optional(TIME)] * 3
 )
 STRATEGIES["bool | None"], STRATEGIES["Reply | None"] = optional(st.booleans()), optional(REPLY)
+LOGIN = st.builds(Login, TEXT, st.booleans(), st.integers(), TEXT, optional(TIME))
+STRATEGIES["Mapping[str, Login]"] = st.dictionaries(TEXT, LOGIN, max_size=3).map(MappingProxyType)
 RECORD = st.builds(Record, **{field.name: STRATEGIES[str(field.type)] for field in fields(Record)})
 MEMORY = st.builds(
     Memory,
@@ -66,7 +68,9 @@ def test_round_trip(memory: Memory) -> None:
 
 
 def test_every_field_of_the_model_can_be_kept() -> None:
-    kept = {str(field.type) for kind in (Record, Reply, Memory) for field in fields(kind) if field.name != "records"}
+    kept = {
+        str(field.type) for kind in (Record, Reply, Login, Memory) for field in fields(kind) if field.name != "records"
+    }
     assert kept <= set(_DECODERS)
 
 

@@ -15,6 +15,7 @@ from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
+from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.adapters.probe import HostProber
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
@@ -212,6 +213,7 @@ class Daemon:
             "/run/xenlocal",
             systemd=True,
             identities=identities,
+            chap=ChapRecords(files, files.secret, machine.put),
             write=machine.put,
             unique=lambda: f"{next(machine.unique):08x}",
             clock=self.work.now,

@@ -9,6 +9,7 @@ import pytest
 from xenlocal.model import actions
 from xenlocal.model.actions import Action
 from xenlocal.model.identity import Identity
+from xenlocal.model.iscsi import Node, Portal
 from xenlocal.model.probes import PingProbe
 from xenlocal.model.units import Duration, Size
 
@@ -25,6 +26,7 @@ ALL: dict[str, Action] = {
     "create file//srv/x.img": actions.ResizeFile("/srv/x.img", Size(1)),
     "create bridge/br0": actions.ChangeBridge("br0", create=True),
     "change bridge/br0": actions.ChangeBridge("br0"),
+    "log in to iscsi/bay1": actions.LogIn("bay1", Node("iqn.2012-10.example:bay1", Portal("192.0.2.10"))),
     "start domain/web": actions.StartDomain(*WEB, ""),
     "await domain/web": actions.AwaitReady(*WEB, PingProbe("192.0.2.1"), Duration(1)),
     "check domain/web": actions.CheckReady(*WEB, PingProbe("192.0.2.1")),

@@ -17,12 +17,15 @@ from xenlocal.model.desired import (
     Domain,
     Host,
     ImageFile,
+    Iscsi,
     LogicalVolume,
     Nic,
     Source,
 )
+from xenlocal.model.iscsi import Chap, IscsiFacts, Node, Portal
 from xenlocal.model.memory import Memory, Record, Reply
 from xenlocal.model.names import Kind, Target
+from xenlocal.model.names import iscsi as iscsi_target
 from xenlocal.model.observed import (
     OUR_ALIAS,
     OUR_TAG,
@@ -79,13 +82,31 @@ def device(path: str, vdev: str = "xvda", readonly: bool = False) -> Disk:
     return Disk(vdev, BlockDevice(path), HERE, None, readonly)
 
 
-def desired(*things: Domain | Bridge, **host: Any) -> Desired:
+def desired(*things: Domain | Bridge | Iscsi, **host: Any) -> Desired:
     named = sorted(things, key=lambda thing: thing.name)
     return Desired(
         Host(**host),
         {thing.name: thing for thing in named if isinstance(thing, Bridge)},
         {thing.name: thing for thing in named if isinstance(thing, Domain)},
+        {thing.name: thing for thing in named if isinstance(thing, Iscsi)},
     )
+
+
+def bay(number: int = 1, chap: Chap | None = None) -> Iscsi:
+    return Iscsi(f"bay{number}", HERE, Node(f"iqn.2012-10.example:bay{number}", Portal("192.0.2.10")), chap)
+
+
+def lun(number: int = 1, bay_number: int = 1, vdev: str = "xvda") -> Disk:
+    """A disk of `bay`."""
+    path = f"/dev/disk/by-path/ip-192.0.2.10:3260-iscsi-iqn.2012-10.example:bay{bay_number}-lun-{number}"
+    return Disk(vdev, BlockDevice(path), HERE, session=iscsi_target(f"bay{bay_number}"))
+
+
+def sessions(*records: Iscsi, **states: str) -> IscsiFacts:
+    """Of bay1 and the like, each declared; `records` are known to open-iscsi."""
+    nodes = {f"bay{number}": bay(number).node for number in (1, 2, 3)}
+    found = {nodes[name]: state for name, state in states.items()}
+    return IscsiFacts(found, frozenset(each.node for each in records), nodes)
 
 
 def br(name: str, **values: Any) -> Bridge:
@@ -160,6 +181,7 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
         hardware=tables.pop("hardware", hardware()),
         monitors=tables.pop("monitors", frozenset()),
         identities=tables.pop("identities", {}),
+        iscsi=tables.pop("iscsi", IscsiFacts({})),
         **tables,
     )
 

@@ -255,3 +255,28 @@ def test_a_thin_pool_that_is_full_is_critical() -> None:
     [found] = pools(a_pool(10, 99.0), volume("a", pool="thin0"), extends=True)
     assert (found.severity, found.text) == (Severity.CRITICAL, "its thin pool vg0/thin0 is full")
     assert found.next == "for more room type: lvextend --size +10G vg0/thin0"
+
+
+def test_a_declared_target_needs_no_record_and_only_one_who_logs_in() -> None:
+    bay, units = build.bay(), {**UNITS, ISCSI_UNIT: replace(UP, enabled=False)}
+    on_it = dom("web", build.lun())
+    assert said(patient(on_it, bay, units=units, iscsi=()), Code.ISCSI) == []
+    records = tuple(
+        IscsiRecord(iqn, "192.0.2.10,3260,1", startup)
+        for iqn, startup in (
+            (bay.node.iqn, "automatic"),
+            (bay.node.iqn, "manual"),
+            ("iqn.2012-10.example:x", "automatic"),
+        )
+    )
+    found = only(patient(bay, units=units, iscsi=records), Code.ISCSI, Severity.WARNING)
+    assert f"open-iscsi logs in to {bay.node} at boot, and so does xenlocal" in found.text
+    assert found.next == f"`iscsiadm -m node -T {bay.node.iqn} -o update -n node.startup -v manual`"
+    missing = only(patient(bay, iscsi=()), Code.ISCSI, Severity.CRITICAL)
+    assert "is not installed" in missing.text
+
+
+def test_who_declares_nothing_is_told_how_to() -> None:
+    case = patient(dom("web", Disk("xvda", BlockDevice(LUN), build.HERE)), units={**UNITS, ISCSI_UNIT: UP}, iscsi=())
+    words = f"declare an [iscsi NAME] with portal = 192.0.2.10:3260 and target = {IQN}; or "
+    assert only(case, Code.ISCSI, Severity.WARNING).next.startswith(words)

@@ -5,6 +5,7 @@ from itertools import combinations
 import pytest
 
 from tests.unit.planner.build import (
+    bay,
     br,
     bridge_link,
     desired,
@@ -14,6 +15,7 @@ from tests.unit.planner.build import (
     image,
     learned_plan,
     live,
+    lun,
     lv,
     memory,
     network,
@@ -36,6 +38,8 @@ WANT = desired(
     dom("file", image("/srv/f.img")),
     dom("plain"),
     dom("dev", device("/dev/sdb")),
+    dom("lun", lun()),
+    bay(),
     br("br0", mtu=9000),
 )
 KEPT = memory(ready("off", 7, declared="stopped"), ready("old", 8, declared=""))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, listens
 from tests.unit.rehearsal.support import Course, really, rehearsed, scene_of, told, with_a_past
+from xenlocal.simulator.iscsi import IscsiTarget, Lun
 
 
 def chain() -> Machine:
@@ -76,3 +77,20 @@ def test_a_daemon_knows_the_durations_from_its_start_on_as_the_rehearsal_does() 
     """Else one that was restarted would stop its guests in another order than was rehearsed."""
     machine = prepared(chain())
     assert Daemon(machine).run(5).loop.learned == scene_of(machine).learned != {}
+
+
+def test_an_iscsi_target_that_works_is_logged_in_to_after_the_reboot_and_a_lost_one_is_not() -> None:
+    luns = [f"/dev/disk/by-path/ip-192.0.2.1{n}:3260-iscsi-iqn.2012-10.example:bay{n}-lun-1" for n in (1, 2)]
+    machine = Machine(
+        *(f"[iscsi bay{n}]\nportal = 192.0.2.1{n}\ntarget = iqn.2012-10.example:bay{n}" for n in (1, 2)),
+        *(conf(f"on{n}", "[[disk xvda]]", f"device = {lun}") for n, lun in enumerate(luns, 1)),
+    )
+    for n in (1, 2):
+        lun = {"1": Lun(f"/dev/sd{n}", f"8:{n}")}
+        machine.dom0.state.targets.append(IscsiTarget(f"iqn.2012-10.example:bay{n}", f"192.0.2.1{n}", luns=lun))
+    Daemon(machine).run(60)
+    assert set(machine.running) == {"on1", "on2"}
+    machine.dom0.state.sessions[1].state = "FAILED"
+    fates = {fate.name: fate for fate in rehearsed(machine).fates}
+    assert "is reached by iscsi/bay2, which is not logged in" in str(fates["on2"])
+    assert "iscsi" not in str(fates["on1"])

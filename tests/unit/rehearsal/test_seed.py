@@ -17,10 +17,13 @@ from xenlocal.planner.learned import Learned
 from xenlocal.simulator import guests
 from xenlocal.simulator.files import SimFiles
 from xenlocal.simulator.host import SimulatedDom0
+from xenlocal.simulator.iscsi import IscsiTarget, Lun
 from xenlocal.simulator.runner import SimRunner
 from xenlocal.simulator.seed import seed
 from xenlocal.simulator.state import Group, Link, Path, Route, Volume
 
+IQN = "iqn.2012-10.example:bay1"
+BAY = f"/dev/disk/by-path/ip-192.0.2.10:3260-iscsi-{IQN}-lun-3"
 FOREIGN = "ffffffff-1111-1111-1111-aaaaaaaaaaaa"
 
 
@@ -32,7 +35,11 @@ def a_host_with_everything() -> Machine:
         conf("nfs", "[[disk xvda]]", "file = /srv/nfs.img", "size = 5G"),
         conf("lun", "[[disk xvda]]", "device = /dev/disk/by-path/lun-3", "mode = r"),
         conf("crashed", "on_crash = preserve"),
+        f"[iscsi bay1]\nportal = 192.0.2.10\ntarget = {IQN}\nchap_user = dom0\nchap_secret = /etc/bay1.secret",
+        conf("bay", "[[disk xvda]]", f"device = {BAY}"),
     )  # fmt: skip
+    machine.dom0.state.targets.append(IscsiTarget(IQN, "192.0.2.10", luns={"3": Lun("/dev/sdc", "8:32")}))
+    machine.dom0.state.texts["/etc/bay1.secret"] = "swordfish\n"
     state = machine.dom0.state
     state.groups.append(Group("vg1", 40 << 30, 1 << 20))
     state.volumes += [Volume("vg1", "mounted", 1 << 30, 7, opened=True), Volume("vg1", "off", 2 << 30, 8, active=False)]
@@ -63,7 +70,7 @@ def test_a_seeded_host_looks_like_the_one_it_was_seeded_from() -> None:
     again = look_at_all(reader, scene.desired)
     for table in Table:
         assert getattr(again, table) == getattr(scene.observed, table), table
-    assert len(scene.observed.by_uuid()) == 5 and not scene.observed.why_unavailable()
+    assert len(scene.observed.by_uuid()) == 6 and not scene.observed.why_unavailable()
 
 
 @pytest.mark.parametrize("table", list(Table))

@@ -17,6 +17,7 @@ from xenlocal.adapters import xenstore
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
+from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.engine.ports import LastWords
 from xenlocal.model import observed
 from xenlocal.model.actions import (
@@ -65,7 +66,7 @@ class Joined:
         numbers = iter(range(1000))
         self.actuator = HostActuator(
             self.runner, str(run_dir), systemd, identities, unique=lambda: str(next(numbers)), clock=self.work.now,
-            pause=self.work.sleep,
+            pause=self.work.sleep, chap=ChapRecords(files, files.secret, files.write),
         )  # fmt: skip
 
     def do(self, *actions: Action) -> None:

@@ -1,0 +1,28 @@
+"""How the memory of logins to iSCSI targets changes: pure transitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from xenlocal.model.actions import LogIn
+from xenlocal.model.memory import Login, Memory
+
+_FIRST_RETRY, _LAST_RETRY = 5.0, 60.0  # seconds; doubles with each failure in a row
+
+
+def logged_in(memory: Memory, action: LogIn) -> Memory:
+    return _with(memory, action, Login(action.name, done=True))
+
+
+def login_failed(memory: Memory, action: LogIn, why: str, now: float) -> Memory:
+    """An attempt at a portal that is silent takes a quarter of a minute: not too often."""
+    before = memory.logins.get(str(action.node), Login(action.name))
+    failures = before.failures + 1
+    pause = min(_FIRST_RETRY * 2 ** min(failures - 1, 10), _LAST_RETRY)
+    failed = replace(before, name=action.name, failures=failures, failure=why, retry_at=now + pause)
+    return _with(memory, action, failed)
+
+
+def _with(memory: Memory, action: LogIn, login: Login) -> Memory:
+    return replace(memory, logins=MappingProxyType({**memory.logins, str(action.node): login}))
