@@ -16,6 +16,7 @@ from tests.faults.strikes import tool
 from tests.faults.truth import LATELY, Truth, keeps, paths_of, words_of
 from xenlocal.model.desired import Disk, LogicalVolume, OnCrash, State
 from xenlocal.model.desired import Domain as Declared
+from xenlocal.model.iscsi import Node
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import OUR_ALIAS, OUR_TAG, OWNER_TAG
 from xenlocal.simulator import xlcfg
@@ -93,10 +94,23 @@ class Oracle:
             self._ip(words)
         elif name == "xenstore-write":
             self._asks(int(words[1].split("/")[3]), words)
+        elif name == "iscsiadm":
+            self._iscsi(words)
         elif name == "truncate":
             self._file(words)
         elif name in ("rm", "dd", "mkfs", "brctl", "losetup") and "--set-capacity" not in words:
             self.say(2, f"{' '.join(words)}: never run by xenlocal")
+
+    def _iscsi(self, words: list[str]) -> None:
+        """Nothing is logged out, nothing but what a file declares is logged in to, and no record is made anew."""
+        nodes = {(each.node.iqn, str(each.node.portal)) for one in self.truth.lately() for each in one.iscsi.values()}
+        if "--logout" in words or "delete" in words:
+            self.say(6, f"{' '.join(words)}: nobody is logged out")
+        if (words[4], words[6]) not in nodes:
+            self.say(4, f"{' '.join(words)}: no file declares that target")
+        made = any(path.startswith("/etc/iscsi/nodes/") for path in self.truth.dom0.state.texts)
+        if words[-1] == "new" and made:
+            self.say(4, f"{' '.join(words)} overwrites a record")
 
     def _xl(self, words: list[str]) -> None:
         verb = words[1]
@@ -159,7 +173,16 @@ class Oracle:
                     continue
                 if (disk.writable or held.writable) and since > LATELY:
                     self.say(1, f"{name} is started on {disk.path}, which domid {other.domid} holds")
+        self._nothing_lost(name, declared)
         self._nothing_unknown(name, declared)
+
+    def _nothing_lost(self, name: str, declared: list[Declared]) -> None:
+        """A session that has been lost for a while is not started on."""
+        working = {each.iqn for each in self.truth.dom0.state.sessions if each.state == "LOGGED_IN"}
+        for disk in declared[-1].disks:
+            node = Node.of_disk(disk.backing.path)
+            if disk.session is not None and node is not None and node.iqn not in working:
+                self.say(7, f"{name} is started, and {disk.session} is not logged in")
 
     def _is_wanted(self, name: str, declared: list[Declared]) -> None:
         truth, word = self.truth, self.truth.last_word(name)

@@ -8,6 +8,7 @@ from typing import Any
 from tests.faults.stage import Happening, Scenario
 from tests.unit.engine.rig import conf, listens
 from xenlocal.model.names import parse_trash_name, trash_name
+from xenlocal.simulator.iscsi import IscsiTarget, Lun
 from xenlocal.simulator.state import (
     Behaviour,
     Disk,
@@ -98,6 +99,15 @@ def volumes(host: Host) -> dict[str, int]:
 
 def in_trash(host: Host) -> list[str]:
     return [found[1] for volume in host.volumes if (found := parse_trash_name(volume.lv))]
+
+
+IQN = "iqn.2012-10.example:bay1"
+BAY1 = f"[iscsi bay1]\nportal = 192.0.2.10\ntarget = {IQN}"
+ON_BAY1 = conf("db", f"[[disk xvda]]\ndevice = /dev/disk/by-path/ip-192.0.2.10:3260-iscsi-{IQN}-lun-3")
+
+
+def _bay1(host: Host, **values: Any) -> None:
+    host.targets.append(IscsiTarget(IQN, "192.0.2.10", luns={"3": Lun("/dev/sdc", "8:32")}, **values))
 
 
 def _foreign(host: Host, name: str = "alien", **values: Any) -> None:
@@ -467,6 +477,44 @@ SCENARIOS: tuple[Scenario, ...] = (
         (ask(0, "boot"), host(30, lambda host: host.links.append(Link("br9", 90, "bridge", up=True)))),
         running("web"),
         cold=True,
+    ),
+    # iSCSI
+    Scenario(
+        "iscsi-target-comes-late",
+        files(BAY1, ON_BAY1, conf("free"), conf("late", "after = iscsi/bay1", "start_timeout = 20s")),
+        (ask(0, "boot"), host(40, lambda host: setattr(host.targets[0], "answers", True))),
+        running("db", "free", "late"),
+        cold=True,
+        host=lambda host: _bay1(host, answers=False),
+        holds=lambda host: len(host.sessions) == 1,
+    ),
+    Scenario(
+        "iscsi-with-a-secret",
+        files(f"{BAY1}\nchap_user = dom0\nchap_secret = /etc/bay1.secret", ON_BAY1),
+        (ask(0, "boot"), host(30, lambda host: host.texts.update({"/etc/bay1.secret": "swordfish\n"}))),
+        running("db"),
+        cold=True,
+        host=lambda host: _bay1(host, user="dom0", secret="swordfish"),
+    ),
+    Scenario(
+        "iscsi-session-lost-and-back",
+        files(BAY1, ON_BAY1, conf("free")),
+        (
+            host(5, lambda host: setattr(host.sessions[0], "state", "FAILED")),
+            write(10, BAY1, ON_BAY1, conf("free"), conf("late", "needs = iscsi/bay1")),
+            host(60, lambda host: setattr(host.sessions[0], "state", "LOGGED_IN")),
+        ),
+        running("db", "free", "late"),
+        host=_bay1,
+        holds=lambda host: len(host.sessions) == 1,
+    ),
+    Scenario(
+        "iscsi-section-vanishes",
+        files(BAY1, ON_BAY1),
+        (write(5, ON_BAY1), restart(20), write(40, BAY1, ON_BAY1)),
+        running("db"),
+        host=_bay1,
+        holds=lambda host: len(host.sessions) == 1 and [domain.domid for domain in host.domains] == [1],
     ),
     # Edits
     Scenario(
