@@ -43,7 +43,7 @@ def plan_iscsi(draft: Draft, desired: Desired, observed: Observed, memory: Memor
 
 def _plan_login(draft: Draft, wanted: Iscsi, facts: IscsiFacts, login: Login | None, now: float) -> None:
     if login is not None and login.retry_at is not None and now < login.retry_at:
-        # the first words of a target are not always its last: what is said stays the same from try to try
+        # no figure that changes with every try: a refusal is said once per change
         text = f"the last login failed: {login.failure}; it is tried again after a pause"
         draft.refuse(wanted.target, text, login.retry_at)
         return

@@ -1,6 +1,6 @@
 """iSCSI on the simulated host: `iscsiadm` and `udevadm settle`, the targets out on the network, the kernel's sessions.
 
-What iscsiadm prints and with which status it ends was recorded with open-iscsi 2.1.8 (tests/records/NOTES.md).
+What iscsiadm prints, with which status it ends and how long it takes: tests/records/bookworm/iscsi.txt.
 """
 
 from __future__ import annotations
