@@ -16,6 +16,7 @@ SEEDS = (
     "edit-staged-taken-back hangs-done@2",
     "xl-destroy-by-somebody broken-from-now@2",
     "edit-staged-until-its-reboot enospc@3",
+    "locked-mac-edited-and-unlocked empty-list@11",
     "shutdown-deadline hangs@0",
     "bridge-change-cuts-the-host-off broken-from-now@7",
     "bridge-change-cuts-the-host-off hangs-from-now@20",

@@ -56,12 +56,13 @@ def forget(memory: Memory) -> Memory:
 def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
     """An administrator's word. It also ends back-off: they know what they do."""
     record = memory.records[uuid]
+    meant = record.lived if record.domid is None else record.domid  # also where a wrong look has just taken it for gone
     if hand is Hand.START and record.domid is not None and record.off is not None:
         hand = Hand.RESTART  # only the shell of an ended guest is there: reap it, then start
     return memory.change(
         uuid,
         hand=hand,
-        hand_domid=record.domid if hand in (Hand.RESTART, Hand.DESTROY) else None,
+        hand_domid=meant if hand in (Hand.RESTART, Hand.DESTROY) else None,
         reply=None if hand is Hand.START else record.reply,  # a request withdrawn: the next one begins anew
         away=None if hand in (Hand.START, Hand.RESTART) else record.away,  # what it comes `after` is waited for anew
         # its monitor is about to create it anew: a second create would race with it

@@ -237,6 +237,12 @@ def test_one_that_a_wrong_look_took_for_gone_may_still_do_as_it_was_asked() -> N
         assert ended.off is Off.STOPPED and not ended.crashes and after(ended).off is Off.STOPPED
 
 
+def test_a_restart_means_the_life_that_a_wrong_look_took_for_gone() -> None:
+    gone = word(after(after(rec("web"), live(5, "web"))), Hand.RESTART)
+    assert after(gone, live(5, "web")).hand is Hand.RESTART
+    assert after(gone, live(6, "web")).hand is Hand.START
+
+
 # what we did
 
 
