@@ -39,7 +39,7 @@ class Hooks:
     host_event: Callable[[], bool] = lambda: False  # a birth or death since the last call?
     heartbeat: Callable[[], float | None] = lambda: None  # still alive; returns when to say so again
     progress: Callable[[str], None] = lambda _text: None
-    looked: Callable[[], None] = lambda: None  # the host was seen, and what is to be done is known
+    looked: Callable[[Observed, Plan], None] = lambda _seen, _plan: None  # what is, and what is to be done, are known
     ended: Callable[[Result], None] = lambda _result: None  # a step, however it ended
     expected: Callable[[Step], float] = lambda _step: 1.0  # seconds it takes, as far as is known
 

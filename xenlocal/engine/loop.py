@@ -21,9 +21,10 @@ from xenlocal.engine.reconcile import Cycle, reconcile
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import sentence, status
 from xenlocal.engine.tasks import Result, Tools
-from xenlocal.model.desired import Problem
+from xenlocal.model.desired import Desired, Problem
 from xenlocal.model.history import What
-from xenlocal.model.plan import Goal, Step
+from xenlocal.model.observed import Observed
+from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.planner.learned import Learned
 from xenlocal.planner.urgency import expected
 from xenlocal.planner.why import View
@@ -131,7 +132,8 @@ class Loop:
         goal = jobs.goal_of(self._tools.keeper.memory, self._jobs)
         until = jobs.has_to_end(self._jobs, self._configuration.in_force, self._tools)
         began = self._tools.work.now()
-        cycle = reconcile(self._configuration.in_force, goal, self._tools, self._hooks(goal), until)
+        desired = self._configuration.in_force
+        cycle = reconcile(desired, goal, self._tools, self._hooks(goal, desired), until)
         self.snapshot = cycle
         self._report(cycle)
         memory, now = self._tools.keeper.memory, self._tools.work.now()
@@ -174,11 +176,16 @@ class Loop:
         if not request.finished:
             self._jobs.append(request)
 
-    def _hooks(self, goal: Goal) -> Hooks:
+    def _hooks(self, goal: Goal, desired: Desired) -> Hooks:
         def urgent() -> bool:
             # at host shutdown nothing is more urgent than the guests but our own end, and the word of whoever watches
             shutdown = self._inbox.stopping or self._inbox.has_requests
             return shutdown if goal is Goal.SHUTDOWN else self._inbox.urgent or self._tools.work.now() >= self._reread
+
+        def looked(observed: Observed, plan: Plan) -> None:
+            # what is asked meanwhile is answered from this: steps may take minutes
+            self.snapshot = Cycle(desired, observed, plan)
+            self._looked()
 
         def ended(result: Result) -> None:
             self._recorder.ended(goal, result, self._tools.keeper.memory)
@@ -194,7 +201,7 @@ class Loop:
             host_event,
             self._heartbeat,
             self._progress,
-            self._looked,
+            looked,
             ended,
             seconds,
         )

@@ -68,7 +68,7 @@ def survey(desired: Desired, goal: Goal, tools: Tools, until: float | None = Non
 def reconcile(desired: Desired, goal: Goal, tools: Tools, hooks: Hooks, until: float | None = None) -> Cycle:
     """`until`: when this has to end, whatever hangs; what it did not come to is in the plan that is left."""
     observed, plan = survey(desired, goal, tools, until)
-    hooks.looked()
+    hooks.looked(observed, plan)
     if not plan.steps:
         return Cycle(desired, observed, plan)
     results = Execution(plan, desired, tools, hooks, None if until is None else until - LAST_LOOK).run()

@@ -370,6 +370,18 @@ def test_status_of_what_is_not_known() -> None:
     assert status["host"]["state"] == "up" and not machine.running
 
 
+def test_status_while_the_first_guests_come_up() -> None:
+    """That may take minutes, and somebody who has just switched the host on asks."""
+    machine = Machine(listens("db", 5432), conf("web", "needs = db"), conf("bad", "[[disk xvda]]", "volume = vg0/none"))
+    machine.behave("db", listen={"192.0.2.50:5432": 120.0})
+    daemon, seen = Daemon(machine), list[Any]()
+    daemon.at(60, lambda: seen.append(daemon.loop.status()))
+    daemon.run(70)
+    (status,) = seen
+    assert status["host"]["pending_steps"] == ["start domain/db", "start domain/web"]
+    assert "without size = ... it is not created" in str(status["domains"])
+
+
 def test_status_while_the_host_shuts_down_and_of_domus_that_are_not_ours() -> None:
     machine = Machine(conf("web", "stop_timeout = 1m"))
     Daemon(machine).run(20)
