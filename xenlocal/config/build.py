@@ -6,13 +6,11 @@ because one problem anywhere refuses the whole configuration.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import gt, lt
 from typing import Any
 
-from xenlocal.config import identity, iscsi, names, passthrough, schema
+from xenlocal.config import contradictions, identity, iscsi, names, passthrough, schema
+from xenlocal.config.contradictions import BOOT
 from xenlocal.config.problems import Place, Problems, clip, did_you_mean
 from xenlocal.config.sections import Section
 from xenlocal.config.settings import Settings, read_settings
@@ -35,7 +33,6 @@ from xenlocal.model.names import domain as domain_target
 from xenlocal.model.probes import NO_PROBE, ConsoleProbe, Probe
 from xenlocal.model.units import Size
 
-_BOOT = ("kernel", "bootloader", "pvgrub")
 _BACKINGS = ("volume", "device", "file", "cdrom")
 
 
@@ -110,11 +107,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
                 problems.add(part.place, message, "console")
         elif kind == "xl":
             extra = _xl(part, problems)
-    _check_sizes(settings, problems)
-    _check_times(settings, problems)
-    _check_boot(settings, problems)
-    _check_drives(settings, disks, problems)
-    _check_pci(settings, problems)
+    contradictions.check(settings, disks, problems)
     supported = {key.name for key in schema.keys_of("domain").values() if key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
     for key in ("after", "needs"):
@@ -145,9 +138,9 @@ def _inherit(settings: Settings, defaults: Settings, name: str) -> None:
     way is not silent on the others; and one that everybody else waits for does not wait for itself."""
     keys = set(schema.keys_of("domain"))
     if "kernel" in settings.values:
-        keys -= set(_BOOT)
-    elif settings.values.keys() & set(_BOOT) or settings.get("type") is GuestType.HVM:
-        keys -= {*_BOOT, "ramdisk", "cmdline"}
+        keys -= set(BOOT)
+    elif settings.values.keys() & set(BOOT) or settings.get("type") is GuestType.HVM:
+        keys -= {*BOOT, "ramdisk", "cmdline"}
     settings.inherit(defaults, keys)
     for key in ("after", "needs"):
         if settings.inherits(key):
@@ -160,61 +153,6 @@ def _unsupported(settings: Settings) -> tuple[str, ...]:
     return tuple(
         key.name for key in schema.keys_of("domain").values() if not key.supported and key.name in settings.values
     )
-
-
-def _check_sizes(settings: Settings, problems: Problems) -> None:
-    if settings.lacks("memory"):
-        problems.add(settings.place, "memory is missing; write one such as memory = 4G", "memory")
-    for low, high, default in (("memory", "maxmem", None), ("vcpus", "maxvcpus", 1)):
-        least, most = settings.values.get(low, default), settings.get(high)
-        if least is not None and most is not None and most < least:
-            place = settings.place if settings.inherits(high) else settings.at(high)
-            problems.add(place, f"{high} {most} is less than {low} {least}; write {high} = {least} or more", high)
-
-
-def _check_times(settings: Settings, problems: Problems) -> None:
-    stop = settings.values.get("stop_timeout", Domain.stop_timeout)
-    if "stop_timeout" in settings.excused - settings.values.keys():
-        return
-    for key, is_wrong, more, less in (("hung_timeout", gt, "more", "less"), ("stop_max", lt, "less", "more")):
-        value = settings.get(key)
-        if value is not None and is_wrong(value, stop):
-            place = settings.place if settings.inherits(key) else settings.at(key)
-            message = f"{key} {value} is {more} than stop_timeout {stop}; write {key} = {stop} or {less}"
-            problems.add(place, message, key)
-
-
-def _check_boot(settings: Settings, problems: Problems) -> None:
-    ways = [key for key in _BOOT if key in settings.values]
-    hvm = settings.get("type") is GuestType.HVM
-    for key in ways[1:]:
-        message = f"{ways[0]} and {key} are two ways to boot; write only one of them"
-        problems.add(settings.at(key), message, key)
-    for key in ("bootloader", "pvgrub"):
-        if hvm and key in ways:
-            problems.add(settings.at(key), f"{key} is not for hvm guests, which boot their disk; remove it", key)
-    for key in ("firmware", "vnc"):
-        if not hvm and key in settings.values and not settings.inherits(key) and "type" not in settings.excused:
-            problems.add(settings.at(key), f"{key} is for hvm guests only; write type = hvm, or remove it", key)
-    _check_screen(settings, problems)
-    excused = settings.excused & {*_BOOT, "type"} - settings.values.keys()
-    if not ways and not hvm and not excused and not settings.damaged:
-        message = "kernel is missing; write one such as kernel = /boot/vmlinuz-6.1.0-xen"
-        problems.add(settings.place, message, "kernel")
-    if "ramdisk" in settings.values and settings.lacks("kernel"):
-        problems.add(settings.at("ramdisk"), "ramdisk needs a kernel; write kernel = PATH, or remove it", "ramdisk")
-
-
-def _check_screen(settings: Settings, problems: Problems) -> None:
-    """Who reaches the port of a screen has the keyboard of the guest: Debian's qemu-system-xen is built without the
-    cipher of VNC's passwords, so that it cannot ask for one ("Cipher backend does not support DES algorithm")."""
-    screen = settings.get("vnc")
-    if screen is not None and not ipaddress.ip_address(screen.address).is_loopback:
-        message = (
-            f"anybody who reaches {screen.address} could use the guest's keyboard, and the device model of Debian"
-            f" cannot ask for a password; write vnc = 127.0.0.1:{screen.display} and come through ssh -L"
-        )
-        problems.add(settings.at("vnc"), message, "vnc")
 
 
 def _parts(section: Section, problems: Problems) -> list[tuple[Section, str, str]]:
@@ -297,26 +235,6 @@ def _check_making(settings: Settings, kind: str, problems: Problems) -> None:
     for key, owner in (("pool", "volume"), ("allocate", "file")):
         if key in settings.values and kind != owner:
             problems.add(settings.at(key), f"{key} is for a {owner}, and this is a {kind}; remove it", key)
-
-
-def _check_drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:
-    for disk, where in disks:
-        if disk.cdrom and settings.get("type") is not GuestType.HVM and "type" not in settings.excused:
-            message = "a cdrom is a drive of an hvm guest; write file = PATH with mode = r, or type = hvm"
-            problems.add(where.at("cdrom"), message, "cdrom")
-
-
-def _check_pci(settings: Settings, problems: Problems) -> None:
-    if not settings.get("pci"):
-        return
-    if settings.get("type") is GuestType.PVH:
-        message = "Xen gives no PCI devices to pvh guests; write type = pv or hvm, or remove pci"
-        problems.add(settings.at("pci"), message, "pci")
-    memory, most = settings.get("memory"), settings.get("maxmem")
-    if settings.get("type") is GuestType.HVM and memory is not None and most is not None and most > memory:
-        place = settings.place if settings.inherits("maxmem") else settings.at("maxmem")
-        message = f"an hvm guest with pci devices has all its memory from the start; write maxmem = {memory}"
-        problems.add(place, message, "maxmem")
 
 
 def _nic(part: Section, name: str, uuid: str, problems: Problems) -> tuple[Nic, Settings]:

@@ -1,0 +1,96 @@
+"""What contradicts itself within one domain: keys that do not go together, limits below what they limit."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from operator import gt, lt
+
+from xenlocal.config.problems import Problems
+from xenlocal.config.settings import Settings
+from xenlocal.model.desired import Disk, Domain, GuestType
+
+BOOT = ("kernel", "bootloader", "pvgrub")
+
+
+def check(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:
+    _sizes(settings, problems)
+    _times(settings, problems)
+    _boot(settings, problems)
+    _drives(settings, disks, problems)
+    _pci(settings, problems)
+
+
+def _sizes(settings: Settings, problems: Problems) -> None:
+    if settings.lacks("memory"):
+        problems.add(settings.place, "memory is missing; write one such as memory = 4G", "memory")
+    for low, high, default in (("memory", "maxmem", None), ("vcpus", "maxvcpus", 1)):
+        least, most = settings.values.get(low, default), settings.get(high)
+        if least is not None and most is not None and most < least:
+            place = settings.place if settings.inherits(high) else settings.at(high)
+            problems.add(place, f"{high} {most} is less than {low} {least}; write {high} = {least} or more", high)
+
+
+def _times(settings: Settings, problems: Problems) -> None:
+    stop = settings.values.get("stop_timeout", Domain.stop_timeout)
+    if "stop_timeout" in settings.excused - settings.values.keys():
+        return
+    for key, is_wrong, more, less in (("hung_timeout", gt, "more", "less"), ("stop_max", lt, "less", "more")):
+        value = settings.get(key)
+        if value is not None and is_wrong(value, stop):
+            place = settings.place if settings.inherits(key) else settings.at(key)
+            message = f"{key} {value} is {more} than stop_timeout {stop}; write {key} = {stop} or {less}"
+            problems.add(place, message, key)
+
+
+def _boot(settings: Settings, problems: Problems) -> None:
+    ways = [key for key in BOOT if key in settings.values]
+    hvm = settings.get("type") is GuestType.HVM
+    for key in ways[1:]:
+        message = f"{ways[0]} and {key} are two ways to boot; write only one of them"
+        problems.add(settings.at(key), message, key)
+    for key in ("bootloader", "pvgrub"):
+        if hvm and key in ways:
+            problems.add(settings.at(key), f"{key} is not for hvm guests, which boot their disk; remove it", key)
+    for key in ("firmware", "vnc"):
+        if not hvm and key in settings.values and not settings.inherits(key) and "type" not in settings.excused:
+            problems.add(settings.at(key), f"{key} is for hvm guests only; write type = hvm, or remove it", key)
+    _screen(settings, problems)
+    excused = settings.excused & {*BOOT, "type"} - settings.values.keys()
+    if not ways and not hvm and not excused and not settings.damaged:
+        message = "kernel is missing; write one such as kernel = /boot/vmlinuz-6.1.0-xen"
+        problems.add(settings.place, message, "kernel")
+    if "ramdisk" in settings.values and settings.lacks("kernel"):
+        problems.add(settings.at("ramdisk"), "ramdisk needs a kernel; write kernel = PATH, or remove it", "ramdisk")
+
+
+def _screen(settings: Settings, problems: Problems) -> None:
+    """Who reaches the port of a screen has the keyboard of the guest: Debian's qemu-system-xen is built without the
+    cipher of VNC's passwords, so that it cannot ask for one ("Cipher backend does not support DES algorithm")."""
+    screen = settings.get("vnc")
+    if screen is not None and not ipaddress.ip_address(screen.address).is_loopback:
+        message = (
+            f"anybody who reaches {screen.address} could use the guest's keyboard, and the device model of Debian"
+            f" cannot ask for a password; write vnc = 127.0.0.1:{screen.display} and come through ssh -L"
+        )
+        problems.add(settings.at("vnc"), message, "vnc")
+
+
+def _drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:
+    for disk, where in disks:
+        if disk.cdrom and settings.get("type") is not GuestType.HVM and "type" not in settings.excused:
+            message = "a cdrom is a drive of an hvm guest; write file = PATH with mode = r, or type = hvm"
+            problems.add(where.at("cdrom"), message, "cdrom")
+
+
+def _pci(settings: Settings, problems: Problems) -> None:
+    if not settings.get("pci"):
+        return
+    if settings.get("type") is GuestType.PVH:
+        message = "Xen gives no PCI devices to pvh guests; write type = pv or hvm, or remove pci"
+        problems.add(settings.at("pci"), message, "pci")
+    memory, most = settings.get("memory"), settings.get("maxmem")
+    if settings.get("type") is GuestType.HVM and memory is not None and most is not None and most > memory:
+        place = settings.place if settings.inherits("maxmem") else settings.at("maxmem")
+        message = f"an hvm guest with pci devices has all its memory from the start; write maxmem = {memory}"
+        problems.add(place, message, "maxmem")
