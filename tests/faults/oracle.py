@@ -294,7 +294,10 @@ class Oracle:
         tied = {domain.name, *self.truth.followers(domain.name)}
         tied |= {other for name in tied for other in self._stands_on(name)}
         tied |= {name for other in tied for name in self.truth.followers(other)}
-        return 5.0 if max(map(self._chain, tied)) > deadline - 2 * ENDGAME else own
+        # what the host has lost before it could be asked is lost to it and to those it stands on
+        left = self.truth.shutdown + deadline - max(self.truth.lives[domain.domid].asked or 0.0, self.truth.shutdown)
+        short = max(map(self._chain, tied)) > deadline - 2 * ENDGAME or self._chain(domain.name) > left - 2 * ENDGAME
+        return 5.0 if short else own
 
     def _stands_on(self, name: str) -> set[str]:
         names = {each for _, desired in self.truth.wishes for each in desired.domains}
