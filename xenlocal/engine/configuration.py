@@ -29,6 +29,7 @@ class Configuration:
         self._source, self._records, self._host_id = source, records, host_id
         self._lock = threading.Lock()
         self._files: tuple[ConfigFile, ...] | None = None
+        self._unkept: tuple[ConfigFile, ...] | None = None  # in force, and not on disk as the last good ones
         self._instead = "nothing is done until they are"
         self.desired: Desired | None = None
         self.problems: tuple[Problem, ...] = ()
@@ -49,6 +50,8 @@ class Configuration:
             return self._load(keep)
 
     def _load(self, keep: bool) -> tuple[Problem, ...]:
+        if self._unkept is not None:
+            self._keep(self._unkept)
         try:
             files = self._source.read()
             if not files:
@@ -88,8 +91,11 @@ class Configuration:
     def _keep(self, files: tuple[ConfigFile, ...]) -> None:
         try:
             self._records.save_good(files)
+            self._unkept = None
         except XenlocalError as error:
-            log.error("%s; a boot with broken files would fall back to an older configuration", error)
+            if self._unkept is None:
+                log.error("%s; a boot with broken files would fall back to an older configuration", error)
+            self._unkept = files
 
     def _refuse_to_forget(self) -> None:
         """A directory that has lost all its files is an accident, not a wish: even the shipped one is gone."""

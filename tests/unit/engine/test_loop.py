@@ -270,6 +270,22 @@ def test_what_xen_can_change_while_the_guest_runs_is_changed_once_and_remembered
     assert len([text for text in machine.changes() if "mem-set" in text]) == 1
 
 
+def test_what_a_full_disk_could_not_keep_is_kept_as_soon_as_it_can(caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the files have become invalid by then: a boot would fall back to the one before."""
+    machine = Machine(conf("web"), conf("db"))
+    Daemon(machine).run(30)
+    daemon = Daemon(machine)
+    daemon.at(1, lambda: setattr(machine.disk, "full", True))
+    daemon.edit(2, conf("web"))
+    daemon.edit(10, conf("web"), "[domain")
+    daemon.edit(20, conf("web"), "[domain")
+    daemon.at(30, lambda: setattr(machine.disk, "full", False))
+    daemon.edit(31, conf("web"), "[domain db")
+    daemon.run(60)
+    assert [file.text for file in machine.disk.good or ()] == [conf("web")]
+    assert caplog.text.count("would fall back to an older configuration") == 1
+
+
 def test_a_last_good_configuration_that_this_version_refuses_is_said_and_nothing_is_in_force(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
