@@ -12,7 +12,7 @@ from types import MappingProxyType
 from xenlocal.model.desired import Desired, Domain, GuestType, State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
-from xenlocal.planner.memory import REBOOT_GRACE, counted
+from xenlocal.planner.memory import REBOOT_GRACE, counted, lifeless
 from xenlocal.planner.order import nearest
 
 SHORT_LIFE = 60.0  # seconds: a guest that powers itself off so early counts like one that crashed
@@ -132,27 +132,23 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
             record = replace(record, hand=Hand.START, hand_domid=None)  # somebody used xl: not fought
         if not came_back and record.off not in (None, Off.LOST):
             record = replace(record, running=MappingProxyType({}), staged=None)  # not started by us: unknown
+        if record.lived != live.domid:  # else it may still act on our request, and its reboot is still to come
+            record = replace(
+                record,
+                stop_asked=None,
+                # a guest's own reboot picks up what `xl config-update` had staged
+                running=record.staged if record.staged is not None else record.running,
+                staged=None if record.staged else record.staged,  # where that was not known, it is still to be staged
+            )
         record = replace(
-            record,
+            lifeless(record),
             xl_name=live.name,
             monitor=record.monitor if came_back and record.monitor else live.name,
             domid=live.domid,
             lived=live.domid,
             born=now,
-            ready=False,
-            gave_up_waiting=False,
-            unready="",
-            untried=False,
-            lost=None,
             off=None,
             off_since=None,
-            dying_since=None,
-            # one that a wrong look took for gone may still act on our request
-            stop_asked=record.stop_asked if record.lived == live.domid else None,
-            reply=None,
-            # a guest's own reboot picks up what `xl config-update` had staged
-            running=record.staged if record.staged is not None else record.running,
-            staged=None if record.staged else record.staged,  # where that was not known, it is still to be staged
         )
     if not record.xl_name:  # what dies has no name any more
         record = replace(record, xl_name=live.name, monitor=record.monitor or live.name)
@@ -184,20 +180,7 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
             record = counted(record, now)
         told = Off.DESTROYED if _was_destroyed(record) else Off.STOPPED if asked else told
         off, since = told, since if off is not None else now
-    return replace(
-        record,
-        domid=None,
-        born=None,
-        ready=False,
-        gave_up_waiting=False,
-        dying_since=None,
-        unready="",
-        untried=False,
-        lost=None,
-        reply=None,
-        off=off,
-        off_since=since,
-    )
+    return replace(lifeless(record), off=off, off_since=since)
 
 
 def _was_destroyed(record: Record) -> bool:

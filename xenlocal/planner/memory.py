@@ -21,6 +21,22 @@ FIRST_RETRY = 10.0  # seconds; doubles with each failure in a row
 LAST_RETRY = 300.0
 
 
+def lifeless(record: Record) -> Record:
+    """Nothing is left of what was known of its present life."""
+    return replace(
+        record,
+        domid=None,
+        born=None,
+        ready=False,
+        gave_up_waiting=False,
+        dying_since=None,
+        unready="",
+        untried=False,
+        lost=None,
+        reply=None,
+    )
+
+
 def counted(record: Record, now: float) -> Record:
     """One more end that was not meant to be: what back-off and the cap go by."""
     recent = tuple(when for when in record.crashes if now - when < CRASH_WINDOW)
@@ -77,8 +93,8 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
 def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
     """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Nothing is left
     of its former self, whose end was counted when it was seen: that it is gone is no second end."""
-    memory = memory.change(uuid, domid=None, born=None, ready=False, gave_up_waiting=False, reply=None)
-    memory = memory.change(uuid, xl_name="", monitor="")  # the new one has the declared name
+    record = replace(lifeless(memory.records[uuid]), xl_name="", monitor="")  # the new one has the declared name
+    memory = memory.with_record(record)
     return _runs_with(memory, uuid, settings)
 
 

@@ -237,6 +237,13 @@ def test_one_that_a_wrong_look_took_for_gone_may_still_do_as_it_was_asked() -> N
         assert ended.off is Off.STOPPED and not ended.crashes and after(ended).off is Off.STOPPED
 
 
+def test_what_is_staged_is_not_taken_up_by_a_wrong_look() -> None:
+    """It still runs with what it ran with, and its own reboot is still to come."""
+    lives = replace(after(rec("web"), live(5, "web")), running={"memory": "1"}, staged={"memory": "2"})
+    there = after(after(lives), live(5, "web"))
+    assert (there.running, there.staged) == ({"memory": "1"}, {"memory": "2"})
+
+
 def test_a_restart_means_the_life_that_a_wrong_look_took_for_gone() -> None:
     gone = word(after(after(rec("web"), live(5, "web"))), Hand.RESTART)
     assert after(gone, live(5, "web")).hand is Hand.RESTART
