@@ -1,15 +1,15 @@
 """PURE: which commands each action runs. The same mapping does it and prints it (`plan --sh`).
 
-Every name that came from a file or from the host is checked here once more: an argument that could be taken for an
-option, for config text (`xl create` and `=`) or for two arguments raises ValueError, and nothing is run.
+Every name that came from a file or from the host is checked once more (`checked`): where one raises ValueError, nothing
+is run.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 
+from xenlocal.adapters import checked
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
@@ -37,25 +37,11 @@ from xenlocal.model.actions import (
     UntagVolume,
 )
 from xenlocal.model.iscsi import Node
-from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
-from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 
 Argv = tuple[str, ...]
 WAY_BACK_SECONDS = 60
-_SECTOR = Size(512)  # lvcreate and lvextend refuse a size in bytes that is no multiple of it
-_NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+@:-]*")
-_PATH = re.compile(r"/[^\x00-\x1f=]*")
-_ADDRESS = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
-_GATEWAY = re.compile(r"[0-9a-fA-F][0-9a-fA-F.:]*(?:%[A-Za-z0-9_.]+)?|::[0-9a-fA-F.:]*")
-_IQN = re.compile(r"[a-z]{3}\.[A-Za-z0-9._:-]+")
-_PORTAL = re.compile(r"(?:[0-9.]+|\[[0-9a-f:.]+\]):\d{1,5}")
-_HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
-_DISK = re.compile(r"format=raw, vdev=[a-z]+[0-9]*, access=r[ow], target=/[^\x00-\x20,;\"'\\]+")
-_VIF = re.compile(r"mac=[0-9a-f:]{17}|bridge=[A-Za-z0-9_.-]{1,15}")
-_DEVICE = re.compile(r"[a-z]+[0-9]*|[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
-_CPUS = re.compile(r"[0-9a-z^][0-9a-z,:^-]*")
 
 
 @dataclass(frozen=True)
@@ -72,41 +58,49 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
     """In order, each to be run only after the one before has succeeded. Raises ValueError for an unsafe argument."""
     match action:
         case CreateVolume(vg, lv, size, host, pool):
-            tags = ("--addtag", OUR_TAG, "--addtag", f"{OWNER_TAG}{_name(host)}")
+            tags = ("--addtag", OUR_TAG, "--addtag", f"{OWNER_TAG}{checked.name(host)}")
             # a thin pool hands out zeroed blocks by itself, and lvcreate takes no --zero there
-            how = ("--zero", "y", "--size") if pool is None else ("--thinpool", _name(pool), "--virtualsize")
-            where = (*how, _bytes(size), "--name", _name(lv), _name(vg))
+            how = ("--zero", "y", "--size") if pool is None else ("--thinpool", checked.name(pool), "--virtualsize")
+            where = (*how, checked.size(size), "--name", checked.name(lv), checked.name(vg))
             return (("lvcreate", "--yes", "--wipesignatures", "y", *tags, *where),)
         case GrowVolume(vg, lv, size):
-            return (("lvextend", "--size", _bytes(size), _lv(vg, lv)),)
+            return (("lvextend", "--size", checked.size(size), checked.lv(vg, lv)),)
         case ActivateVolume(vg, lv):
             # lvchange succeeds without a word where activation/volume_list of lvm.conf(5) leaves the LV out
-            return (("lvchange", "--activate", "ey", _lv(vg, lv)), ("blockdev", "--getsize64", f"/dev/{_lv(vg, lv)}"))
+            return (
+                ("lvchange", "--activate", "ey", checked.lv(vg, lv)),
+                ("blockdev", "--getsize64", f"/dev/{checked.lv(vg, lv)}"),
+            )
         case DeactivateVolume(vg, lv):
-            return (("lvchange", "--activate", "n", _lv(vg, lv)),)
+            return (("lvchange", "--activate", "n", checked.lv(vg, lv)),)
         case RetireVolume(vg, lv, trash):
             # LVM itself renames an LV that is open; but to deactivate one it refuses, whatever anybody else has said
-            return (("lvchange", "--activate", "n", _lv(vg, lv)), ("lvrename", _name(vg), _name(lv), _trash(trash)))
+            return (
+                ("lvchange", "--activate", "n", checked.lv(vg, lv)),
+                ("lvrename", checked.name(vg), checked.name(lv), checked.trash(trash)),
+            )
         case RestoreVolume(vg, lv, trash):
             # Tagged first: a volume that came back untagged would be retired again by the next cycle.
-            mark = ("lvchange", "--addtag", KEPT_TAG, _lv(vg, _trash(trash)))
-            rename = ("lvrename", _name(vg), trash, _name(lv))
-            return (mark, rename, ("lvchange", "--activate", "ey", _lv(vg, lv)))
+            mark = ("lvchange", "--addtag", KEPT_TAG, checked.lv(vg, checked.trash(trash)))
+            rename = ("lvrename", checked.name(vg), trash, checked.name(lv))
+            return (mark, rename, ("lvchange", "--activate", "ey", checked.lv(vg, lv)))
         case UntagVolume(vg, lv, tags):
-            options = tuple(word for tag in tags for word in ("--deltag", _name(tag)))
-            return (("lvchange", *options, _lv(vg, lv)),)
+            options = tuple(word for tag in tags for word in ("--deltag", checked.name(tag)))
+            return (("lvchange", *options, checked.lv(vg, lv)),)
         case PurgeVolume(vg, lv):
-            return (("lvremove", "--yes", _lv(vg, _trash(lv))),)
+            return (("lvremove", "--yes", checked.lv(vg, checked.trash(lv))),)
         case ResizeFile(path, size, verb, full):
             # GNU truncate reads `>N` as "at least N": whatever the file has become since, this never shrinks it.
             # Its size comes last: a file that has it is whole, also where the disk was full or we were killed before.
             fill: tuple[Argv, ...] = ()
             if full:
-                fill = (("fallocate", "--keep-size", "--length", str(size.bytes), _path(path)),)
+                fill = (("fallocate", "--keep-size", "--length", str(size.bytes), checked.path(path)),)
             if verb == "create":
                 begin: tuple[Argv, ...] = (("truncate", "--size=>0", path),) if full else ()  # fallocate makes no file
-                return (*begin, *fill, ("truncate", f"--size=>{size.bytes}", _path(path)))
-            return (_tell_guests((*fill, ("truncate", "--no-create", f"--size=>{size.bytes}", _path(path))), path),)
+                return (*begin, *fill, ("truncate", f"--size=>{size.bytes}", checked.path(path)))
+            return (
+                _tell_guests((*fill, ("truncate", "--no-create", f"--size=>{size.bytes}", checked.path(path))), path),
+            )
         case ChangeBridge():
             return (*arm(action, context), *change(action), *verify(action), *disarm(action))
         case LogIn(node=node, known=known):
@@ -114,25 +108,27 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
         case StartDomain(name):
             return (_create(name, context),)
         case StopDomain(domid=domid):
-            return (("xl", "shutdown", "-F", _domid(domid)),)
+            return (("xl", "shutdown", "-F", checked.domid(domid)),)
         case NudgeDomain(domid=domid, hvm=hvm):
             # -F of `xl shutdown` presses the button only where Xen sees no PV drivers, whether they hear or not
-            return (("xl", "trigger", _domid(domid), "power") if hvm else ("xl", "sysrq", _domid(domid), "s"),)
+            return (
+                ("xl", "trigger", checked.domid(domid), "power") if hvm else ("xl", "sysrq", checked.domid(domid), "s"),
+            )
         case DestroyDomain(domid=domid):
-            return (("xl", "destroy", _domid(domid)),)
+            return (("xl", "destroy", checked.domid(domid)),)
         case SetLive():
             return (_set(action),)
         case StageConfig(domid=domid):
-            return (("xl", "config-update", _domid(domid), config_file(action, context)[0]),)
+            return (("xl", "config-update", checked.domid(domid), config_file(action, context)[0]),)
         case AttachDevice(domid=domid, key="disk", spec=spec):
-            return (("xl", "block-attach", _domid(domid), _checked(_DISK, spec, "a disk")),)
+            return (("xl", "block-attach", checked.domid(domid), checked.disk(spec)),)
         case AttachDevice(domid=domid, spec=spec):
-            words = (_checked(_VIF, word, "a nic") for word in spec.split(", "))
-            return (("xl", "network-attach", _domid(domid), *words),)
+            words = (checked.vif(word) for word in spec.split(", "))
+            return (("xl", "network-attach", checked.domid(domid), *words),)
         case DetachDevice(domid=domid, key=key, spec=spec):
             # without --force: a disk that the guest has mounted stays where it is (xl(1), since Xen 4.15)
             verb = "block-detach" if key == "disk" else "network-detach"
-            return (("xl", verb, _domid(domid), _checked(_DEVICE, xlcfg.name_of(spec), "a device")),)
+            return (("xl", verb, checked.domid(domid), checked.device(xlcfg.name_of(spec))),)
         case AwaitReady() | CheckReady() | LockIdentity() | UnlockIdentity():
             return ()
 
@@ -157,32 +153,31 @@ def log_in(node: Node) -> tuple[Argv, ...]:
 
 
 def _node(node: Node) -> Argv:
-    portal = _checked(_PORTAL, str(node.portal), "a portal")
-    return ("iscsiadm", "-m", "node", "-T", _checked(_IQN, node.iqn, "the name of a target"), "-p", portal)
+    return ("iscsiadm", "-m", "node", "-T", checked.iqn(node.iqn), "-p", checked.portal(str(node.portal)))
 
 
 def ask_through_xenstore(action: StopDomain) -> tuple[Argv, Argv]:
     """What `xl shutdown` does, without xl: the first prints /vm/UUID of the domain, to be compared, since the second
     would make a path of a domain that is gone."""
-    home = f"/local/domain/{_domid(action.domid)}"
+    home = f"/local/domain/{checked.domid(action.domid)}"
     return ("xenstore-read", f"{home}/vm"), ("xenstore-write", f"{home}/control/shutdown", "poweroff")
 
 
 def config_file(action: StartDomain | StageConfig, context: Context) -> tuple[str, str]:
     """Path and text of the xl.cfg that has to be there before the commands run."""
     end = "cfg" if isinstance(action, StartDomain) else "next.cfg"
-    return _path(f"{context.run_dir}/domains/{_name(action.name)}.{end}"), action.config
+    return checked.path(f"{context.run_dir}/domains/{checked.name(action.name)}.{end}"), action.config
 
 
 def _create(name: str, context: Context) -> Argv:
     """In a scope of its own, so that no restart of a unit takes the monitor along, and that comes down only after
     xenlocal-guests.service has stopped the guests (FACTS: `Before=` turns round at shutdown)."""
-    create = ("xl", "create", "-q", _path(f"{context.run_dir}/domains/{_name(name)}.cfg"))
+    create = ("xl", "create", "-q", checked.path(f"{context.run_dir}/domains/{checked.name(name)}.cfg"))
     if not context.systemd:
         return create
     return (
         "systemd-run", "--scope", "--collect", "--quiet", "--slice=xenlocal.slice",
-        f"--unit=xenlocal-{unit_escape(name)}-{_name(context.unique)}",
+        f"--unit=xenlocal-{checked.unit_escape(name)}-{checked.name(context.unique)}",
         f"--description=domU {name}, started by xenlocal",
         "--property=Before=xenlocal-guests.service", "--", *create,
     )  # fmt: skip
@@ -197,24 +192,24 @@ def _tell_guests(resize: tuple[Argv, ...], path: str) -> Argv:
 
 
 def _set(action: SetLive) -> Argv:
-    domid = _domid(action.domid)
+    domid = checked.domid(action.domid)
     match action.key:
         case "memory":
-            return ("xl", "mem-set", domid, f"{_number(action.value)}m")
+            return ("xl", "mem-set", domid, f"{checked.number(action.value)}m")
         case "vcpus":
-            return ("xl", "vcpu-set", domid, _number(action.value))
+            return ("xl", "vcpu-set", domid, checked.number(action.value))
         case "cpus":
-            return ("xl", "vcpu-pin", domid, "all", _checked(_CPUS, action.value, "a list of CPUs"))
+            return ("xl", "vcpu-pin", domid, "all", checked.cpus(action.value))
         case "cpu_weight":
             if action.scheduler not in ("credit", "credit2"):
                 raise ValueError(f"the scheduler {action.scheduler} knows no weight")
-            return ("xl", f"sched-{action.scheduler}", "-d", domid, "-w", _number(action.value))
+            return ("xl", f"sched-{action.scheduler}", "-d", domid, "-w", checked.number(action.value))
     raise ValueError(f"{action.key} cannot be changed on a running domU")
 
 
 def change(action: ChangeBridge) -> tuple[Argv, ...]:
     """The change of the bridge itself. mtu after the ports: adding one lowers the bridge's own."""
-    name = _link(action.name)
+    name = checked.link(action.name)
     device = ("ip", "link", "set", "dev", name)
     lines: list[Argv] = []
     if action.create:
@@ -230,15 +225,15 @@ def change(action: ChangeBridge) -> tuple[Argv, ...]:
     if options:
         lines.append((*device, "type", "bridge", *options))
     if action.remove_address is not None:
-        lines.append(("ip", "addr", "del", _address(action.remove_address), "dev", name))
-    lines += [("ip", "link", "set", "dev", _link(port), "nomaster") for port in action.remove_ports]
+        lines.append(("ip", "addr", "del", checked.address(action.remove_address), "dev", name))
+    lines += [("ip", "link", "set", "dev", checked.link(port), "nomaster") for port in action.remove_ports]
     for port in action.add_ports:
-        lines.append(("ip", "link", "set", "dev", _link(port), "master", name))
+        lines.append(("ip", "link", "set", "dev", checked.link(port), "master", name))
         lines.append(("ip", "link", "set", "dev", port, "up"))
     if action.mtu is not None:
         lines.append((*device, "mtu", str(int(action.mtu))))
     if action.add_address is not None:
-        lines.append(("ip", "addr", "add", _address(action.add_address), "dev", name))
+        lines.append(("ip", "addr", "add", checked.address(action.add_address), "dev", name))
     if action.up:
         lines.append((*device, "up"))
     return tuple(lines)
@@ -262,12 +257,12 @@ def arm(action: ChangeBridge, context: Context) -> tuple[Argv, ...]:
 def verify(action: ChangeBridge) -> tuple[Argv, ...]:
     if action.way_back is None:
         return ()
-    return (("ping", "-n", "-q", "-c", "1", "-w", "5", _checked(_GATEWAY, action.gateway or "", "an address")),)
+    return (("ping", "-n", "-q", "-c", "1", "-w", "5", checked.gateway(action.gateway or "")),)
 
 
 def ping(host: str) -> Argv:
     """One ping that waits 2 s for its answer; exit 0 where there is one."""
-    return ("ping", "-n", "-q", "-c", "1", "-W", "2", _checked(_HOST, host, "a host"))
+    return ("ping", "-n", "-q", "-c", "1", "-W", "2", checked.host(host))
 
 
 def grep(pattern: str) -> Argv:
@@ -280,61 +275,4 @@ def disarm(action: ChangeBridge) -> tuple[Argv, ...]:
 
 
 def _way_back_unit(action: ChangeBridge) -> str:
-    return f"xenlocal-way-back-{unit_escape(action.name)}"
-
-
-def unit_escape(name: str) -> str:
-    """As systemd-escape does it: what a unit's name may not hold becomes \\xNN."""
-    return "".join(
-        char if re.fullmatch(r"[A-Za-z0-9_.-]", char) else "".join(f"\\x{byte:02x}" for byte in char.encode())
-        for char in name
-    )
-
-
-def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
-    if not pattern.fullmatch(text):
-        raise ValueError(f"{text!r} is not {what} that can be given to a command")
-    return text
-
-
-def _name(text: str) -> str:
-    return _checked(_NAME, text, "a name")
-
-
-def _link(text: str) -> str:
-    if len(text) > 15:
-        raise ValueError(f"{text!r} is too long for a network interface")
-    return _name(text)
-
-
-def _path(text: str) -> str:
-    return _checked(_PATH, text, "a path")
-
-
-def _address(text: str) -> str:
-    return _checked(_ADDRESS, text, "an address")
-
-
-def _lv(vg: str, lv: str) -> str:
-    return f"{_name(vg)}/{_name(lv)}"
-
-
-def _trash(lv: str) -> str:
-    """Rule 2: nothing but the trash is ever removed, and nothing is retired to any other place."""
-    if parse_trash_name(lv) is None:
-        raise ValueError(f"{lv!r} is no volume of the trash")
-    return _name(lv)
-
-
-def _bytes(size: Size) -> str:
-    return f"{size.rounded_up(_SECTOR).bytes}b"
-
-
-def _domid(domid: int) -> str:
-    if domid <= 0:
-        raise ValueError(f"{domid} is no domU")
-    return str(domid)
-
-
-def _number(text: str) -> str:
-    return _checked(re.compile(r"[0-9]{1,9}"), text, "a number")
+    return f"xenlocal-way-back-{checked.unit_escape(action.name)}"

@@ -9,7 +9,8 @@ from typing import get_args
 
 import pytest
 
-from xenlocal.adapters.argv import Context, arm, commands, config_file, unit_escape, verify
+from xenlocal.adapters.argv import Context, arm, commands, config_file, verify
+from xenlocal.adapters.checked import unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
 from xenlocal.model.identity import Identity
