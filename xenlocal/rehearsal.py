@@ -6,11 +6,8 @@ With `app` and `hosts` part of the composition: it joins the engine to the adapt
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from xenlocal.adapters.actuator import HostActuator
@@ -18,19 +15,16 @@ from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords
-from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.loop import Loop
 from xenlocal.engine.observe import causes, look_at_all
 from xenlocal.engine.ports import Reader
-from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.tasks import Tools
-from xenlocal.model.actions import Action
-from xenlocal.model.desired import ConfigFile, Desired, Problem
+from xenlocal.model.desired import Desired
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.history import HOST, Entry, Event, Query, Stamp, What
+from xenlocal.model.history import HOST, Entry, Event, Stamp, What
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import Unavailable
 from xenlocal.planner.blame import blame
@@ -50,13 +44,11 @@ from xenlocal.simulator.files import SimFiles
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import SimRunner
 from xenlocal.simulator.seed import STATE_DIR, SeededProber, give_way, reboot, seed
-from xenlocal.simulator.work import Idle, VirtualWork
+from xenlocal.simulator.work import Idle
+from xenlocal.stand_ins import Bounded, InForce, Nobody, Notebook, Papers, Taught, no_script, quiet
 
-log = logging.getLogger("xenlocal")
-_THREADS = "rehearsal"
 _STOPPABLE = "control/feature-poweroff"
 _BOOT = "rehearsal"  # the kernel's id of a boot that never was
-_MOST_WAITS = 1_000_000  # of one phase: some hours of a host of hundreds of domUs
 SCHEMA = 1
 
 
@@ -87,7 +79,7 @@ def rehearse(scene: Scene, what: str = "reboot", name: str = "") -> Rehearsal:
     if what != "reboot" and name not in scene.desired.domains:
         raise XenlocalError(f"cannot rehearse: no domU named {name} is declared; `xenlocal status` lists them")
     dom0 = SimulatedDom0(seed(scene))
-    with _quiet():
+    with quiet():
         try:
             return _reboot(scene, dom0) if what == "reboot" else _by_hand(scene, dom0, what, name)
         except Idle as error:
@@ -139,7 +131,7 @@ class _Process:
     """One life of the daemon on the simulated host, which keeps everything it remembers to itself."""
 
     def __init__(self, dom0: SimulatedDom0, scene: Scene, memory: Memory) -> None:
-        self._dom0, self._work = dom0, _Bounded(dom0)
+        self._dom0, self._work = dom0, Bounded(dom0)
         runner, files = SimRunner(dom0, self._work), SimFiles(dom0)
         identities = Identities(STATE_DIR, read=files.read_text, write=files.write)
         reader, work = HostReader(runner, files, identities), self._work
@@ -154,14 +146,14 @@ class _Process:
             clock=work.now,
             pause=work.sleep,
         )
-        self._notebook = _Notebook()
-        recorder = _Taught(self._notebook, work, _no_script, _BOOT)
+        self._notebook = Notebook()
+        recorder = Taught(self._notebook, work, no_script, _BOOT)
         recorder.lessons = scene.learned
-        self.keeper = Keeper(_Papers(memory), recorder.remembered)
+        self.keeper = Keeper(Papers(memory), recorder.remembered)
         prober, consoles = SeededProber(dom0, scene), Consoles(files, "/console", write=files.write)
         tools = Tools(reader, actuator, prober, consoles, work, self.keeper, Lookout(reader, work))
         self._inbox = Inbox(work.wake, work.now)
-        self.loop = Loop(_InForce(scene.desired), tools, self._inbox, _Nobody(), recorder)
+        self.loop = Loop(InForce(scene.desired), tools, self._inbox, Nobody(), recorder)
         self.loop.learned = scene.learned  # as the daemon has since its own start
         self.answer = ""
 
@@ -196,109 +188,6 @@ class _Process:
 
 def _is_of_host(entry: Entry) -> bool:
     return isinstance(entry, Event) and entry.target == HOST
-
-
-def _no_script(_action: Action) -> Sequence[str]:
-    return ()
-
-
-class _Bounded(VirtualWork):
-    """A mistake of ours must not keep the command line busy for ever."""
-
-    def __init__(self, dom0: SimulatedDom0) -> None:
-        super().__init__(dom0, _THREADS)
-        self._waits = 0
-
-    def wait(self, until: float | None) -> None:
-        self._waits += 1
-        if self._waits > _MOST_WAITS:
-            raise XenlocalError("cannot rehearse: it does not come to an end; please report this")
-        super().wait(until)
-
-
-class _InForce(Configuration):
-    """What is declared, without files."""
-
-    def __init__(self, desired: Desired) -> None:
-        super().__init__(_Papers(Memory()), _Papers(Memory()), "")
-        self.desired = desired
-
-    def load(self, keep: bool = True) -> tuple[Problem, ...]:
-        return ()
-
-
-class _Papers:
-    """Our own files, and the configuration directory, on no disk."""
-
-    path = ""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    def load_memory(self) -> Memory:
-        return self._memory
-
-    def save_memory(self, memory: Memory) -> None:
-        self._memory = memory
-
-    def load_good(self) -> tuple[ConfigFile, ...] | None:
-        return None
-
-    def save_good(self, files: Sequence[ConfigFile]) -> None: ...
-
-    def read(self) -> tuple[ConfigFile, ...]:
-        return ()
-
-
-class _Notebook:
-    """A History on no disk."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    def record(self, entries: Sequence[Entry]) -> None:
-        self.entries += [replace(entry, number=len(self.entries) + n) for n, entry in enumerate(entries, 1)]
-
-    def read(self, query: Query) -> tuple[Entry, ...]:
-        return ()
-
-
-class _Taught(Recorder):
-    """Knows what was learned on the real host."""
-
-    lessons: Mapping[str, Learned] = {}
-
-    def learned(self) -> Mapping[str, Learned]:
-        return self.lessons
-
-
-class _Nobody:
-    """A Notifier whom nobody hears."""
-
-    def ready(self) -> None: ...
-    def status(self, sentence: str) -> None: ...
-    def reloading(self) -> None: ...
-    def watchdog(self) -> None: ...
-    def stopping(self) -> None: ...
-    def watchdog_interval(self) -> float | None:
-        return None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What only seems to happen must not be in the journal: the threads of the rehearsal say nothing meanwhile."""
-    thread = threading.current_thread()
-    name, thread.name = thread.name, _THREADS
-
-    def is_real(record: logging.LogRecord) -> bool:
-        return record.threadName != _THREADS
-
-    log.addFilter(is_real)
-    try:
-        yield
-    finally:
-        log.removeFilter(is_real)
-        thread.name = name
 
 
 def data(rehearsal: Rehearsal) -> dict[str, Any]:
