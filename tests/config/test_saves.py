@@ -72,7 +72,7 @@ def write_slowly(path: Path, number: int) -> None:
     with open(path, "wb", buffering=0) as file:
         for place in range(0, len(data), step):
             file.write(data[place : place + step])
-            time.sleep(0.003)
+            time.sleep(0.003)  # a slow writer is what this is about
 
 
 def append_line_by_line(path: Path, number: int) -> None:

@@ -118,11 +118,11 @@ def test_nobody_waits_for_a_stream_that_is_not_read_and_what_is_lost_is_counted(
 @pytest.mark.parametrize("kind", ["nobody reads", "closed", "full disk"])
 def test_a_stream_that_takes_nothing_harms_nobody(kind: str) -> None:
     if kind == "full disk":
-        stream = open("/dev/full", "w")  # noqa: SIM115
+        stream = open("/dev/full", "w")  # noqa: SIM115 - closed at the end
     else:
         read, write = os.pipe()
         os.close(read)
-        stream = open(write, "w")  # noqa: SIM115
+        stream = open(write, "w")  # noqa: SIM115 - closed at the end
         if kind == "closed":
             stream.close()
     sink = Sink(to_stream(stream))

@@ -123,7 +123,7 @@ class ConfigWatch:
         return repr(sorted((name, each.st_ino, each.st_size, each.st_ctime_ns) for name, each in seen))
 
 
-class _Handler(pyinotify.ProcessEvent):  # type: ignore[misc]
+class _Handler(pyinotify.ProcessEvent):  # type: ignore[misc]  # the library has no types
     """Collects what a batch of events means."""
 
     def my_init(self, **_: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from xenlocal.model.actions import StartDomain, StopDomain
 from xenlocal.model.history import Event, Stamp, What
@@ -52,8 +53,8 @@ def _changes(old: Record, new: Record, stamp: Stamp) -> Iterator[Event]:
         yield Event(stamp, _target(new), What.OFF, new.off, since, seconds, new.uuid, domid)
 
 
-def _event(record: Record, what: What, stamp: Stamp, **values: object) -> Event:
-    return Event(stamp, _target(record), what, uuid=record.uuid, domid=record.domid, **values)  # type: ignore[arg-type]
+def _event(record: Record, what: What, stamp: Stamp, **values: Any) -> Event:
+    return Event(stamp, _target(record), what, uuid=record.uuid, domid=record.domid, **values)
 
 
 def _target(record: Record) -> str:

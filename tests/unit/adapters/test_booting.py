@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from tests.unit.adapters.scripted import ScriptedRunner, TextFiles
@@ -22,8 +24,8 @@ DISKS = desired(
 
 
 class Files(TextFiles):
-    def paths(self, wanted: object) -> dict[str, PathFacts]:
-        assert sorted(wanted) == ["/dev/a", "/dev/b"]  # type: ignore[call-overload]
+    def paths(self, wanted: Iterable[str]) -> dict[str, PathFacts]:
+        assert sorted(wanted) == ["/dev/a", "/dev/b"]
         return THERE
 
 
