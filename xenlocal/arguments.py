@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     show = verb("status", "show what is declared, what runs, and what needs attention")
     show.add_argument("name", type=_name, nargs="?", metavar="NAME", help="only this domU, with everything known of it")
     show.add_argument("--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C")
-    check = verb("check", "read the files and report every problem; needs no host")
+    check = verb("check", "report every problem of the files and, on a dom0, what would not start")
     check.add_argument("files", nargs="*", metavar="FILE", help="these files instead of the configuration directory")
     plan = verb("plan", "show what `apply` would do, and why; changes nothing")
     plan.add_argument("--sh", action="store_true", help="as the shell commands each step runs")
