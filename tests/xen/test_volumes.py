@@ -118,7 +118,7 @@ def test_a_shared_group_is_refused_and_under_lvmlockd_exclusive(installed: Machi
     assert lvs(host, "lv_active_exclusively", "vg1/db") == "active exclusively"
 
     # without its locks nothing in it is changed
-    host.run("xl shutdown -w db", 120)
+    host.run("xenlocal stop db", 240)
     host.run("lvchange -an vg1/db; vgchange --lockstop vg1", 120)
     host.run("xenlocal start db", 240, check=False)
     assert "vgchange --lockstart vg1" in wait_notice(host, "db", "the locks of vg1 are not started")
