@@ -17,6 +17,7 @@ from xenlocal.model.iscsi import LOGGED_IN, Chap, IscsiFacts, Node, Portal
 
 SESSIONS, CONNECTIONS = "/sys/class/iscsi_session", "/sys/class/iscsi_connection"
 RECORDS = ("/etc/iscsi/nodes", "/var/lib/iscsi/nodes")  # open-iscsi of Debian, up to 12 and later
+_ADDRESS = ("address", "port")
 _CONNECTION = re.compile(r"connection(\d+):\d+")
 _STARTUP = re.compile(r"^node\.startup = (\w+)$", re.MULTILINE)
 _AUTH = re.compile(r"node\.session\.auth\.(?:authmethod|username|password)\s*=.*")
@@ -44,9 +45,6 @@ def _sessions(files: FileReader) -> dict[Node, str]:
             node = Node(iqn, Portal(address, int(port)))
             found[node] = LOGGED_IN if found.get(node) == LOGGED_IN else state
     return found
-
-
-_ADDRESS = ("address", "port")
 
 
 def read_records(files: FileReader) -> tuple[IscsiRecord, ...]:
