@@ -14,6 +14,7 @@ from tests.faults.sweep import BY_NAME
 from tests.unit.engine.rig import Daemon
 from xenlocal import planner
 from xenlocal.adapters import argv as mapping
+from xenlocal.adapters import checked
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.engine import jobs, stopping
 from xenlocal.engine.inbox import Request
@@ -118,7 +119,7 @@ BREAKS = (
     Break(4, "volume-of-another-dom0-taken-over", volumes, "hurdles_of_groups", lambda _: {}, says="uses the group"),
     Break(2, "edit-absent", mapping, "commands", _removes),
     Break(3, "stop-a-hung-guest", stopping, "decide", lambda case, now: (Rung.DESTROY, now)),
-    Break(4, "foreign-domu", mapping, "_domid", lambda _domid: "1"),
+    Break(4, "foreign-domu", checked, "domid", lambda _domid: "1"),
     Break(5, "boot-chain", domains, "_prerequisites", lambda *_: ((), (), None)),
     Break(5, "shutdown-chain", shutdown, "ends_and_shells", lambda _steps: ((), ())),
     Break(6, "section-vanishes", domains, "_tell_orphans", _stops_orphans),
