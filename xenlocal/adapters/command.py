@@ -91,11 +91,13 @@ class Commands:
         self._output_limit = output_limit
         # LVM complains of every descriptor it did not open itself; ours are closed on exec anyway.
         self._environment = {"LC_ALL": "C", "PATH": search_path, "LVM_SUPPRESS_FD_WARNINGS": "1"}
+        self._stuck: dict[tuple[str, ...], tuple[int, int]] = {}  # pid and pidfd of each that no kill has ended
 
     def run(
         self, argv: Sequence[str], *, timeout: float = 60, input: str | None = None, ok: frozenset[int] = _OK
     ) -> str:
         program = self._resolve(argv)
+        self._refuse_beside_a_stuck_one(tuple(argv))
         started = time.monotonic()
         status: int | None = None
         with ExitStack() as stack:
@@ -138,6 +140,16 @@ class Commands:
         hint = f"; install it with: apt install {package}" if package else ""
         raise ToolMissing(f"cannot find the program {argv[0]} in {self._search_path}{hint}")
 
+    def _refuse_beside_a_stuck_one(self, argv: tuple[str, ...]) -> None:
+        """The next one would wait for the same dead thing, as long, and stay behind as well."""
+        pid, handle = self._stuck.get(argv, (0, -1))
+        if not pid:
+            return
+        if not _ended(handle, 0):
+            raise CommandFailed(argv, None, f"process {pid}, which runs it, does not even end by a kill")
+        if self._stuck.pop(argv, None):
+            os.close(handle)
+
     def _wait(
         self, program: str, argv: Sequence[str], timeout: float, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]
     ) -> int | None:
@@ -157,6 +169,8 @@ class Commands:
         if late:
             _kill_session(running.pid)
             if not _ends_within(running.pid, _KILLED):
+                with suppress(ProcessLookupError):  # it has ended just now
+                    self._stuck[tuple(argv)] = running.pid, os.pidfd_open(running.pid)
                 raise CommandFailed(argv, None, "not even a kill ends it: what it waits for is dead")
         try:
             running.wait()
@@ -250,11 +264,15 @@ def _ends_within(pid: int, seconds: float) -> bool:
     except ProcessLookupError:
         return True  # ended, and sh has waited for it
     try:
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        return bool(poll.poll(math.ceil(seconds * 1000)))
+        return _ended(handle, seconds)
     finally:
         os.close(handle)
+
+
+def _ended(handle: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(math.ceil(seconds * 1000)))
 
 
 def _kill_session(pid: int) -> None:

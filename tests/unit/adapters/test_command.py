@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from xenlocal.adapters import command
 from xenlocal.adapters.command import Commands
 from xenlocal.model.errors import CommandFailed, ToolMissing
 
@@ -98,6 +99,26 @@ def test_timeout_kills_the_whole_session(commands: Commands, tmp_path: Path) -> 
             break
         time.sleep(0.02)
     assert not _alive(grandchild)
+
+
+def test_beside_one_that_no_kill_ends_no_second_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_kill_session", lambda _pid: None)  # as a process that waits for a dead disk takes it
+    monkeypatch.setattr(command, "_KILLED", 0.01)
+    commands = tool(tmp_path, "looks", f"echo $$ >>{tmp_path}/pids; while test -e {tmp_path}/dead; do sleep 0.02; done")
+    (tmp_path / "dead").touch()
+    with pytest.raises(CommandFailed, match="not even a kill ends it"):
+        commands.run(["looks"], timeout=1)
+    (pid,) = (tmp_path / "pids").read_text().split()
+    with pytest.raises(CommandFailed, match=f"process {pid}, which runs it, does not even end by a kill"):
+        commands.run(["looks"], timeout=60)
+    held = len(os.listdir("/proc/self/fd"))
+    (tmp_path / "dead").unlink()
+    for _ in range(100):
+        if not _alive(int(pid)):
+            break
+        time.sleep(0.02)
+    assert commands.run(["looks"]) == "" and len((tmp_path / "pids").read_text().split()) == 2
+    assert len(os.listdir("/proc/self/fd")) == held - 1
 
 
 def test_daemon_that_keeps_the_streams_does_not_hold_us(commands: Commands) -> None:
