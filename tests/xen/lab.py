@@ -59,8 +59,8 @@ def status(m: Machine) -> dict[str, Any]:
 
 
 def row(m: Machine, name: str) -> dict[str, Any]:
-    """A domU's line of `xenlocal status`."""
-    return next(each for each in status(m)["domains"] if each["name"] == name)
+    """A domU's line of `xenlocal status`; {} as long as that knows of none."""
+    return next((each for each in status(m)["domains"] if each["name"] == name), {})
 
 
 def volume(m: Machine, name: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def wait_notice(m: Machine, name: str, part: str, timeout: float = SETTLE) -> st
     found: list[str] = []
 
     def noticed() -> bool:
-        found[:] = [text for text in row(m, name)["notices"] if part in text]
+        found[:] = [text for text in row(m, name).get("notices", ()) if part in text]
         return bool(found)
 
     wait_for(noticed, timeout, f"a notice of {name} with {part!r}", ASK_EVERY)

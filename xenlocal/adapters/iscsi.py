@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from xenlocal.adapters.files import FileReader
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.inspection import IscsiRecord
-from xenlocal.model.iscsi import LOGGED_IN, Chap, IscsiFacts, Node, Portal
+from xenlocal.model.iscsi import FAILED, LOGGED_IN, Chap, IscsiFacts, Node, Portal
 
 SESSIONS, CONNECTIONS = "/sys/class/iscsi_session", "/sys/class/iscsi_connection"
 RECORDS = ("/etc/iscsi/nodes", "/var/lib/iscsi/nodes")  # open-iscsi of Debian, up to 12 and later
@@ -29,6 +29,11 @@ def read_iscsi(files: FileReader) -> IscsiFacts:
     """Raises XenlocalError where it cannot be had. Without the kernel's module there is no session."""
     nodes = {record.node for record in read_records(files)}
     return IscsiFacts(_sessions(files), frozenset(node for node in nodes if node is not None))
+
+
+def keep_waiting(files: FileReader) -> list[Node]:
+    """Those whose disks nobody can read, nor fail to read, until their session is back or given up."""
+    return sorted(node for node, state in _sessions(files).items() if state == FAILED)
 
 
 def _sessions(files: FileReader) -> dict[Node, str]:

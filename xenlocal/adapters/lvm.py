@@ -13,7 +13,8 @@ from typing import Any
 
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
-from xenlocal.model.errors import CommandFailed
+from xenlocal.adapters.iscsi import keep_waiting
+from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.observed import Fill, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
 
@@ -37,10 +38,18 @@ class LvmReader:
     def storage(self) -> Storage:
         """Sizes in bytes. Raises CommandFailed, ToolMissing, XenlocalError.
 
+        LVM reads every disk it sees. One of a lost iSCSI session keeps it waiting, and so everybody who waits for this
+        look, until open-iscsi gives up.
+
         A group with missing disks is reported in full with exit 0 (its metadata is on the others; tried); changing
         it then fails by itself. Exit 5 means that a group could not be read at all, and nothing tells which: the
         whole table is unknown then. No group at all is exit 0 and an empty report: that is known.
         """
+        if lost := keep_waiting(self._files):
+            raise XenlocalError(
+                f"LVM would hang on the disks of {lost[0]}, whose iSCSI session is lost, until it is back or open-iscsi"
+                " gives it up (node.session.timeo.replacement_timeout, 120 s)"
+            )
         host = (self._files.read_text(_HOST) or "").strip()
         return parse(self._runner.run(REPORT, timeout=60), host)
 

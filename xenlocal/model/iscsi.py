@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-LOGGED_IN = "LOGGED_IN"  # the kernel's word for a session that works; one that is lost is FAILED, or FREE
+# The kernel's words for a session that works, and for one that is lost as long as whoever reads its disks is kept
+# waiting: for open-iscsi's replacement_timeout, 120 s. After that it is FREE, and reading fails.
+LOGGED_IN, FAILED = "LOGGED_IN", "FAILED"
 _BY_PATH = re.compile(r".*/ip-(?P<address>.+):(?P<port>\d{1,5})-iscsi-(?P<iqn>.+)-lun-[^/]+")
 
 

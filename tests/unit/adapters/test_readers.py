@@ -373,6 +373,25 @@ def test_storage() -> None:
     never_partial(text, lvm.parse, whole_lines=False)
 
 
+@pytest.mark.parametrize("state", ["FAILED", "FREE", "LOGGED_IN"])
+def test_storage_is_unknown_while_a_disk_keeps_everybody_waiting(state: str) -> None:
+    session, connection = "/sys/class/iscsi_session/session1", "/sys/class/iscsi_connection/connection1:0"
+    files = TextFiles(
+        {
+            f"{session}/targetname": "iqn.x:1\n",
+            f"{session}/state": f"{state}\n",
+            f"{connection}/persistent_address": "192.0.2.1\n",
+            f"{connection}/persistent_port": "3260\n",
+        }
+    )
+    reader = lvm.LvmReader(ScriptedRunner((lvm.REPORT, report())), files)
+    if state == "FAILED":
+        with pytest.raises(XenlocalError, match=r"LVM would hang on the disks of iqn.x:1 at 192.0.2.1:3260"):
+            reader.storage()
+    else:
+        assert not reader.storage().groups
+
+
 def test_no_volume_group_is_known() -> None:
     found = lvm.parse('  {\n      "report": [\n      ]\n  }\n')
     assert not found.groups and not found.volumes
