@@ -26,7 +26,8 @@ from xenlocal.planner.patient import Patient
 
 SCHEMA = 1
 ALL = tuple(field.name for field in fields(Facts))
-BOOTING = ("menus", "kernels")
+BOOTING = ("menus", "kernels")  # of what the files declare
+STARTING = (*BOOTING, "usb")
 _NOT_ASKED = Unavailable("nobody has asked")
 _NOT_WELL = (Severity.CRITICAL, Severity.WARNING, Severity.UNKNOWN)
 
@@ -41,7 +42,7 @@ def examine(what: str, parts: Parts) -> dict[str, Any]:
         observed = Observed(domains=domains, storage=storage, hardware=hardware)
         return _capacity_data(capacity(desired, observed, known_or_why(inspector.groups)))
     verdict = configuration.verdict
-    facts = look(inspector, desired, BOOTING if what == "check" else ALL)
+    facts = look(inspector, desired, STARTING if what == "check" else ALL)
     patient = Patient(desired, look_at_all(reader, desired), facts, verdict.problems, verdict.instead)
     findings = diagnose(patient, GUEST_CODES if what == "check" else tuple(Code))
     count = Counter(finding.severity for finding in findings)

@@ -46,7 +46,6 @@ _CPU = st.integers(0, 4095)
 _DESCRIPTION = st.text(st.characters(categories=["L", "N", "P", "Zs"], exclude_characters="\"'#\u202a"), max_size=60)
 _CMDLINE = st.text([char for char in map(chr, range(32, 127)) if char not in "\"'\\;#"], max_size=200)
 _BOOLEAN = st.sampled_from(("yes", "no"))
-_USB = st.from_regex(r"[0-9a-f]{4}:[0-9a-f]{4}|[1-9]-[1-9](\.[1-9])?", fullmatch=True)
 
 # (section, key) -> what may stand for it where nothing else depends on it; the others are drawn in `configurations`.
 VALUES: dict[tuple[str, str], Text] = {
@@ -76,7 +75,6 @@ VALUES: dict[tuple[str, str], Text] = {
     ("domain", "on_unready"): st.sampled_from(("report", "restart")),
     ("domain", "critical"): _BOOLEAN,
     ("domain", "hostid"): st.just("locked"),
-    ("domain", "usb"): _list(_USB),
     ("domain", "owner"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),
     ("domain", "group"): st.builds(str.__add__, st.sampled_from("abc_"), _WORD),
     ("domain", "cmdline"): _CMDLINE,
@@ -94,7 +92,7 @@ VALUES: dict[tuple[str, str], Text] = {
 }  # fmt: skip
 
 # Of these a section has one, or none, and who wants it writes it.
-ALONE = ("tcp", "ping", "console", "xenstore", "command", "size", "cmdline", "pci", "pool", "allocate")
+ALONE = ("tcp", "ping", "console", "xenstore", "command", "size", "cmdline", "pci", "usb", "pool", "allocate")
 
 # What xl takes for these, of what [[xl]] passes on; the others would be errors of xl, which is not the question.
 XL: dict[str, Text] = {
@@ -193,6 +191,9 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
         lines = [line for line in lines if not hvm or line[0] != "maxmem"]
         # a device has one guest
         lines.append(("pci", draw(_list(st.integers(0, 7).map(f"{number:02x}:1f.{{}}".format), 3))))
+    if hvm and writer.perhaps():
+        product = draw(st.from_regex("[0-9a-f]{4}", fullmatch=True))
+        lines.append(("usb", f"{number:04x}:{product}, 1-{number}.{draw(st.integers(1, 9))}"))
     text = writer.section("domain", f"[domain {name}]", lines)
     states[name] = state
     for vdev in draw(

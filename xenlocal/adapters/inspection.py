@@ -62,6 +62,7 @@ PACKAGES = (
 _HYPERVISOR = "/sys/hypervisor/version"
 _GRUB, _GRUB_MORE = "/etc/default/grub", "/etc/default/grub.d"
 _CONSOLE = "/etc/default/xen"
+_USB = "/sys/bus/usb/devices"
 _NEEDRESTART = "/etc/needrestart"
 _MAKERS = re.compile(r"(?:.*/)?(xen-(?:create|delete|update)-\w+)")
 _LONG = 30.0  # seconds
@@ -148,6 +149,15 @@ class Inspector:
         if "needrestart.conf" not in self._files.names(_NEEDRESTART):
             return None
         return "xenlocal-guests" in (self._files.read_text(f"{_NEEDRESTART}/conf.d/xenlocal.conf") or "")
+
+    def usb(self) -> frozenset[str]:
+        """Not every entry is a device: an interface of one has no idVendor."""
+        found = set()
+        for name in self._files.names(_USB):
+            vendor, product = (self._files.read_text(f"{_USB}/{name}/id{part}") for part in ("Vendor", "Product"))
+            if vendor and product:
+                found |= {name, f"{vendor.strip()}:{product.strip()}"}
+        return frozenset(found)
 
     def menus(self, desired: Desired) -> Mapping[str, BootMenu]:
         return booting.menus(self._runner, self._files, desired)

@@ -19,6 +19,7 @@ def check(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: 
     _boot(settings, problems)
     _drives(settings, disks, problems)
     _pci(settings, problems)
+    _usb(settings, problems)
 
 
 def _sizes(settings: Settings, problems: Problems) -> None:
@@ -94,3 +95,9 @@ def _pci(settings: Settings, problems: Problems) -> None:
         place = settings.place if settings.inherits("maxmem") else settings.at("maxmem")
         message = f"an hvm guest with pci devices has all its memory from the start; write maxmem = {memory}"
         problems.add(place, message, "maxmem")
+
+
+def _usb(settings: Settings, problems: Problems) -> None:
+    if settings.get("usb") and settings.get("type") is not GuestType.HVM and "type" not in settings.excused:
+        message = "the device model gives USB devices to its guest, and only an hvm guest has one; write type = hvm, or"
+        problems.add(settings.at("usb"), f"{message} remove usb", "usb")

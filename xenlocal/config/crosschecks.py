@@ -159,12 +159,13 @@ def _screens(drafts: Drafts, problems: Problems) -> None:
 def _devices(drafts: Drafts, problems: Problems) -> None:
     first: dict[str, Place] = {}
     for draft in drafts.in_order():
-        place = draft.settings.at("pci")
-        for address in draft.domain.pci if draft.domain.state is not State.ABSENT else ():
-            if address in first:
-                other = f"{first[address].label} ({first[address].source})"
-                problems.add(place, f"pci {address} is already given to {other}; a device has one guest", "pci")
-            first.setdefault(address, place)
+        given = {"pci": draft.domain.pci, "usb": draft.domain.usb} if draft.domain.state is not State.ABSENT else {}
+        for key, device in [(key, device) for key, devices in given.items() for device in devices]:
+            place = draft.settings.at(key)
+            if device in first:
+                other = f"{first[device].label} ({first[device].source})"
+                problems.add(place, f"{key} {device} is already given to {other}; a device has one guest", key)
+            first.setdefault(device, place)
 
 
 @dataclass(frozen=True)

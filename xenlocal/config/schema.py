@@ -121,7 +121,7 @@ def _domain() -> tuple[Key, ...]:
         Key("domain", "hostid", choice("locked"), "", "locked: who it is to its licences never changes", shared=False),
         Key("domain", "vnc", guest.vnc, "", "screen of an hvm guest: ADDRESS:DISPLAY", shared=False),
         Key("domain", "pci", guest.pci, "", "PCI devices given to the guest", shared=False),
-        Key("domain", "usb", guest.usb, "", "USB devices given to the guest", False, shared=False),
+        Key("domain", "usb", guest.usb, "", "USB devices given to an hvm guest", shared=False),
         Key("domain", "owner", guest.account, "", "Unix user who may handle it", False),
         Key("domain", "group", guest.account, "", "Unix group that may handle it", False),
     )

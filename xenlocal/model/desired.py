@@ -235,6 +235,7 @@ class Domain:
     firmware: Firmware = Firmware.BIOS  # of an hvm guest
     vnc: Vnc | None = None  # ... and its screen, for viewers on the dom0
     pci: tuple[str, ...] = ()  # addresses of devices of the host that are the guest's own, as 0000:03:00.0
+    usb: tuple[str, ...] = ()  # the same, by what they are, as 0529:0001, or where, as 1-2.3
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     after_things: tuple[Target, ...] = ()  # bridges, volumes and devices: awaited for start_timeout at most
@@ -253,7 +254,7 @@ class Domain:
     unplugged: tuple[Disk | Nic, ...] = ()  # `attached = no`
     probe: Probe = NO_PROBE
     extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
-    unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `usb`, ...
+    unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `owner`, ...
 
     @property
     def target(self) -> Target:

@@ -154,6 +154,7 @@ class Facts:
     iscsi: tuple[IscsiRecord, ...] | Unavailable
     needrestart: bool | None | Unavailable  # whether it leaves our units alone; None: it is not installed
     menus: Mapping[str, BootMenu] | Unavailable  # path of a disk -> its menu, of those that are there
+    usb: frozenset[str] | Unavailable  # what is plugged in, each as VENDOR:PRODUCT and as BUS-PORT
     kernels: Mapping[str, Size | None] | Unavailable  # path -> memory a PV guest can use with it, where that is known
 
 
@@ -195,6 +196,7 @@ class Code(StrEnum):
     KERNEL_MEMORY = "kernel-memory"
     PCI = "pci"
     IOMMU = "iommu"
+    USB = "usb"
 
 
 @dataclass(frozen=True)

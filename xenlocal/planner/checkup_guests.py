@@ -14,7 +14,7 @@ from xenlocal.planner.hurdles import boot_files, hurdle_of_type, needed_packages
 from xenlocal.planner.patient import Patient, known
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 
-GUEST_CODES = (Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.PCI, Code.IOMMU)
+GUEST_CODES = (Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.PCI, Code.IOMMU, Code.USB)
 LIMIT = Size(512 << 30)  # of a PV guest, with CONFIG_XEN_512GB (arch/x86/xen/Kconfig)
 _SWITCH = re.compile(r"(?:^|\s)xen_512gb_limit(?:=(\S*))?(?=\s|$)")
 
@@ -98,6 +98,15 @@ def iommu(patient: Patient) -> Iterator[Finding]:
         if domain.pci and (hurdle := hurdle_of_iommu(domain, known(patient.observed.hardware))):
             text = f"{domain.target} cannot start: {hurdle}"
             yield Finding(Code.IOMMU, _how_bad(domain), text, "`xl dmesg | grep -i virtualisation` says what Xen found")
+
+
+def usb(patient: Patient) -> Iterator[Finding]:
+    """A guest starts without, and gets it when it is plugged in."""
+    for domain in _wanted(patient.desired):
+        for device in domain.usb:
+            if device not in known(patient.facts.usb):
+                text = f"{domain.target} has no usb {device}: it is not plugged in ({domain.source})"
+                yield Finding(Code.USB, Severity.WARNING, text, "plug it in: its guest gets it; `lsusb` lists what is")
 
 
 def _wanted(desired: Desired) -> list[Domain]:

@@ -42,6 +42,7 @@ CHECKS: Mapping[Code, tuple[Check, str]] = {
     Code.KERNEL_MEMORY: (checkup_guests.kernel_memory, "the kernels can use the memory that guests are given"),
     Code.PCI: (checkup_guests.pci, "every PCI device of the files is there and kept for its guest"),
     Code.IOMMU: (checkup_guests.iommu, "this machine can give PCI devices to the guests that have some"),
+    Code.USB: (checkup_guests.usb, "every USB device of the files is plugged in"),
 }
 
 

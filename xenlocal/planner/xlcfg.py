@@ -54,7 +54,20 @@ def _machine(domain: Domain) -> Mapping[str, str]:
         # without vncunused = 0 it takes another display where this one is in use, and nobody knows which
         lines |= {"vnc": "1", "vnclisten": _quoted(domain.vnc.address), "vncdisplay": str(domain.vnc.display)}
         lines |= {"vncunused": "0", "usb": "1", "usbdevice": _list(["tablet"])}  # its pointer is where the viewer's is
+    if domain.usb:
+        lines["device_model_args_hvm"] = _list(_usb(domain.usb))
     return lines
+
+
+def _usb(devices: Iterable[str]) -> Iterable[str]:
+    """The device model itself takes each as soon as it is plugged in, and again when it comes back: what xl.cfg has for
+    that (usbdev) is looked for once, by a number that the next plugging in changes."""
+    yield from ("-device", "qemu-xhci,id=usb-of-host")
+    for device in devices:
+        vendor, by_id, product = device.partition(":")
+        bus, _, port = device.partition("-")
+        which = f"vendorid=0x{vendor},productid=0x{product}" if by_id else f"hostbus={bus},hostport={port}"
+        yield from ("-device", f"usb-host,bus=usb-of-host.0,{which}")
 
 
 def render(domain: Domain) -> str:

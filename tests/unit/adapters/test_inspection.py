@@ -208,6 +208,19 @@ def test_iscsi() -> None:
     )
 
 
+def test_usb() -> None:
+    at = "/sys/bus/usb/devices"
+    ids = {"usb1": ("1d6b", "0002"), "1-2": ("0529", "0001"), "1-3": ("0529", "0001")}
+    texts = {
+        f"{at}/{name}/id{part}": f"{each}\n"
+        for name, id in ids.items()
+        for part, each in zip(("Vendor", "Product"), id, strict=True)
+    }
+    files = TextFiles({**texts, f"{at}/1-2:1.0/bInterfaceClass": "ff\n"})
+    assert asked((), "", files).usb() == {"usb1", "1d6b:0002", "1-2", "1-3", "0529:0001"}
+    assert asked((), "", TextFiles({})).usb() == frozenset()
+
+
 def test_needrestart() -> None:
     shipped = (Path(__file__).parents[3] / "etc/needrestart/conf.d/xenlocal.conf").read_text()
     there = {"/etc/needrestart/needrestart.conf": ""}

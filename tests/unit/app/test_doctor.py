@@ -134,7 +134,7 @@ def test_what_cannot_be_looked_at_is_unknown(
         Code.BOOT_FILES, Code.KERNEL_MEMORY,
     }  # fmt: skip
     # no disk of the files is on iSCSI, none has a menu, and all domUs are pv guests without devices of the host
-    idle = {Code.ISCSI, Code.BOOT_MENU, Code.GUEST_TYPE, Code.PCI, Code.IOMMU}
+    idle = {Code.ISCSI, Code.BOOT_MENU, Code.GUEST_TYPE, Code.PCI, Code.IOMMU, Code.USB}
     assert unknown == set(Code) - files_only - idle
     assert main([*host, "capacity", "--json"]) == 5
     data = json.loads(capsys.readouterr().out)

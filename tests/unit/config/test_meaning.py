@@ -194,7 +194,6 @@ def test_domain_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "phrase"),
     [
-        ("usb = 0529:0001, 1-2.3", "usb"),
         ("owner = alice", "owner"),
         ("group = lab", "group"),
     ],
@@ -205,6 +204,8 @@ def test_what_is_valid_and_not_yet_supported(line: str, phrase: str) -> None:
 
 def test_devices_of_the_host() -> None:
     assert web("pci = 0000:03:00.0, 04:00.1, 04:00.1").pci == ("0000:03:00.0", "0000:04:00.1")
+    text = "[domain a]\nmemory = 1G\ntype = hvm\nusb = 0529:0001, 1D6B:000a, 1-2.3\n[[disk hda]]\nvolume = vg0/a\n"
+    assert desired(text).domains["a"].usb == ("0529:0001", "1d6b:000a", "1-2.3")
 
 
 @pytest.mark.parametrize(

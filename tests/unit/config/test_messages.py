@@ -142,6 +142,19 @@ DISK = WEB + "[[disk xvda]]\n"
             "8: domain win: pci 0000:03:00.0 is already given to domain web (web.conf:4); a device has one guest",
         ),
         (
+            HVM + "usb = 0529:0001\n" + HVM.replace("web", "win") + "usb = 0529:0001\n",
+            "8: domain win: usb 0529:0001 is already given to domain web (web.conf:4); a device has one guest",
+        ),
+        (
+            WEB + "usb = 0529:0001\n",
+            "4: domain web: the device model gives USB devices to its guest, and only an hvm guest has one; write"
+            " type = hvm, or remove usb",
+        ),
+        (
+            HVM + "usb = 0529:0001, 1-\n",
+            "4: domain web: usb '1-' is not a USB device; write VENDOR:PRODUCT such as 0529:0001, as lsusb prints",
+        ),
+        (
             HVM + "[[ready]]\nconsole = login\n",
             "4: domain web / ready: the console of an hvm guest is not logged; write tcp, ping, xenstore or"
             " command instead",

@@ -61,6 +61,7 @@ def facts(**known: Any) -> Facts:
         auto=(),
         iscsi=(),
         needrestart=True,
+        usb=frozenset({"1d6b:0002"}),
         menus={},
         kernels={},
     )

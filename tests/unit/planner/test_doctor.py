@@ -54,7 +54,10 @@ def test_a_host_that_is_well_is_told_so_of_each_code() -> None:
 
 @pytest.mark.parametrize("fact", [field.name for field in fields(Facts)])
 def test_a_fact_that_could_not_be_had_is_unknown_and_never_fine(fact: str) -> None:
-    case = patient(dom("web", Disk("xvda", BlockDevice(LUN), build.HERE), bootloader="pygrub"), dom("db", kernel="/k"))
+    case = patient(
+        dom("web", Disk("xvda", BlockDevice(LUN), build.HERE), bootloader="pygrub", usb=("1d6b:0002",)),
+        dom("db", kernel="/k"),
+    )
     paths = {"/k": PathFacts(PathKind.FILE, GIB, "/k")}
     case = replace(case, observed=observed(paths=paths))
     iscsi = {**UNITS, ISCSI_UNIT: UP}
@@ -378,3 +381,15 @@ ON_ISCSI = dom("web", Disk("xvda", BlockDevice(LUN), build.HERE))
 def test_iscsi(unit: Unit, records: tuple[IscsiRecord, ...], severity: Severity, what: str) -> None:
     case = patient(ON_ISCSI, units={**UNITS, ISCSI_UNIT: unit}, iscsi=records)
     assert what in only(case, Code.ISCSI, severity).next
+
+
+def test_a_usb_device_that_is_not_plugged_in() -> None:
+    there, by_port, gone = (
+        dom(name, usb=(device,)) for name, device in (("a", "0529:0001"), ("b", "1-2"), ("c", "0529:0002"))
+    )
+    plugged = frozenset({"0529:0001", "1-2"})
+    assert not said(patient(there, by_port, replace(gone, state=State.ABSENT), usb=plugged), Code.USB)
+    found = only(patient(there, gone, usb=plugged), Code.USB, Severity.WARNING)
+    assert found.text == "domain/c has no usb 0529:0002: it is not plugged in (a.conf:1)" and "lsusb" in found.next
+    assert only(patient(gone, usb=Unavailable("no")), Code.USB, Severity.UNKNOWN)
+    assert not said(patient(dom("d"), usb=Unavailable("no")), Code.USB)

@@ -55,6 +55,15 @@ def test_an_hvm_guest_has_a_serial_console_and_no_screen_unless_it_is_told_where
     assert found["vif"] == '[ "mac=00:16:3e:00:00:01, bridge=br0, model=e1000" ]'
 
 
+def test_usb_devices_are_taken_by_the_device_model() -> None:
+    assert hvm(usb=("0529:0001", "1-2.3"))["device_model_args_hvm"] == (
+        '[ "-device", "qemu-xhci,id=usb-of-host",'
+        ' "-device", "usb-host,bus=usb-of-host.0,vendorid=0x0529,productid=0x0001",'
+        ' "-device", "usb-host,bus=usb-of-host.0,hostbus=1,hostport=2.3" ]'
+    )
+    assert "device_model_args_hvm" not in hvm()
+
+
 def test_a_screen_is_where_it_is_declared_and_nowhere_else() -> None:
     domain = replace(dom("win"), type=GuestType.HVM, vnc=Vnc("127.0.0.1", 3))
     found = xlcfg.settings(domain)
