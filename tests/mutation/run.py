@@ -39,7 +39,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
 }
 NEAR = tuple(place for places in OWN.values() for place in places)
 FAR = ("tests/unit/engine", "tests/unit/app", "tests/unit/rehearsal")
-_SECONDS = 3.0  # of CPU: the first of its tests that take no longer together
+_SECONDS = 10.0  # of CPU: the first of its tests that take no longer together
 _SLACK = 10  # seconds of CPU that a mutant may take beside three times what the tests took
 _WALL = 120  # seconds after which one that waits is ended
 _MEMORY = 2 << 30
@@ -54,6 +54,10 @@ _OPTIONS = (
     "--assert=plain",
 )
 _KILLED, _SURVIVED, _NOT_APPLIED, _NO_TESTS = 3, 0, 4, 5
+
+
+def own_tests(path: str) -> tuple[str, ...]:
+    return next(tests for prefix, tests in OWN.items() if path.startswith(prefix))
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,8 @@ class FirstFailure:
 
 
 class Warm:
-    """Inside of one run of pytest, with every test collected and every module imported. `last`: what survives has
-    survived; else it is left, as what cannot be tried here is."""
+    """Inside of one run of pytest, with every test collected and every module imported. `last`: the module's own tests
+    have been tried, and what survives has survived; else it is left, as what cannot be tried here is."""
 
     def __init__(
         self, mutants: Sequence[Mutant], hints: Mapping[str, str], data: Path, record: Record, last: bool
@@ -171,7 +175,10 @@ class Warm:
         gc.collect()
         gc.freeze()  # what is there now is never looked at again, so the children share its memory
         for number, mutant in enumerate(self.mutants, 1):
-            tests = reach.ordered(reach.of(mutant.path, mutant.lines), mutant.path)
+            found = reach.of(mutant.path, mutant.lines)
+            if self.last:
+                found = {test for test in found if not test.startswith(own_tests(mutant.path))}
+            tests = reach.ordered(found, mutant.path)
             if not tests:
                 self.left.append(mutant)
                 continue
