@@ -39,7 +39,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
 }
 NEAR = tuple(place for places in OWN.values() for place in places)
 FAR = ("tests/unit/engine", "tests/unit/app", "tests/unit/rehearsal")
-_SECONDS = 10.0  # of CPU: the first of its tests that take no longer together
+_OWN_SECONDS, _OTHER_SECONDS = 3.0, 10.0  # of CPU: the first of its tests that take no longer together
 _SLACK = 10  # seconds of CPU that a mutant may take beside three times what the tests took
 _WALL = 120  # seconds after which one that waits is ended
 _MEMORY = 2 << 30
@@ -73,14 +73,22 @@ class Reach:
     def of_file(self, path: str) -> set[str]:
         return {test for tests in self.lines.get(path, {}).values() for test in tests}
 
-    def ordered(self, tests: set[str], path: str) -> list[str]:
-        """The near ones first, of these the ones named after the module, then the quick ones; not all where that would
-        take too long: what everything runs through is not often noticed by what was not written for it."""
-        found: list[str] = []
-        left, named = _SECONDS, f"/test_{Path(path).stem}.py"
+    def own(self, tests: set[str], path: str) -> list[str]:
+        """Those of the module's own that are tried first."""
+        return self._first({test for test in tests if test.startswith(own_tests(path))}, path, _OWN_SECONDS)
 
-        def rank(test: str) -> tuple[bool, bool, float, str]:
-            return not test.startswith(NEAR), named not in test, self.seconds.get(test, 0.0), test
+    def others(self, tests: set[str], path: str) -> list[str]:
+        """Those that are tried on what the former leave."""
+        return self._first(tests - set(self.own(tests, path)), path, _OTHER_SECONDS)
+
+    def _first(self, tests: set[str], path: str, seconds: float) -> list[str]:
+        """The ones named after the module, then the quick ones; not all where that would take too long: what
+        everything runs through is not often noticed by what was not written for it."""
+        found: list[str] = []
+        left, named = seconds, f"/test_{Path(path).stem}.py"
+
+        def rank(test: str) -> tuple[bool, float, str]:
+            return named not in test, self.seconds.get(test, 0.0), test
 
         for test in sorted(tests, key=rank):
             left -= self.seconds.get(test, 0.0)
@@ -176,9 +184,7 @@ class Warm:
         gc.freeze()  # what is there now is never looked at again, so the children share its memory
         for number, mutant in enumerate(self.mutants, 1):
             found = reach.of(mutant.path, mutant.lines)
-            if self.last:
-                found = {test for test in found if not test.startswith(own_tests(mutant.path))}
-            tests = reach.ordered(found, mutant.path)
+            tests = (reach.others if self.last else reach.own)(found, mutant.path)
             if not tests:
                 self.left.append(mutant)
                 continue
@@ -328,9 +334,8 @@ class _Only:
 
 def cold(mutant: Mutant, hint: str | None, reach: Reach) -> Verdict:
     """For one that takes effect while modules are imported."""
-    tests = reach.ordered(_tests_of_import(mutant, reach), mutant.path)
-    near = [test for test in tests if test.startswith(NEAR)]
-    far = tests[len(near) :]
+    tests = _tests_of_import(mutant, reach)
+    near, far = reach.own(tests, mutant.path), reach.others(tests, mutant.path)
     if hint in tests:
         near.insert(0, hint)
     begun = time.monotonic()
