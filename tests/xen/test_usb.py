@@ -1,4 +1,4 @@
-"""A licence's dongle: what is plugged into the host is given to its hvm guest, and again when it comes back."""
+"""A licence's dongle: what is plugged into the host is given to its hvm guest, also when that runs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,13 @@ def plug(m: Machine, driver: str, name: str, **where: str) -> None:
     m.qemu.qmp("device_add", driver=driver, id=name, bus="xhci.0", **where)
 
 
-def unplug(m: Machine, name: str) -> None:
-    assert m.qemu
-    m.qemu.qmp("device_del", id=name)
-
-
 def given(m: Machine) -> str:
     """What the guest's device model says it has."""
     return m.out("xl qemu-monitor-command win 'info usb'", 60)
 
 
 @pytest.mark.limit(1200)
-def test_a_guest_gets_what_is_plugged_in_and_again_when_it_comes_back(installed: Machine) -> None:
+def test_a_guest_gets_what_is_plugged_in(installed: Machine) -> None:
     m = installed
     assert m.qemu
     m.qemu.qmp("device_add", driver="qemu-xhci", id="xhci")
@@ -44,14 +39,9 @@ def test_a_guest_gets_what_is_plugged_in_and_again_when_it_comes_back(installed:
     # it starts without
     assert reload(m).rc == 0
     wait_all_ready(m, "win")
-    assert "Product" not in given(m)
+    assert "QEMU USB Tablet" not in given(m) and "Wacom" not in given(m)
 
     plug(m, "usb-tablet", "dongle")
     plug(m, "usb-wacom-tablet", "other", port=PORT)
-    wait_for(lambda: given(m).count("Product") == 2, SETTLE, "both to reach the guest", 5)
+    wait_for(lambda: "QEMU USB Tablet" in given(m) and "Wacom" in given(m), SETTLE, "both to reach the guest", 5)
     assert m.run("xenlocal check", 120).rc == 0
-
-    unplug(m, "dongle")
-    wait_for(lambda: given(m).count("Product") == 1, SETTLE, "one to be gone", 5)
-    plug(m, "usb-tablet", "dongle")
-    wait_for(lambda: given(m).count("Product") == 2, SETTLE, "it to be back", 5)

@@ -60,7 +60,7 @@ def _machine(domain: Domain) -> Mapping[str, str]:
 
 
 def _usb(devices: Iterable[str]) -> Iterable[str]:
-    """The device model itself takes each as soon as it is plugged in, and again when it comes back: what xl.cfg has for
+    """The device model itself takes each as soon as it is plugged in: what xl.cfg has for
     that (usbdev) is looked for once, by a number that the next plugging in changes."""
     yield from ("-device", "qemu-xhci,id=usb-of-host")
     for device in devices:
