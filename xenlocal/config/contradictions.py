@@ -22,26 +22,29 @@ def check(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: 
     _usb(settings, problems)
 
 
+def _is_not_hvm(settings: Settings) -> bool:
+    return settings.get("type") is not GuestType.HVM and not settings.unclear("type")
+
+
 def _sizes(settings: Settings, problems: Problems) -> None:
     if settings.lacks("memory"):
         problems.add(settings.place, "memory is missing; write one such as memory = 4G", "memory")
     for low, high, default in (("memory", "maxmem", None), ("vcpus", "maxvcpus", 1)):
         least, most = settings.values.get(low, default), settings.get(high)
         if least is not None and most is not None and most < least:
-            place = settings.place if settings.inherits(high) else settings.at(high)
-            problems.add(place, f"{high} {most} is less than {low} {least}; write {high} = {least} or more", high)
+            message = f"{high} {most} is less than {low} {least}; write {high} = {least} or more"
+            problems.add(settings.at(high), message, high)
 
 
 def _times(settings: Settings, problems: Problems) -> None:
-    stop = settings.values.get("stop_timeout", Domain.stop_timeout)
-    if "stop_timeout" in settings.excused - settings.values.keys():
+    if settings.unclear("stop_timeout"):
         return
+    stop = settings.values.get("stop_timeout", Domain.stop_timeout)
     for key, is_wrong, more, less in (("hung_timeout", gt, "more", "less"), ("stop_max", lt, "less", "more")):
         value = settings.get(key)
         if value is not None and is_wrong(value, stop):
-            place = settings.place if settings.inherits(key) else settings.at(key)
             message = f"{key} {value} is {more} than stop_timeout {stop}; write {key} = {stop} or {less}"
-            problems.add(place, message, key)
+            problems.add(settings.at(key), message, key)
 
 
 def _boot(settings: Settings, problems: Problems) -> None:
@@ -54,11 +57,10 @@ def _boot(settings: Settings, problems: Problems) -> None:
         if hvm and key in ways:
             problems.add(settings.at(key), f"{key} is not for hvm guests, which boot their disk; remove it", key)
     for key in ("firmware", "vnc"):
-        if not hvm and key in settings.values and not settings.inherits(key) and "type" not in settings.excused:
+        if _is_not_hvm(settings) and key in settings.values and not settings.inherits(key):
             problems.add(settings.at(key), f"{key} is for hvm guests only; write type = hvm, or remove it", key)
     _screen(settings, problems)
-    excused = settings.excused & {*BOOT, "type"} - settings.values.keys()
-    if not ways and not hvm and not excused and not settings.damaged:
+    if not ways and not hvm and not any(settings.unclear(key) for key in (*BOOT, "type")):
         message = "kernel is missing; write one such as kernel = /boot/vmlinuz-6.1.0-xen"
         problems.add(settings.place, message, "kernel")
     if "ramdisk" in settings.values and settings.lacks("kernel"):
@@ -79,7 +81,7 @@ def _screen(settings: Settings, problems: Problems) -> None:
 
 def _drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:
     for disk, where in disks:
-        if disk.cdrom and settings.get("type") is not GuestType.HVM and "type" not in settings.excused:
+        if disk.cdrom and _is_not_hvm(settings):
             message = "a cdrom is a drive of an hvm guest; write file = PATH with mode = r, or type = hvm"
             problems.add(where.at("cdrom"), message, "cdrom")
 
@@ -92,12 +94,11 @@ def _pci(settings: Settings, problems: Problems) -> None:
         problems.add(settings.at("pci"), message, "pci")
     memory, most = settings.get("memory"), settings.get("maxmem")
     if settings.get("type") is GuestType.HVM and memory is not None and most is not None and most > memory:
-        place = settings.place if settings.inherits("maxmem") else settings.at("maxmem")
         message = f"an hvm guest with pci devices has all its memory from the start; write maxmem = {memory}"
-        problems.add(place, message, "maxmem")
+        problems.add(settings.at("maxmem"), message, "maxmem")
 
 
 def _usb(settings: Settings, problems: Problems) -> None:
-    if settings.get("usb") and settings.get("type") is not GuestType.HVM and "type" not in settings.excused:
+    if settings.get("usb") and _is_not_hvm(settings):
         message = "the device model gives USB devices to its guest, and only an hvm guest has one; write type = hvm, or"
         problems.add(settings.at("usb"), f"{message} remove usb", "usb")

@@ -37,6 +37,10 @@ class Settings:
         """Missing, and nothing else has been said that explains why."""
         return key not in self.values and key not in self.excused and not self.damaged
 
+    def unclear(self, key: str) -> bool:
+        """Not known, and something has been said that explains why: nothing follows from its default either."""
+        return key not in self.values and not self.lacks(key)
+
     def inherit(self, defaults: Settings, keys: set[str]) -> None:
         for key in keys - self.values.keys() - self.excused:
             if key in defaults.values:

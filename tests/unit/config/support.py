@@ -29,10 +29,13 @@ def web(lines: str) -> Domain:
 
 
 def problems(*texts: str) -> tuple[Problem, ...]:
-    """None where all is well."""
+    """None where all is well. The key of each, which `check --json` gives to programs, is one that is written there or
+    that the message speaks of."""
     try:
         desired(*texts)
     except ConfigError as error:
+        for problem in error.problems:
+            assert problem.key.removesuffix("…") in f"{problem.message} {' '.join(texts)}"
         return tuple(error.problems)
     return ()
 
