@@ -186,7 +186,9 @@ def _part_problem(text: str, kind: str, title: str) -> str | None:
 
 
 def _read_only_for_problems(part: Section, kind: str, problems: Problems) -> None:
-    if kind != "xl":
+    if kind == "xl":
+        _xl(part, problems)
+    else:
         read_settings(part, kind, problems)
 
 
@@ -251,11 +253,11 @@ def _ready(part: Section, problems: Problems) -> Probe:
     given = list(settings.values)
     for key in given[1:]:
         problems.add(settings.at(key), f"one probe only; remove {given[0]} or {key}", key)
-    if not given and not settings.excused and not settings.damaged:
+    if not settings.excused and not settings.damaged:
         message = "[[ready]] is empty; write one such as tcp = 192.0.2.21:5432, or remove it"
         problems.add(settings.place, message)
-    probes = [value for value in settings.values.values() if isinstance(value, Probe)]
-    return probes[0] if probes else NO_PROBE
+    probe: Probe = settings.values[given[0]] if given else NO_PROBE
+    return probe
 
 
 def _xl(part: Section, problems: Problems) -> dict[str, str]:

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from xenlocal.config import iscsi
 from xenlocal.config.build import DomainDraft
@@ -97,7 +98,7 @@ def _former_names(drafts: Drafts, problems: Problems) -> frozenset[str]:
         elif was in first:
             message = f"{first[was].label} was '{clip(was)}' too ({first[was].source}); a domU has one successor"
         if message:
-            quarrel |= {name, was}
+            quarrel.add(name)
             problems.add(place, message, "was")
         first.setdefault(was, place)
     return frozenset(quarrel)
@@ -120,11 +121,8 @@ def _macs(drafts: Drafts, quarrel: frozenset[str], problems: Problems) -> None:
         if "mac" in settings.values:
             message = f"mac {nic.mac} is already that of {other}; write another, or leave mac out"
         else:
-            free = next(
-                mac
-                for n in range(1, len(taken) + 2)
-                if (mac := derive_mac(draft.domain.uuid, f"{nic.name}/{n}")) not in taken
-            )
+            others = (derive_mac(draft.domain.uuid, f"{nic.name}/{number}") for number in count())
+            free = next(mac for mac in others if mac not in taken)
             message = f"the derived mac {nic.mac} happens to be that of {other}; write one, such as mac = {free}"
         problems.add(place, message, "mac")
 
@@ -150,7 +148,7 @@ def _screens(drafts: Drafts, problems: Problems) -> None:
             continue
         if screen.display in first:
             other = first[screen.display]
-            free = next(number for number in range(1, len(first) + 2) if number not in first)
+            free = next(number for number in count(1) if number not in first)
             message = f"display {screen.display} is already that of {other.label} ({other.source})"
             problems.add(place, f"{message}; write another, such as {free}", "vnc")
         first.setdefault(screen.display, place)
@@ -176,8 +174,7 @@ class _Use:
 
     @property
     def place(self) -> Place:
-        kinds = ("volume", "device", "file", "cdrom")
-        return next((self.settings.places[key] for key in kinds if key in self.settings.places), self.settings.place)
+        return self.settings.at(self.disk.backing.target.kind)
 
     @property
     def absent(self) -> bool:
@@ -194,8 +191,7 @@ def _disks(drafts: Drafts, problems: Problems) -> None:
         for disk, settings in draft.disks:
             uses[same_storage(disk.backing)].append(_Use(draft, disk, settings))
     for users in uses.values():
-        if len(users) > 1:
-            _shared(users, problems)
+        _shared(users, problems)
 
 
 def _portals_of_disks(drafts: Drafts, problems: Problems) -> None:
@@ -247,8 +243,6 @@ def _made_alike(users: Sequence[_Use], problems: Problems) -> None:
 
 def same_storage(backing: Backing) -> str:
     """The same text for two ways to write one volume: by LVM's names, /dev/VG/LV or /dev/mapper/VG-LV."""
-    if isinstance(backing, LogicalVolume):
-        return backing.path
     mapped = re.fullmatch(r"/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)", backing.path)
     if mapped:
         return "/dev/" + "/".join(part.replace("--", "-") for part in mapped.groups())

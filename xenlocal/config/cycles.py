@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from itertools import pairwise
 
 from xenlocal.config.crosschecks import Drafts
 from xenlocal.config.problems import Problems, clip
@@ -13,10 +14,8 @@ MAX_REPORTED = 20  # of circles that hang together; breaking one breaks many
 
 def check(drafts: Drafts, problems: Problems) -> None:
     graph = {
-        name: tuple(
-            other for other in drafts.domains[name].domain.predecessors if other in drafts.domains and other != name
-        )
-        for name in sorted(drafts.domains)
+        name: tuple(other for other in draft.domain.predecessors if other in drafts.domains and other != name)
+        for name, draft in drafts.domains.items()
     }
     for cycle in find(graph):
         first, second = cycle[0], cycle[1]
@@ -38,11 +37,11 @@ def find(graph: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
                 if other not in members or (node, other) in covered or count == MAX_REPORTED:
                     continue
                 cycle = [node, *_shortest(graph, other, node, members)]
-                covered |= set(zip(cycle, [*cycle[1:], node], strict=True))
+                covered |= set(pairwise([*cycle, node]))
                 start = cycle.index(min(cycle))
                 found.append((*cycle[start:], *cycle[:start]))
                 count += 1
-    return sorted(set(found))
+    return found
 
 
 def _shortest(graph: Mapping[str, tuple[str, ...]], start: str, goal: str, members: set[str]) -> list[str]:
@@ -63,7 +62,7 @@ def _shortest(graph: Mapping[str, tuple[str, ...]], start: str, goal: str, membe
 
 
 def _knots(graph: Mapping[str, tuple[str, ...]]) -> list[set[str]]:
-    """Sets of two and more nodes that all reach each other (Kosaraju's way, without recursion: a chain of
+    """Sets of nodes that all reach each other (Kosaraju's way, without recursion: a chain of
     thousands of domUs is a valid configuration)."""
     reverse: dict[str, list[str]] = {node: [] for node in graph}
     for node, others in graph.items():
@@ -86,8 +85,6 @@ def _knots(graph: Mapping[str, tuple[str, ...]]) -> list[set[str]]:
     knots: list[set[str]] = []
     taken: set[str] = set()
     for root in reversed(order):
-        if root in taken:
-            continue
         knot, todo = {root}, [root]
         while todo:
             for other in reverse[todo.pop()]:
@@ -95,6 +92,5 @@ def _knots(graph: Mapping[str, tuple[str, ...]]) -> list[set[str]]:
                     knot.add(other)
                     todo.append(other)
         taken |= knot
-        if len(knot) > 1:
-            knots.append(knot)
+        knots.append(knot)
     return knots

@@ -85,8 +85,8 @@ def command(key: str, text: str) -> CommandProbe:
         words = shlex.split(text)
     except ValueError as error:
         raise ValueError(f"{key} '{clip(text)}' cannot be split into words: {error}") from None
-    if not words or not words[0].startswith("/"):
-        raise ValueError(f"{key} '{clip(words[0] if words else text)}' is not an absolute path; write it from / on")
+    if not words[0].startswith("/"):
+        raise ValueError(f"{key} '{clip(words[0])}' is not an absolute path; write it from / on")
     if not text.isprintable():
         raise ValueError(f"{key} '{clip(text)}' holds a character that cannot be printed; remove it")
     names.path(words[0])

@@ -32,7 +32,7 @@ def parse_uuid(text: str) -> str:
         raise ValueError(
             f"'{text}' is not a UUID; write 8-4-4-4-12 hexadecimal digits, as uuidgen prints, or leave uuid out"
         )
-    if not value.strip("0-"):
+    if set(value) == {"0", "-"}:
         raise ValueError("the UUID of zeros only is that of dom0; take one from uuidgen, or leave uuid out")
     return value
 
@@ -46,6 +46,6 @@ def parse_mac(text: str) -> str:
         raise ValueError(f"'{text}' is not a MAC address; write {better}")
     if int(value[:2], 16) & 1:
         raise ValueError(f"MAC address {value} is a multicast one; its first pair must be even, as in 00:16:3e")
-    if not value.strip("0:"):
+    if set(value) == {"0", ":"}:
         raise ValueError("the MAC address of zeros only belongs to nobody; write one such as 00:16:3e:5a:01:02")
     return value

@@ -26,8 +26,9 @@ def build(section: Section, title: str, settings: Settings, problems: Problems) 
             message = f"{key} needs {other}; write both, or none where the target asks for no CHAP"
             problems.add(settings.at(key), message, key)
     node = Node(settings.values.get("target", ""), settings.values.get("portal", Portal("")))
-    chap = Chap(settings.values.get("chap_user", ""), settings.values.get("chap_secret", ""))
-    return Iscsi(title, section.place.source, node, chap if chap.user and chap.secret else None)
+    given = settings.values
+    chap = Chap(given["chap_user"], given["chap_secret"]) if "chap_user" in given and "chap_secret" in given else None
+    return Iscsi(title, section.place.source, node, chap)
 
 
 def check_nodes(declared: Mapping[str, tuple[Iscsi, Settings]], problems: Problems) -> None:
@@ -47,8 +48,10 @@ def why_not_reached(path: str, declared: Mapping[str, tuple[Iscsi, Settings]]) -
     """What is wrong with a disk of a target that is declared at other portals than the one in its path: nobody would
     see to that session."""
     node = Node.of_disk(path)
-    same = [(each, settings) for each, settings in declared.values() if node is not None and each.node.iqn == node.iqn]
-    if node is None or not same or any(each.node == node for each, _ in same):
+    if node is None:
+        return None
+    same = [(each, settings) for each, settings in declared.values() if each.node.iqn == node.iqn]
+    if not same or any(each.node == node for each, _ in same):
         return None
     each, settings = same[0]
     return (

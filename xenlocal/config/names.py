@@ -27,6 +27,7 @@ _MAX_INTERFACE = 15  # IFNAMSIZ less the final NUL
 _MAX_LV = 90  # leaves room for the prefix of the trash
 _MAX_DEVICE_MAPPER = 127  # DM_NAME_LEN less the final NUL
 _MAX_PATH = 1023
+_LAST_SECOND = 9_999_999_999  # of those with as many digits as today: the year 2286
 
 
 def domain(name: str) -> str:
@@ -81,8 +82,8 @@ def volume(text: str) -> LogicalVolume:
     if text.startswith("/"):
         better = text.removeprefix("/dev/") if re.fullmatch(r"/dev/[^/]+/[^/]+", text) else "vg0/web-root"
         raise ValueError(f"volume '{shown}' is not VG/LV; write {clip(better)}")
-    vg, slash, lv = text.partition("/")
-    if not slash or "/" in lv or not vg or not lv:
+    vg, _, lv = text.partition("/")
+    if not lv or "/" in lv:
         raise ValueError(f"volume '{shown}' is not VG/LV; write one such as vg0/web-root")
     _lvm_name("volume group", vg)
     _lv_name("volume", lv)
@@ -90,7 +91,7 @@ def volume(text: str) -> LogicalVolume:
         raise ValueError(f"'{clip(lv)}' is a retired volume; bring it back with `xenlocal trash restore`, then name it")
     if len(lv) > _MAX_LV:
         raise ValueError(f"the volume name '{shown}' is {len(lv)} characters long; at most {_MAX_LV} are possible")
-    mapped = f"{vg}-{trash_name(lv, 10**9)}".replace("-", "--")
+    mapped = f"{vg}-{trash_name(lv, _LAST_SECOND)}".replace("-", "--")
     if len(mapped) - 1 > _MAX_DEVICE_MAPPER:
         raise ValueError(f"'{shown}' is too long for the device mapper once it is retired; shorten it")
     return LogicalVolume(vg, lv)

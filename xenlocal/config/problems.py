@@ -28,8 +28,8 @@ class Place:
     def source(self) -> Source:
         return Source(self.file, self.line)
 
-    def at(self, line: int | None) -> Place:
-        return self if line is None else Place(self.file, line, self.label)
+    def at(self, line: int) -> Place:
+        return Place(self.file, line, self.label)
 
 
 class Problems:
@@ -55,7 +55,7 @@ def clip(text: str, length: int = _LONGEST_QUOTE) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, or None."""
-    found = difflib.get_close_matches(word[:64].lower(), sorted(known), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word[:64].lower(), known)
     return found[0] if found else None
 
 

@@ -35,8 +35,6 @@ def read(files: Sequence[ConfigFile], host_id: str) -> Desired:
 def every_problem(error: ConfigError, host_id: str) -> tuple[Problem, ...]:
     """The error's own and those of the files it could read, in the same order as of `read`. What the unreadable ones
     declare nobody knows, so that a name that is nowhere else is no problem."""
-    if not error.readable:
-        return error.problems
     problems = Problems()
     _read(error.readable, host_id, problems, complete=False)
     return tuple(sorted({*error.problems, *problems.sorted()}))

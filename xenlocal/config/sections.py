@@ -60,7 +60,7 @@ class _Body:
         self.keys: dict[int, tuple[str, bool]] = {}  # line -> key, is it triple-quoted
 
     def finish(self, file: str, problems: Problems) -> None:
-        if self.section is None or not self.lines:
+        if self.section is None:
             return
         section, wrong = self.section, set()
         try:
@@ -126,8 +126,7 @@ class _Scanner:
         place = Place(self.file, number, self.top.title if self.top else "")
         header = None if number in self.refused else self._header(number, text)
         if header is None:
-            depth = len(text) - len(text.lstrip("["))
-            if depth == 1:
+            if not text.startswith("[["):
                 self.top, self.complete = None, False
             return
         depth, title = header
@@ -141,11 +140,11 @@ class _Scanner:
             part = Section(title, Place(self.file, number, f"{self.top.title} / {title}"))
             self.top.parts.append(part)
             self.body = _Body(part)
-        elif not self.sections and self.complete:
+        elif self.complete:
             self.problems.add(place, f"[[{clip(title)}]] stands in no [domain NAME]; put it below one")
 
     def _header(self, number: int, text: str) -> tuple[int, str] | None:
-        inner = text.split("#", 1)[0].rstrip()
+        inner = text.partition("#")[0].rstrip()
         title = inner.lstrip("[ \t")
         opened = inner[: len(inner) - len(title)].count("[")
         stripped = title.rstrip("] \t")

@@ -58,8 +58,7 @@ def read_settings(section: Section, kind: str, problems: Problems) -> Settings:
         key = known.get(name)
         if key is None:
             problems.add(place, _unknown(name, kind, known), name)
-            meant = nearest(name, known)
-            settings.excused |= {name} | ({meant} if meant else set())
+            settings.excused |= {name, nearest(name, known) or name}
             continue
         settings.excused.add(name)
         if kind == "defaults" and not key.shared:
@@ -93,4 +92,4 @@ def _unknown(name: str, kind: str, known: Mapping[str, schema.Key]) -> str:
         return f"{shown}; use {OWNED[name]} instead"
     if kind == "domain":
         return f"{shown}; keys of xl.cfg that xenlocal does not know go under [[xl]]"
-    return f"{shown}; write one of {', '.join(sorted(known))}" if len(known) < 8 else shown
+    return shown if kind == "defaults" else f"{shown}; write one of {', '.join(sorted(known))}"

@@ -112,7 +112,7 @@ def list_of(check: Callable[[str], Any]) -> Parser:
         for item in items(text):
             if not item:
                 raise ValueError(f"{key} holds an empty item; remove a comma")
-            if item != "none" and " " in item:
+            if " " in item:
                 raise ValueError(f"{key} is a list; write commas: {clip(', '.join(text.replace(',', ' ').split()))}")
             if item == "none":
                 raise ValueError(f"'none' stands alone; write {key} = none, or only the names")
@@ -196,17 +196,16 @@ def cpus(key: str, text: str) -> str:
 def address(key: str, text: str) -> str:
     """An address with its prefix length, `10.9.0.1/24`."""
     wrong = f"{key} '{clip(text)}' is not an address with its prefix length; write one such as 10.9.0.1/24"
-    host, slash, _ = text.partition("/")
     try:
         parsed = ipaddress.ip_interface(text)
     except ValueError:
         raise ValueError(wrong) from None
-    if "%" in text or not slash:
+    if "%" in text or "/" not in text:
         raise ValueError(wrong)
     network = parsed.network
     if parsed.ip.is_multicast or parsed.ip.is_unspecified:
-        raise ValueError(f"{key} {host} cannot belong to a host; write one such as 10.9.0.1/24")
+        raise ValueError(f"{key} {parsed.ip} cannot belong to a host; write one such as 10.9.0.1/24")
     if parsed.version == 4 and network.prefixlen < 31 and parsed.ip in (network[0], network[-1]):
         what = "network itself" if parsed.ip == network[0] else "broadcast address"
-        raise ValueError(f"{key} {host} is the {what}; write one such as {network[1]}/{network.prefixlen}")
+        raise ValueError(f"{key} {parsed.ip} is the {what}; write one such as {network[1]}/{network.prefixlen}")
     return str(parsed)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.config.support import complaints, desired, domain
 from xenlocal.config import cycles
 from xenlocal.model.desired import Disk, Nic
+from xenlocal.model.names import bridge
 
 BR0 = "[bridge br0]\n"
 
@@ -298,3 +299,97 @@ def test_a_disk_that_is_not_attached_may_be_that_of_another() -> None:
 def test_a_nic_that_is_not_attached_is_not_given_to_the_guest() -> None:
     (found,) = desired(BR0 + domain("a", *NIC, "attached = no")).domains.values()
     assert not found.nics and [each.name for each in found.unplugged if isinstance(each, Nic)] == ["eth0"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ((*NIC, "mac = 00:16:3e:00:00:01"), "mac 00:16:3e:00:00:01 is already that of domain b / nic eth0"),
+        (
+            ("uuid = 4c4c4544-0042-3510-8053-b4c04f4e3132",),
+            "uuid 4c4c4544-0042-3510-8053-b4c04f4e3132 is already that of domain b",
+        ),
+        (("pci = 03:00.0",), "pci 0000:03:00.0 is already given to domain b"),
+        (("was = old",), "domain b was 'old' too"),
+        (("[[disk xvda]]", "volume = vg0/x"), "volume/vg0/x is already writable in domain b / disk xvda"),
+    ],
+)
+def test_of_two_that_quarrel_the_one_that_stands_later_is_told(lines: tuple[str, ...], said: str) -> None:
+    """Whatever they are called: by the names of the files, then by the lines."""
+    [found] = complaints(BR0 + domain("b", *lines), domain("a", *lines))
+    assert found.startswith("x.conf:") and said in found
+    [found] = complaints(BR0 + domain("b", *lines) + domain("a", *lines))
+    assert said in found and " domain a" in found.partition(said)[0]
+
+
+def test_a_clash_with_one_that_quarrels_about_its_former_name_is_told_too() -> None:
+    uuid = desired(domain("a")).domains["a"].uuid
+    found = complaints(domain("a"), domain("b", "was = a"), domain("c", f"uuid = {uuid}"))
+    assert [each.partition(";")[0] for each in found] == [
+        "x.conf:4: domain b: it was 'a', and [domain a] is still declared (web.conf:1)",
+        f"y.conf:4: domain c: uuid {uuid} is already that of domain a (web.conf:1)",
+    ]
+
+
+def test_the_first_free_display_is_offered() -> None:
+    def screen(name: str, display: int) -> str:
+        return f"[domain {name}]\ntype = hvm\nmemory = 1G\nvnc = 127.0.0.1:{display}\n"
+
+    [found] = complaints(screen("a", 5) + screen("b", 5))
+    assert found.endswith("write another, such as 1")
+    [found] = complaints("".join(map(screen, "abcd", (1, 2, 4, 2))))
+    assert found == (
+        "web.conf:16: domain d: display 2 is already that of domain b (web.conf:8); write another, such as 3"
+    )
+
+
+def test_a_device_of_an_absent_domain_is_free() -> None:
+    given = ("pci = 03:00.0",)
+    assert complaints(domain("a", "state = absent", *given), domain("b", *given)) == []
+    [found] = complaints(domain("a", "state = stopped", *given), domain("b", *given))
+    assert "already given to domain a" in found
+
+
+def test_a_pci_and_a_usb_device_are_told_by_their_own_keys() -> None:
+    def guest(name: str) -> str:
+        return f"[domain {name}]\ntype = hvm\nmemory = 1G\npci = 03:00.0\nusb = 1-2\n"
+
+    assert complaints(guest("a") + guest("b")) == [
+        "web.conf:9: domain b: pci 0000:03:00.0 is already given to domain a (web.conf:4); a device has one guest",
+        "web.conf:10: domain b: usb 1-2 is already given to domain a (web.conf:5); a device has one guest",
+    ]
+
+
+def test_two_absent_domains_do_not_retire_one_volume() -> None:
+    gone = ("state = absent", "[[disk xvda]]", "volume = vg0/x")
+    [found] = complaints(domain("a", *gone), domain("b", *gone))
+    assert found.startswith("x.conf:6: domain b / disk xvda: volume/vg0/x is already writable in domain a / disk xvda")
+
+
+def test_an_absent_domain_alone_is_no_quarrel() -> None:
+    assert complaints(domain("a", "state = absent", "[[disk xvda]]", "volume = vg0/x")) == []
+
+
+def test_every_further_writer_is_told_of_the_first() -> None:
+    text = "".join(domain(name, "[[disk xvda]]", "volume = vg0/x") for name in "abc")
+    of_the_first = ["is already writable in domain a / disk xvda (web.conf:5)" in each for each in complaints(text)]
+    assert of_the_first == [True, True]
+
+
+def test_multipath_names_that_begin_alike_are_two_devices() -> None:
+    """The names of LVs below /dev/mapper hold one single dash."""
+    disks = ("[[disk xvda]]", "device = /dev/mapper/array-bay-1", "[[disk xvdb]]", "device = /dev/mapper/array-bay-2")
+    assert complaints(domain("a", *disks)) == []
+    assert complaints(domain("a", "[[disk xvda]]", "volume = array/bay", *disks[2:])) == []
+
+
+def test_a_bridge_that_is_declared_can_be_waited_for() -> None:
+    found = desired(BR0 + domain("a", "after = bridge/br0", "needs = bridge/br0")).domains["a"]
+    assert found.after_things == found.needs_things == (bridge("br0"),)
+
+
+@pytest.mark.parametrize("unread", ["[domain db\n", "\0"])
+def test_nothing_is_called_unknown_whichever_file_cannot_be_read(unread: str) -> None:
+    waits = domain("a", "needs = db", "after = bridge/br9, iscsi/bay9", "[[nic eth0]]", "bridge = br0")
+    for texts in ((unread, waits), (waits, unread), (unread, waits, domain("c"))):
+        assert len(complaints(*texts)) == 1

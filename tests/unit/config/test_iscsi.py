@@ -70,8 +70,41 @@ def test_a_target_at_a_portal_is_declared_once() -> None:
         f"x.conf:3: iscsi twin: {IQN} at 192.0.2.10:3260 is already that of iscsi bay1 (web.conf:1);"
         " remove one of the two"
     ]
-    broken = "[iscsi {}]\nportal = 192.0.2.10\ntarget = x\n"
-    assert len(complaints(broken.format("a") + broken.format("b"))) == 2, "what is not known is not the same"
+    first = BAY1.replace("bay1]", "zz]")
+    [found] = complaints(first, BAY1)
+    assert found.startswith(f"x.conf:3: iscsi bay1: {IQN} at 192.0.2.10:3260 is already that of iscsi zz (web.conf:1)")
+
+
+@pytest.mark.parametrize(("portal", "target"), [("192.0.2.10", "x"), ("x", IQN), ("x", "x")])
+def test_what_is_not_known_is_not_the_same(portal: str, target: str) -> None:
+    broken = f"portal = {portal}\ntarget = {target}\n"
+    found = complaints(f"[iscsi a]\n{broken}[iscsi b]\n{broken}")
+    assert len(found) == 2 * [portal, target].count("x") and not any("already" in each for each in found)
+
+
+@pytest.mark.parametrize(("key", "example"), [("portal", "192.0.2.10:3260"), ("target", "iqn.2012-10.example:bay1")])
+def test_what_is_missing_is_told_with_an_example(key: str, example: str) -> None:
+    text = "\n".join(line for line in BAY1.splitlines() if not line.startswith(key))
+    assert complaints(text + "\n") == [f"web.conf:1: iscsi bay1: {key} is missing; write one such as {key} = {example}"]
+
+
+def test_a_copy_of_a_disk_of_the_array_is_not_on_the_array() -> None:
+    """Somebody saved a disk under the name it had."""
+    copy = f"file = /srv/saved/ip-{{}}-iscsi-{IQN}-lun-3"
+    for portal in ("192.0.2.10:3260", "192.0.2.11:3260"):
+        found = desired(BAY1, domain("a", "[[disk xvda]]", copy.format(portal))).domains["a"]
+        assert found.disks[0].session is None
+
+
+def test_a_disk_of_no_target_needs_no_session() -> None:
+    assert complaints(BAY1, domain("a", "[[disk xvda]]", "device = /dev/sdb")) == []
+
+
+def test_no_portal_is_called_wrong_while_a_file_cannot_be_read() -> None:
+    """It may declare the one that is missed."""
+    assert complaints(BAY1, domain("a", *disk("192.0.2.11:3260")), "[iscsi bay1-b\n") == [
+        "y.conf:1: cannot read the section header '[iscsi bay1-b'; write [iscsi bay1-b]"
+    ]
 
 
 def test_what_can_be_waited_for() -> None:

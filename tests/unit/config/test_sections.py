@@ -243,3 +243,119 @@ def test_hostile_lines_end(line: str) -> None:
     """A whole file of the worst lines: without the limits some of these take minutes, one of them for ever."""
     for before in (WEB, WEB + "[[ready]]\n", WEB + "[[xl]]\n", ""):
         assert complaints(before + (line + "\n") * ((MAX_FILE - 100) // (len(line) + 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "quoted"),
+    [
+        ("a", "a", False),
+        ('"a"', "a", True),
+        ("'a'", "a", True),
+        ('""', "", True),
+        ("''", "", True),
+        ('"', '"', False),
+        ('"it\'s"', "it's", True),
+        ("'a\"", "'a\"", False),
+        ("'a", "'a", False),
+        ('"a" and "b"', '"a" and "b"', False),
+        ("XaX", "XaX", False),
+        ("", "", False),
+    ],
+)
+def test_one_pair_of_quotes_is_taken_off(text: str, plain: str, quoted: bool) -> None:
+    assert unquote(text) == (plain, quoted)
+
+
+def test_what_is_inside_three_quotes_stays_as_it_is() -> None:
+    found, problems = scanned('[a]\nb = """\'5\'"""\nc = \'5\'\nd = %(b)s 5%\n')
+    assert not problems
+    assert {key: (entry.text, entry.quoted) for key, entry in found.sections[0].entries.items()} == {
+        "b": ("'5'", True), "c": ("5", True), "d": ("%(b)s 5%", False),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("[domain XEN1]\n", ["domain XEN1"]),
+        ("[ domain   web ] # [1] # two\n", ["domain web"]),
+        ('["domain web"]\n', ["domain web"]),
+        ('[host] # it\'s "ours"\n', ["host"]),
+    ],
+)
+def test_headers(text: str, titles: list[str]) -> None:
+    found, problems = scanned(text)
+    assert ([each.title for each in found.sections], problems, found.complete) == (titles, [], True)
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [
+        ("[domain we[b]", "write [domain web]"),
+        ("[domain we]b]", "write [domain web]"),
+        ("[domain we'b]", "write [domain web]"),
+        ("[domain Xen", "write [domain Xen]"),
+        ("[]", "write [kind name]"),
+        ("['']", "write [kind name]"),
+        ("[[disk xvda", "write [[disk xvda]]"),
+    ],
+)
+def test_a_header_that_cannot_be_read_is_told_as_it_was_probably_meant(header: str, wanted: str) -> None:
+    found, problems = scanned(header + "\n")
+    assert problems == [f"f:1: cannot read the section header '{header}'; {wanted}"]
+    assert found.complete is header.startswith("[[")
+
+
+def test_a_broken_header_of_a_section_is_not_told_of_the_one_before() -> None:
+    _, problems = scanned("[domain web]\n[domain db\n[[disk xvda\n")
+    assert problems[0] == "f:2: cannot read the section header '[domain db'; write [domain db]"
+    assert problems[1] == "f:3: cannot read the section header '[[disk xvda'; write [[disk xvda]]"
+
+
+def test_a_broken_header_of_a_part_leaves_the_other_parts_where_they_are() -> None:
+    found, problems = scanned("[domain web]\n[[disk a\nsise = 1\n[[nic eth0]]\nbridge = br0\n")
+    assert problems == ["f:2: domain web: cannot read the section header '[[disk a'; write [[disk a]]"]
+    [web] = found.sections
+    assert ([part.title for part in web.parts], web.entries, web.damaged) == (["nic eth0"], {}, False)
+
+
+@pytest.mark.parametrize("depth", [3, 4])
+def test_a_part_of_a_part_is_nested_too_deeply(depth: int) -> None:
+    _, problems = scanned(f"[domain web]\n{'[' * depth}disk a{']' * depth}\n")
+    assert problems == ["f:2: domain web: section 'disk a' is nested too deeply; write [[disk a]]"]
+
+
+def test_a_part_above_every_section_belongs_to_none() -> None:
+    _, problems = scanned("[[disk xvda]]\n")
+    assert problems == ["f:1: [[disk xvda]] stands in no [domain NAME]; put it below one"]
+    _, problems = scanned("[domain web\n[[disk xvda]]\n")
+    assert problems == ["f:1: cannot read the section header '[domain web'; write [domain web]"], "its cause is told"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("stop timeout = 5m", "cannot read 'stop timeout = 5m'; write key = value"),
+        ("stop_timeout: 5m", "cannot read 'stop_timeout: 5m'; write stop_timeout = 5m"),
+        ("Xen", "cannot read 'Xen'; write key = value"),
+        ("'memory' = 1G", "cannot read ''memory' = 1G'; a key is written without quotes"),
+        ('"memory" = 1G', "cannot read '\"memory\" = 1G'; a key is written without quotes"),
+        ("memory = '1G", "cannot read the value of 'memory'; quotes go around all of it, or nowhere"),
+        ('memory = """1G', 'the value of \'memory\' opens """, which is not closed as it should'),
+        ('memory = """1G""" or 2G', 'the value of \'memory\' opens """, which is not closed as it should'),
+        ("memory = \x01", "the line holds the control character U+0001; remove it"),
+    ],
+)
+def test_a_line_that_cannot_be_read_leaves_its_section_damaged(line: str, said: str) -> None:
+    """So that nobody is told that a key is missing which stands there."""
+    found, problems = scanned(f"[domain web]\n{line}\n")
+    [problem] = problems
+    assert problem.removeprefix("f:2: ").removeprefix("domain web: ") == said
+    assert (found.sections[0].damaged, found.complete) == (True, True)
+
+
+def test_a_section_without_a_fault_is_whole() -> None:
+    found, problems = scanned('[domain web]\nmemory = """1G""" # or 2G\n[[ready]]\n')
+    assert (found.complete, problems) == (True, [])
+    assert [each.damaged for each in (found.sections[0], *found.sections[0].parts)] == [False, False]
+    assert found.sections[0].entries["memory"].text == "1G"
