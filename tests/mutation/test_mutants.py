@@ -8,6 +8,7 @@ from tests.mutation.__main__ import listed
 from tests.mutation.mutants import mutants_of
 
 CODE = '''
+__all__ = ["guard"]
 LIMIT = 5.0
 
 def guard(a, b=True):
