@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xenlocal.adapters.argv import Context, arm, commands, config_file, verify
+from xenlocal.adapters.argv import Context, arm, ask_through_xenstore, commands, config_file, verify
 from xenlocal.adapters.checked import unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
@@ -213,6 +213,12 @@ def test_the_file_that_is_written_is_the_one_that_xl_reads() -> None:
         path, text = config_file(action, CONTEXT)
         assert commands(action, CONTEXT)[0][-1] == path and text == action.config
     assert config_file(start, CONTEXT)[0] != config_file(stage, CONTEXT)[0]  # what it was born with stays as it is
+
+
+def test_who_it_is_is_read_before_it_is_asked_through_xenstore() -> None:
+    read, write = ask_through_xenstore(act.StopDomain("web", UUID, domid=7, timeout=Duration(300)))
+    assert shlex.join(read) == "xenstore-read /local/domain/7/vm"
+    assert shlex.join(write) == "xenstore-write /local/domain/7/control/shutdown poweroff"
 
 
 def test_no_way_back_is_armed_where_nothing_could_prove_the_change() -> None:

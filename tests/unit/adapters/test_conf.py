@@ -14,6 +14,7 @@ import pytest
 
 from xenlocal.adapters import confdir, conffiles
 from xenlocal.adapters.confdir import ConfigDir, ConfigWatch, read_files
+from xenlocal.config.lines import MAX_FILE
 from xenlocal.model.desired import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, ConfigUnsettled
 
@@ -278,6 +279,16 @@ def test_how_long_a_writer_is_waited_for(
             assert "it is read when that" in refused(conf)["xenlocal"]
         else:
             assert len(ConfigDir(str(conf)).read()) == 1
+
+
+def test_it_is_patient_for_longer_than_a_file_must_be_quiet_and_for_less_than_a_second() -> None:
+    """Whoever reloads waits for it. A file that stays open is read after five minutes (xenlocal.conf(5))."""
+    assert conffiles._QUIET < conffiles._TRIES * conffiles._PAUSE < 1
+    assert conffiles._SETTLED == 300
+
+
+def test_what_is_read_is_what_the_parser_takes() -> None:
+    assert conffiles.FILE_LIMIT == MAX_FILE
 
 
 def test_a_file_that_is_written_anew_in_its_place_while_it_is_read(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
