@@ -50,7 +50,7 @@ def interface(name: str) -> str:
     shown = clip(name)
     if len(name) > _MAX_INTERFACE:
         raise ValueError(f"'{shown}' is {len(name)} characters long; an interface name has at most {_MAX_INTERFACE}")
-    if not _INTERFACE.fullmatch(name) or name in (".", ".."):
+    if not _INTERFACE.fullmatch(name):
         raise ValueError(f"'{shown}' is not an interface name; use letters, digits and . _ -, such as eno1")
     if name.isdigit():
         raise ValueError(f"'{shown}' would be taken for a number; write it with a letter, such as br{shown}")

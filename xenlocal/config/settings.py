@@ -58,7 +58,7 @@ def read_settings(section: Section, kind: str, problems: Problems) -> Settings:
         key = known.get(name)
         if key is None:
             problems.add(place, _unknown(name, kind, known), name)
-            settings.excused |= {name, nearest(name, known) or name}
+            settings.excused.add(nearest(name, known) or name)
             continue
         settings.excused.add(name)
         if kind == "defaults" and not key.shared:

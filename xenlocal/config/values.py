@@ -147,7 +147,11 @@ interfaces = list_of(names.interface)
 
 def checked(check: Callable[[str], Any]) -> Parser:
     """A parser that does not need to know its key."""
-    return lambda key, text: check(text)
+
+    def parse(key: str, text: str) -> Any:
+        return check(text)
+
+    return parse
 
 
 def description(key: str, text: str) -> str:

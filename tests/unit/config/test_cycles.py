@@ -39,7 +39,7 @@ def test_a_long_circle_hides_no_other() -> None:
 def test_of_a_thicket_the_same_circles_are_told_each_time() -> None:
     names = [f"n{number:02}" for number in range(60)]
     graph = {name: tuple(other for other in names if other != name) for name in reversed(names)}
-    assert cycles.find(graph) == [(names[0], other) for other in names[1 : cycles.MAX_REPORTED + 1]]
+    assert cycles.find(graph) == [(names[0], other) for other in names[1:21]], "twenty are enough"
 
 
 def test_circles_that_do_not_hang_together_are_each_told_in_full() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from tests.unit.config.support import desired, domain
 from xenlocal.config import KEYS, PARTS, REQUIRED, SECTIONS, Key
 from xenlocal.model.desired import Bridge, Domain, Host
 
@@ -22,6 +23,29 @@ def test_defaults_are_those_of_the_model(key: Key) -> None:
         assert key.parse(key.name, key.default) == field.default
     else:
         assert field.default in (None, "", ())
+
+
+HVM = "[domain a]\ntype = hvm\nmemory = 1G\n"
+DISK = "[[disk xvda]]\n{}\n"
+SECTIONS_THAT_HOLD_IT = {
+    "host": "[host]\n",
+    "bridge": "[bridge br0]\n",
+    "iscsi": "[iscsi bay1]\nportal = 192.0.2.10\ntarget = iqn.2012-10.example:bay1\n",
+    "domain": domain("a"),
+    "disk": domain("a") + DISK.format("volume = vg0/a"),
+    "nic": "[bridge br0]\n" + domain("a") + "[[nic eth0]]\nbridge = br0\n",
+    "ready": domain("a") + "[[ready]]\nping = h\n",
+}
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.section}-{key.name}")
+def test_to_write_a_default_changes_nothing(key: Key) -> None:
+    """What is commented out in the files that are shipped can be uncommented."""
+    before = {"firmware": HVM, "allocate": domain("a") + DISK.format("file = /srv/a.img")}.get(
+        key.name, SECTIONS_THAT_HOLD_IT[key.section]
+    )
+    if key.default not in ("", REQUIRED):
+        assert desired(f"{before}{key.name} = {key.default}\n") == desired(before)
 
 
 def test_every_key_is_there_once_and_explained() -> None:

@@ -258,6 +258,8 @@ def test_hostile_lines_end(line: str) -> None:
         ("'a\"", "'a\"", False),
         ("'a", "'a", False),
         ('"a" and "b"', '"a" and "b"', False),
+        ('""a"', '""a"', False),
+        ('"a""', '"a""', False),
         ("XaX", "XaX", False),
         ("", "", False),
     ],

@@ -53,7 +53,17 @@ def test_a_slip_in_the_defaults_is_told_there_alone(defaults: str, said: str) ->
     assert found.startswith(f"{said};")
 
 
-@pytest.mark.parametrize("key", ["uuid = 4c4c4544-0042-3510-8053-b4c04f4e3132", "was = old", "hostid = locked"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "uuid = 4c4c4544-0042-3510-8053-b4c04f4e3132",
+        "was = old",
+        "hostid = locked",
+        "vnc = 127.0.0.1:1",
+        "pci = 03:00.0",
+        "usb = 0529:0001",
+    ],
+)
 def test_what_is_one_domains_own_is_no_default_and_is_given_to_none(key: str) -> None:
     name = key.split()[0]
     assert complaints(f"[defaults]\nmemory = 1G\nkernel = /k\n{key}\n[domain a]\n[domain b]\n") == [

@@ -85,10 +85,11 @@ def test_other_words_for_yes_and_no(text: str, better: str) -> None:
         ("host", "shutdown_deadline = 1s", "shutdown_deadline", Duration(1)),
         ("host", "start_parallel = 64", "start_parallel", 64),
         ("host", "start_parallel = 1", "start_parallel", 1),
+        ("host", "dom0_reserve = 257M", "dom0_reserve", Size.mib(257)),
         ("host", "dom0_reserve = 0M", "dom0_reserve", Size(0)),
         ("bridge", "mtu = 68", "mtu", 68),
         ("bridge", "mtu = 65535", "mtu", 65535),
-        ("bridge", "address = 2001:DB8::/28", "address", "2001:db8::/28"),
+        ("bridge", "address = 2001:DB0::/28", "address", "2001:db0::/28"),
         ("bridge", "address = 10.9.0.255/31", "address", "10.9.0.255/31"),
         ("bridge", "address = 10.9.0.7/32", "address", "10.9.0.7/32"),
     ],
@@ -115,7 +116,14 @@ def test_what_no_bridge_can_have(line: str, said: str) -> None:
     assert complaints(f"[bridge br0]\n{line}\n") == [f"web.conf:2: bridge br0: {said}"]
 
 
+def test_the_longest_time_that_the_host_waits() -> None:
+    assert complaints("[host]\nshutdown_deadline = 1741s\n") == [
+        "web.conf:2: host: shutdown_deadline is 1741s; write at most 29m: systemd forces the reboot at 30 minutes"
+    ]
+
+
 def test_the_smallest_memory_and_disk() -> None:
+    assert web("maxmem = 4097M").maxmem == Size.mib(4097)
     read = desired("[domain a]\nmemory = 4M\nkernel = /k\n[[disk xvda]]\nvolume = vg0/a\nsize = 512B\n").domains["a"]
     assert (read.memory, read.disks[0].size) == (Size.mib(4), Size(512))
     assert complaints("[domain a]\nmemory = 3M\nkernel = /k\n") == [
