@@ -13,7 +13,7 @@ from xenlocal.config import guest_values as guest
 from xenlocal.config import identity, iscsi_values, names, values
 from xenlocal.config.values import Parser, checked, choice, duration, integer
 from xenlocal.model.desired import Firmware, GuestType, OnCrash, OnPoweroff, OnUnready, State
-from xenlocal.model.units import Duration
+from xenlocal.model.units import Duration, Size
 
 _SECOND = Duration(1)
 _DEADLINE = Duration(29 * 60)
@@ -47,11 +47,11 @@ PARTS: Mapping[str, bool] = MappingProxyType({"disk": True, "nic": True, "ready"
 
 def _host() -> tuple[Key, ...]:
     deadline = duration(_SECOND, _DEADLINE, ": systemd forces the reboot at 30 minutes")
-    resync = duration(Duration(10))
+    resync, reserve = duration(Duration(10)), values.size(Size(0), Size.mib(1))
     return (
         Key("host", "shutdown_deadline", deadline, "25m", "time for all domUs together to shut down"),
         Key("host", "start_parallel", values.parallel, "auto", "how many domUs are created at once"),
-        Key("host", "dom0_reserve", values.reserve, "256M", "memory of Xen that is never given to domUs"),
+        Key("host", "dom0_reserve", reserve, "256M", "memory of Xen that is never given to domUs"),
         Key("host", "trash_keep", duration(_SECOND), "14d", "how long a retired volume can come back"),
         Key("host", "resync", resync, "10m", "look again at least this often"),
     )

@@ -18,10 +18,10 @@ class Settings:
     are missing too."""
 
     place: Place
+    damaged: bool
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
-    damaged: bool = False
 
     def get(self, key: str) -> Any:
         return self.values.get(key)
@@ -52,7 +52,7 @@ class Settings:
 def read_settings(section: Section, kind: str, problems: Problems) -> Settings:
     """Everything valid that the section sets."""
     known = schema.keys_of(kind)
-    settings = Settings(section.place, damaged=section.damaged)
+    settings = Settings(section.place, section.damaged)
     for name, entry in section.entries.items():
         place = section.place.at(entry.line)
         key = known.get(name)

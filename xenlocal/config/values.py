@@ -81,7 +81,6 @@ def size(low: Size, step: Size) -> Parser:
 
 memory = size(Size.mib(4), Size.mib(1))
 disk_size = size(_SECTOR, _SECTOR)
-reserve = size(Size(0), Size.mib(1))
 
 
 def duration(low: Duration, high: Duration | None = None, why: str = "") -> Parser:

@@ -47,10 +47,11 @@ def test_what_is_xenlocals_by_another_name(key: str, instead: str) -> None:
     ]
 
 
-def test_what_is_to_be_written_instead_is_a_key_of_a_domain() -> None:
-    known = {*keys_of("domain"), "NAME"}
-    assert set(OWNED.values()) <= known
-    assert {key: instead for key, instead in OWNED.items() if key in known and instead != key} == {}
+@pytest.mark.parametrize("key", sorted(OWNED.keys() & keys_of("domain").keys()))
+def test_what_is_a_key_of_a_domain_too_is_told_by_its_name(key: str) -> None:
+    assert complaints(f"{WEB}[[xl]]\n{key} = 1\n") == [
+        f"web.conf:5: domain web / xl: '{key}' is xenlocal's own; use {key} in [domain NAME] instead"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.config.support import desired, domain
 from xenlocal.config import KEYS, PARTS, REQUIRED, SECTIONS, Key
 from xenlocal.model.desired import Bridge, Domain, Host
+from xenlocal.model.units import Size
 
 MODELS = {"host": Host, "bridge": Bridge, "domain": Domain}
 
@@ -44,8 +45,14 @@ def test_to_write_a_default_changes_nothing(key: Key) -> None:
     before = {"firmware": HVM, "allocate": domain("a") + DISK.format("file = /srv/a.img")}.get(
         key.name, SECTIONS_THAT_HOLD_IT[key.section]
     )
+    silent = desired(before)
     if key.default not in ("", REQUIRED):
-        assert desired(f"{before}{key.name} = {key.default}\n") == desired(before)
+        assert desired(f"{before}{key.name} = {key.default}\n") == silent
+
+
+@pytest.mark.parametrize("text", ["0M", "1M", "257M"])
+def test_any_whole_number_of_mib_is_kept_for_xen(text: str) -> None:
+    assert desired(f"[host]\ndom0_reserve = {text}\n").host.dom0_reserve == Size.parse(text)
 
 
 def test_every_key_is_there_once_and_explained() -> None:

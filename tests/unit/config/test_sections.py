@@ -269,10 +269,11 @@ def test_one_pair_of_quotes_is_taken_off(text: str, plain: str, quoted: bool) ->
 
 
 def test_what_is_inside_three_quotes_stays_as_it_is() -> None:
-    found, problems = scanned('[a]\nb = """\'5\'"""\nc = \'5\'\nd = %(b)s 5%\n')
+    text = "[a]\nb = \"\"\"'5'\"\"\"\nc = '5'\nd = %(b)s 5%\ne = '''6\n7'''\n"
+    found, problems = scanned(text)
     assert not problems
     assert {key: (entry.text, entry.quoted) for key, entry in found.sections[0].entries.items()} == {
-        "b": ("'5'", True), "c": ("5", True), "d": ("%(b)s 5%", False),
+        "b": ("'5'", True), "c": ("5", True), "d": ("%(b)s 5%", False), "e": ("6\n7", True),
     }  # fmt: skip
 
 

@@ -85,8 +85,6 @@ def test_other_words_for_yes_and_no(text: str, better: str) -> None:
         ("host", "shutdown_deadline = 1s", "shutdown_deadline", Duration(1)),
         ("host", "start_parallel = 64", "start_parallel", 64),
         ("host", "start_parallel = 1", "start_parallel", 1),
-        ("host", "dom0_reserve = 257M", "dom0_reserve", Size.mib(257)),
-        ("host", "dom0_reserve = 0M", "dom0_reserve", Size(0)),
         ("bridge", "mtu = 68", "mtu", 68),
         ("bridge", "mtu = 65535", "mtu", 65535),
         ("bridge", "address = 2001:DB0::/28", "address", "2001:db0::/28"),
