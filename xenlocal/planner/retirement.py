@@ -96,6 +96,8 @@ def _plan_lv(
             f" lvchange {change} {lv.vg}/{lv.lv}",
         )
         return
+    if draft.steps_of(lv.target):
+        return  # another absent domU, which shared it, takes it along
     ends = draft.ends_of(domain.target)
     hurdle = hurdle_of_owner(present, storage) or unchangeable
     hurdle = hurdle or _hurdle(draft, domain, lv, present, _left(domain, live), observed)

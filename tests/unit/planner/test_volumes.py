@@ -317,6 +317,12 @@ def test_a_file_that_is_none_or_cannot_be_made_says_so() -> None:
     assert not made.steps and "without size" in refused(made, "domain/db")
 
 
+def test_a_volume_that_two_absent_domus_shared_is_retired_once() -> None:
+    disk = replace(lv("both"), shared=True)
+    two = [dom(name, disk, state=State.ABSENT) for name in ("a", "b")]
+    assert ids(plan(desired(*two), observed(storage=storage(volume("both"))))) == ("retire volume/vg0/both",)
+
+
 def test_files_and_given_devices_of_an_absent_domu_stay_and_how_to_be_rid_of_a_file_is_said() -> None:
     path = "/srv/my db.img"
     want = desired(dom("db", image(path, GIB), device("/dev/sdb", "xvdb"), state=State.ABSENT))
