@@ -61,7 +61,8 @@ def test_what_systemd_is_told_is_one_assignment(tmp_path: Path) -> None:
 def test_the_terminal_is_told_nothing_that_it_obeys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refusal, step = Refusal(domain("web"), EVIL), Step("destroy domain/web", DestroyDomain("web", "uuid", 3), EVIL)
+    refusal = Refusal(domain("web"), EVIL)
+    step = Step("destroy domain/web", DestroyDomain("web", "uuid", 3, "destroy"), EVIL)
     plan = Plan(Goal.CONVERGE, (step,), (refusal,), unavailable=(("domains", EVIL),))
     monkeypatch.setattr(App, "plan", lambda self: (plan, {step.id: ("xl destroy 3",)}))
     monkeypatch.setattr(App, "ask", lambda self, verb, names, progress: (progress(EVIL), (1, {"message": EVIL}))[1])
@@ -76,7 +77,7 @@ def test_the_terminal_is_told_nothing_that_it_obeys(
 def test_a_reason_ends_no_comment_of_the_script() -> None:
     """`plan --sh` is run as root."""
     evil = "it is so\nrm -rf /\r\nrm -rf /"
-    step = Step("destroy domain/web", DestroyDomain("web", "uuid", 3), evil)
+    step = Step("destroy domain/web", DestroyDomain("web", "uuid", 3, "reap"), evil)
     plan = Plan(Goal.CONVERGE, (step,), (Refusal(domain("web"), evil),), unavailable=(("domains", evil),))
     lines = views.plan_sh(plan, {step.id: ("xl destroy 3",)}).splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == ["set -e", "xl destroy 3"]

@@ -235,7 +235,7 @@ class DestroyDomain(_OfDomain):
     ended and is only kept to tell why (`verb` reap)."""
 
     domid: int
-    verb: str = "reap"
+    verb: str
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
         case = cases[name]
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, roots, observed, budget, now)
-        elif case.live is not None and is_up(case.live) and case.wish.want in (Want.LEAVE, Want.RESTART):
+        elif is_up(case.live) and case.wish.want in (Want.LEAVE, Want.RESTART):
             draft.table(Table.PATHS, observed.paths)  # no step follows: a kernel that goes missing is to be noticed
             tell_withdrawn(draft, case.domain, case.record, now)
             # RESTART: it was refused, so the domU runs on, and may be ready again
@@ -152,13 +152,11 @@ def _plan_stops(
         if live is None or live.state is LiveState.DYING:
             continue
         later = tuple(step for follower in followers[name] for step in draft.steps_of(cases[follower].domain.target))
-        if live.is_down and want in (Want.OFF, Want.ON, Want.RESTART, Want.DESTROY):
+        if live.is_down and want is not Want.LEAVE:
             draft.step(
                 DestroyDomain(name, domain.uuid, live.domid, verb="reap"),
                 f"has ended; only its shell is left: {case.wish.reason}",
             )
-        elif live.is_down:
-            continue
         elif want is Want.DESTROY:
             draft.step(DestroyDomain(name, domain.uuid, live.domid, verb="destroy"), case.wish.reason)
         elif want is Want.OFF or (want is Want.RESTART and _can_come_back(draft, case, cases, observed, desired)):
@@ -195,11 +193,9 @@ def _can_come_back(draft: Draft, case: _Case, cases: Mapping[str, _Case], observ
 
 def _stays_away(case: _Case) -> bool:
     """Whether who needs it would wait for it in vain."""
-    if case.wish.want in (Want.ON, Want.RESTART):
-        return False
-    return not (is_up(case.live) and case.wish.want is Want.LEAVE) or (
-        case.record.gave_up_waiting and not case.record.ready
-    )
+    stays = is_up(case.live) and case.wish.want is Want.LEAVE
+    late = case.record.gave_up_waiting and not case.record.ready
+    return case.wish.want not in (Want.ON, Want.RESTART) and (late or not stays)
 
 
 def _plan_start(
@@ -295,4 +291,4 @@ def _why_not(draft: Draft, case: _Case) -> str:
     why = f": {case.record.unready}" if case.record.unready else ""
     if case.record.lost is not None:
         return f"was ready, and is not any more{why}"
-    return "is not ready" + (f" after {case.domain.start_timeout}{why}" if case.record.gave_up_waiting else "")
+    return f"is not ready after {case.domain.start_timeout}{why}"

@@ -22,7 +22,6 @@ class Draft:
         self._refusals: dict[Target, list[str]] = {}
         self._notices: list[Notice] = []
         self._wanted: set[Table] = set()
-        self._unavailable: dict[str, str] = {}
         self._look_again: list[float] = []
         self.critical: frozenset[str] = frozenset()
 
@@ -32,8 +31,6 @@ class Draft:
             return value
         if value is NOT_ASKED:
             self._wanted.add(name)
-        else:
-            self._unavailable[str(name)] = value.why
         return None
 
     def step(self, action: Action, reason: str, needs: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> str:
@@ -71,7 +68,6 @@ class Draft:
             self._look_again.append(when)
 
     def plan(self, goal: Goal, start_slots: int) -> Plan:
-        why = {**self._unavailable, **self._observed.why_unavailable()}
         return Plan(
             goal=goal,
             steps=tuple(self._steps.values()),
@@ -80,7 +76,7 @@ class Draft:
             ),
             notices=tuple(sorted(self._notices)),
             wanted=frozenset(self._wanted),
-            unavailable=tuple(sorted(why.items())),
+            unavailable=tuple(sorted(self._observed.why_unavailable().items())),
             start_slots=start_slots,
             critical=self.critical,
             look_again=min(self._look_again, default=None),

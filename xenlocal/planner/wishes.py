@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeGuard
 
 from xenlocal.model.desired import Domain, OnCrash, OnPoweroff, OnUnready, State
 from xenlocal.model.memory import Hand, Off, Record
@@ -19,7 +20,7 @@ class Want(StrEnum):
     ON = "on"
     OFF = "off"
     LEAVE = "leave"
-    RESTART = "restart"  # live: off, then on
+    RESTART = "restart"  # off where it is live, then on
     DESTROY = "destroy"
 
 
@@ -27,12 +28,12 @@ class Want(StrEnum):
 class Wish:
     want: Want
     reason: str
-    not_before: float | None = None  # ON only: wait until then
-    meanwhile: str = ""  # ON only: what to say while it waits, where `reason` is not true yet
+    not_before: float | None = None  # to start it: wait until then
+    meanwhile: str = ""  # what to say while it waits, where `reason` is not true yet
     notice: bool = False  # the reason is something the administrator should see in `status`
 
 
-def is_up(live: LiveDomain | None) -> bool:
+def is_up(live: LiveDomain | None) -> TypeGuard[LiveDomain]:
     """Whether its guest runs (or is paused): not only a shell, and not on its way out."""
     return live is not None and not live.is_down and live.state is not LiveState.DYING
 
@@ -50,8 +51,8 @@ def wish(domain: Domain, record: Record, live: LiveDomain | None, now: float) ->
     if domain.state is State.MANUAL:
         if record.off is Off.CRASH and domain.on_crash is OnCrash.PRESERVE:
             return _after_a_crash(domain, record, now)
-        # the shell of an ended guest is cleared away, whoever started it
-        return Wish(Want.OFF if live is not None else Want.LEAVE, "state = manual: started by hand only")
+        # OFF: the shell of an ended guest is cleared away, whoever started it
+        return Wish(Want.OFF, "state = manual: started by hand only")
     return _after_its_end(domain, record, now)
 
 
@@ -70,15 +71,13 @@ def _by_hand(domain: Domain, record: Record, live: LiveDomain | None, now: float
     if record.hand is Hand.RESTART:
         if live is None and record.off is Off.REBOOTING:
             return _after_its_end(domain, record, now)
-        return Wish(Want.ON if live is None else Want.RESTART, "restarted by hand", record.retry_at)
+        return Wish(Want.RESTART, "restarted by hand", record.retry_at)
     if is_up(live):
         unready = _not_ready_any_more(domain, record, now)
         if unready is not None:
             return unready
         text = f"started by hand, until `xenlocal stop {domain.name}` or the next boot"
         return Wish(Want.LEAVE, text, notice=domain.state is not State.RUNNING)
-    if record.off is None:  # not born since that word
-        return Wish(Want.ON, "started by hand", record.retry_at)
     return _after_its_end(domain, record, now)
 
 
@@ -110,8 +109,6 @@ def _after_a_crash(domain: Domain, record: Record, since: float) -> Wish:
     start_it = f"start it with `xenlocal start {domain.name}`"
     if record.off is Off.LOST:
         found = _again(domain, record, since, "disappeared", "nothing tells why")
-        if found.want is not Want.ON:
-            return found
         return replace(found, not_before=_later(since + LOST_GRACE, found.not_before))
     if domain.on_crash is OnCrash.PRESERVE:
         return Wish(

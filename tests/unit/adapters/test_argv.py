@@ -122,7 +122,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.StopDomain("web", UUID, 5, Duration(1)), ["xl shutdown -F 5"]),
     (act.NudgeDomain("web", UUID, 5), ["xl sysrq 5 s"]),
     (act.NudgeDomain("web", UUID, 5, hvm=True), ["xl trigger 5 power"]),
-    (act.DestroyDomain("web", UUID, 5), ["xl destroy 5"]),
+    (act.DestroyDomain("web", UUID, 5, "reap"), ["xl destroy 5"]),
     (act.SetLive("web", UUID, 5, "memory", "512"), ["xl mem-set 5 512m"]),
     (act.SetLive("web", UUID, 5, "vcpus", "3"), ["xl vcpu-set 5 3"]),
     (act.SetLive("web", UUID, 5, "cpus", "2-5,^3"), ["xl vcpu-pin 5 all '2-5,^3'"]),
@@ -180,7 +180,7 @@ REFUSED: list[Action] = [
     act.StartDomain("../x", UUID, ""),
     act.StartDomain("-x", UUID, ""),
     act.StopDomain("web", UUID, 0, Duration(1)),
-    act.DestroyDomain("Domain-0", UUID, 0),
+    act.DestroyDomain("Domain-0", UUID, 0, "reap"),
     act.NudgeDomain("web", UUID, 0),
     act.SetLive("web", UUID, 5, "memory", "1G"),
     act.SetLive("web", UUID, 5, "vcpus", "-1"),
@@ -204,7 +204,7 @@ def test_refusals(action: Action) -> None:
 
 
 def test_the_first_domu_of_a_host_is_one_and_its_dom0_is_none() -> None:
-    assert commands(act.DestroyDomain("web", UUID, 1), CONTEXT) == (("xl", "destroy", "1"),)
+    assert commands(act.DestroyDomain("web", UUID, 1, "reap"), CONTEXT) == (("xl", "destroy", "1"),)
 
 
 def test_the_file_that_is_written_is_the_one_that_xl_reads() -> None:

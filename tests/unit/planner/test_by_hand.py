@@ -30,6 +30,7 @@ from xenlocal.model.memory import Hand, Memory, Off, Reply
 from xenlocal.model.observed import LiveDomain, Observed
 from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
+from xenlocal.planner import xlcfg
 from xenlocal.planner.looks import learn
 from xenlocal.planner.memory import REBOOT_GRACE, by_hand
 
@@ -121,6 +122,30 @@ def test_a_guest_that_reboots_by_itself_fulfils_a_restart() -> None:
     _, kept = told(State.RUNNING, Hand.RESTART, live(3, "web"))
     seen = observed(live(4, "web"))
     assert ids(plan(want, seen, learn(kept, want, seen, {}, NOW))) == ("await domain/web",)
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, *ASLEEP])
+def test_a_restart_waits_for_a_reboot_that_the_guest_has_begun_by_itself(state: State) -> None:
+    """Its monitor is about to create it anew: a second create would race with it."""
+    want = desired(dom("web", state=state))
+    reboots = memory(rec("web", lived=3, hand=Hand.RESTART, hand_domid=3, off=Off.REBOOTING, off_since=NOW))
+    made = plan(want, observed(), reboots)
+    assert not made.steps and refused(made, "domain/web").startswith("reboots by itself")
+
+
+@pytest.mark.parametrize("off", [Off.POWEROFF, Off.CRASH, Off.STOPPED, Off.VANISHED])
+def test_a_restart_of_one_that_is_off_starts_it_at_once(off: Off) -> None:
+    kept = memory(rec("web", hand=Hand.RESTART, off=off, off_since=NOW, crashes=(NOW, NOW)))
+    made = plan(desired(dom("web")), observed(), kept)
+    assert ids(made) == ("start domain/web", "await domain/web") and made.steps[0].reason == "restarted by hand"
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, *ASLEEP])
+def test_only_one_that_the_files_would_not_keep_running_is_said_to_run_by_hand(state: State) -> None:
+    domain = dom("web", state=state)
+    kept = memory(ready("web", 3, declared=state, hand=Hand.START, running=xlcfg.settings(domain)))
+    said = "" if state is State.RUNNING else "started by hand, until `xenlocal stop web` or the next boot"
+    assert noticed(plan(desired(domain), observed(live(3, "web")), kept), "domain/web") == said
 
 
 @pytest.mark.parametrize("state", ASLEEP)

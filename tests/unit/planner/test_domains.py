@@ -1,6 +1,7 @@
 """Which domU is started, stopped or left alone, and what an end of a guest leads to."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,8 @@ from tests.unit.planner.build import (
     uid,
 )
 from tests.unit.planner.world import apply_plan
-from xenlocal.model.desired import OnCrash, OnPoweroff, State
+from xenlocal.model.actions import StopDomain
+from xenlocal.model.desired import GuestType, OnCrash, OnPoweroff, State
 from xenlocal.model.memory import Hand, Memory, Off
 from xenlocal.model.units import Duration
 from xenlocal.planner.looks import learn
@@ -56,12 +58,14 @@ def test_what_runs_and_is_ready_needs_nothing() -> None:
 def test_stopped_and_absent_are_asked_to_stop(state: State, here: str) -> None:
     made = learned_plan(desired(dom("web", state=state, stop_timeout=Duration(7))), observed(live(3, "web", here)))
     stop = action(made, "stop domain/web")
-    assert (stop.domid, stop.uuid, stop.timeout, stop.asked, stop.destroy) == (
-        3,
-        uid("web"),
-        Duration(7),
-        None,
-        True,
+    assert stop == StopDomain("web", uid("web"), 3, Duration(7), asked=None, destroy=True)
+
+
+def test_a_stop_carries_all_the_patience_that_was_declared() -> None:
+    web = dom("web", state=State.STOPPED, type=GuestType.HVM, hung_timeout=Duration(60), stop_max=Duration(900))
+    made = learned_plan(desired(web), observed(live(3, "web")))
+    assert action(made, "stop domain/web") == StopDomain(
+        "web", uid("web"), 3, Duration(300), hung=Duration(60), most=Duration(900), hvm=True
     )
 
 
@@ -126,6 +130,49 @@ def test_a_crash_is_kept_for_a_look_or_left_off_as_declared() -> None:
         assert not made.steps and "kept for you to look at" in noticed(made, "domain/web")
     made = learned_plan(desired(dom("web", on_crash=OnCrash.STAY_OFF)), seen, memory(ready("web", 3)))
     assert ids(made) == ("reap domain/web",) and "on_crash = stay-off" in noticed(made, "domain/web")
+
+
+def test_a_manual_one_that_did_not_crash_is_not_kept_to_look_at() -> None:
+    made = learned_plan(
+        desired(dom("web", state=State.MANUAL, on_crash=OnCrash.PRESERVE)),
+        observed(live(3, "web", "shutdown")),
+        memory(ready("web", 3, declared="manual")),
+    )
+    assert ids(made) == ("reap domain/web",)
+
+
+@pytest.mark.parametrize(
+    ("values", "begins"),
+    [
+        ({"off": Off.CRASH, "crashes": (NOW - 500, NOW)}, NOW + 10),
+        ({"off": Off.CRASH, "crashes": (NOW - 500, NOW), "retry_at": NOW + 99}, NOW + 99),
+        ({"off": Off.CRASH, "crashes": (NOW - 500, NOW), "retry_at": NOW + 3}, NOW + 10),
+        ({"off": Off.POWEROFF, "crashes": (NOW - 900, NOW - 500)}, NOW),
+        ({"off": Off.LOST, "crashes": (NOW,)}, NOW + LOST_GRACE),
+        ({"off": Off.LOST, "crashes": (NOW - 99, NOW - 50, NOW)}, NOW + 20),
+    ],
+)
+def test_the_pause_counts_from_the_last_end_that_was_not_meant_to_be(values: dict[str, Any], begins: float) -> None:
+    want = desired(dom("web", on_poweroff=OnPoweroff.RESTART))
+    kept = memory(rec("web", off_since=NOW, **values))
+    early = plan(want, observed(), kept, now=begins - 0.1)
+    assert (not early.steps and early.look_again == begins) or begins == NOW
+    assert ids(plan(want, observed(), kept, now=begins)) == ("start domain/web", "await domain/web")
+
+
+@pytest.mark.parametrize(
+    ("off", "crashes", "reason"),
+    [
+        (Off.CRASH, 1, "the guest crashed once (on_crash = restart)"),
+        (Off.CRASH, 2, "the guest crashed 2 times within an hour (on_crash = restart)"),
+        (Off.LOST, 1, "the guest disappeared once (nothing tells why)"),
+        (Off.POWEROFF, 0, "the guest powered itself off once (on_poweroff = restart)"),
+    ],
+)
+def test_a_start_after_an_end_tells_of_it(off: Off, crashes: int, reason: str) -> None:
+    want = desired(dom("web", on_poweroff=OnPoweroff.RESTART))
+    kept = memory(rec("web", off=off, off_since=NOW - 99, crashes=(NOW - 99,) * crashes))
+    assert plan(want, observed(), kept).steps[0].reason == reason
 
 
 def test_one_destroyed_with_xl_stays_off_and_says_so() -> None:
@@ -204,6 +251,14 @@ def test_stops_are_reversed() -> None:
     assert edges(made, "stop domain/db") == ((), ())
 
 
+def test_the_shell_of_a_follower_that_has_ended_keeps_nobody_from_stopping() -> None:
+    """A shell that could not be cleared away is no guest that still stands on it."""
+    off = {"state": State.STOPPED}
+    want = desired(dom("nas", **off), dom("db", after=("nas",), **off))
+    made = learned_plan(want, observed(live(1, "nas"), live(2, "db", "shutdown")), memory(ready("nas", 1)))
+    assert edges(made, "stop domain/nas") == ((), ("reap domain/db",))
+
+
 def test_stops_are_reversed_across_one_that_is_off() -> None:
     off = {"state": State.STOPPED}
     want = desired(dom("nas", **off), dom("db", after=("nas",), **off), dom("web", needs=("db",), **off))
@@ -252,6 +307,21 @@ def test_a_dependant_does_not_start_on_one_that_is_about_to_stop() -> None:
     made = learned_plan(want, observed(live(1, "db")), memory(ready("db", 1, declared="stopped")))
     assert ids(made) == ("stop domain/db",)
     assert "needs domain/db, which is to be off: state = stopped in a.conf:1" in refused(made, "domain/web")
+
+
+def test_a_dependant_waits_for_the_next_life_of_a_late_one_that_is_restarted() -> None:
+    want = desired(dom("db"), dom("web", needs=("db",)))
+    kept = memory(rec("db", domid=1, born=1.0, gave_up_waiting=True, hand=Hand.RESTART, hand_domid=1))
+    made = plan(want, observed(live(1, "db")), kept)
+    assert "await domain/db" in edges(made, "start domain/web")[0]
+
+
+def test_a_dependant_does_not_start_on_one_that_is_dying() -> None:
+    """Before the boot goal what is needed is left alone; what it was before it died does not count."""
+    want = desired(dom("db"), dom("web", needs=("db",)))
+    kept = memory(ready("db", 1), rec("web", hand=Hand.START), boot_done=False)
+    made = plan(want, observed(live(1, "db", "dying")), kept)
+    assert not made.steps and refused(made, "domain/web").startswith("needs domain/db, which is off: domUs are left")
 
 
 def test_a_late_one_is_tried_again_so_that_its_dependants_go_on() -> None:

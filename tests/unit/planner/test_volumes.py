@@ -188,14 +188,15 @@ def test_what_lies_in_the_trash_is_not_created_anew() -> None:
     assert f"xenlocal trash purge vg0/{trash}" in refused(made, ROOT)
 
 
-def test_absent_stops_then_renames_to_the_trash() -> None:
+@pytest.mark.parametrize(("here", "verb"), [("running", "stop"), ("shutdown", "reap")])
+def test_absent_ends_then_renames_to_the_trash(here: str, verb: str) -> None:
     want = desired(dom("web", lv("root"), state=State.ABSENT))
     made = learned_plan(
         want,
-        observed(live(3, "web"), storage=storage(volume("root", opened=True)), vbds=(vbd(3, "/dev/vg0/root"),)),
+        observed(live(3, "web", here), storage=storage(volume("root", opened=True)), vbds=(vbd(3, "/dev/vg0/root"),)),
     )
-    assert ids(made) == ("stop domain/web", f"retire {ROOT}")
-    assert edges(made, f"retire {ROOT}")[0] == ("stop domain/web",)
+    assert ids(made) == (f"{verb} domain/web", f"retire {ROOT}")
+    assert edges(made, f"retire {ROOT}")[0] == (f"{verb} domain/web",)
     assert action(made, f"retire {ROOT}").trash == trash_name("root", WALL)
     assert "a.conf:1" in made.steps[1].reason and "14d" in made.steps[1].reason
 

@@ -130,7 +130,7 @@ def test_a_life(joined: Joined) -> None:
     joined.work.sleep(3)
     assert joined.reader.domains()[1].state is LiveState.SHUTDOWN
     assert joined.reader.last_words("web") is LastWords.UNKNOWN
-    joined.do(DestroyDomain("web", UUID, 1))
+    joined.do(DestroyDomain("web", UUID, 1, "reap"))
     assert joined.reader.domains() == {} and joined.reader.xenstore().vbds == ()
 
 
@@ -153,7 +153,7 @@ def test_a_crash_and_a_dying_domain(joined: Joined) -> None:
     joined.start()
     joined.work.sleep(6)
     assert joined.reader.domains()[1].state is LiveState.CRASHED
-    joined.do(DestroyDomain("web", UUID, 1))
+    joined.do(DestroyDomain("web", UUID, 1, "reap"))
     dying = joined.reader.domains()[1]
     assert dying.state is LiveState.DYING and dying.name == "" and len(joined.reader.xenstore().vbds) == 1
 
