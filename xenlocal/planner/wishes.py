@@ -71,7 +71,9 @@ def _by_hand(domain: Domain, record: Record, live: LiveDomain | None, now: float
     if record.hand is Hand.RESTART:
         if live is None and record.off is Off.REBOOTING:
             return _after_its_end(domain, record, now)
-        return Wish(Want.RESTART, "restarted by hand", record.retry_at)
+        if live is None or live.domid == record.hand_domid:
+            return Wish(Want.RESTART, "restarted by hand", record.retry_at)
+        # else the life that was asked for is being built, and not born yet
     if is_up(live):
         unready = _not_ready_any_more(domain, record, now)
         if unready is not None:

@@ -131,6 +131,8 @@ def test_a_restart_waits_for_a_reboot_that_the_guest_has_begun_by_itself(state: 
     reboots = memory(rec("web", lived=3, hand=Hand.RESTART, hand_domid=3, off=Off.REBOOTING, off_since=NOW))
     made = plan(want, observed(), reboots)
     assert not made.steps and refused(made, "domain/web").startswith("reboots by itself")
+    built = plan(want, observed(live(4, "web", "paused")), reboots)
+    assert ids(built) == ("await domain/web",), "what is being built is the new life that was asked for"
 
 
 @pytest.mark.parametrize("off", [Off.POWEROFF, Off.CRASH, Off.STOPPED, Off.VANISHED])
