@@ -24,17 +24,18 @@ KEYS = ("disk", "vif")
 def plan_hotplug(
     draft: Draft, domain: Domain, record: Record, live: LiveDomain, observed: Observed, claims: Claims
 ) -> frozenset[str]:
-    """Returns those of `KEYS` in which something is left for its next start."""
+    """Returns those of `KEYS` in which something is left for its next start. Where it is not known what it runs with,
+    what it has is seen in xenstore all the same; only what has vanished from the files cannot be told of."""
     wanted = xlcfg.settings(domain)
     differ = [key for key in KEYS if not xlcfg.same(key, wanted[key], record.running.get(key))]
     if not differ and not domain.unplugged:
         return frozenset()
     store = draft.table(Table.XENSTORE, observed.xenstore)
-    unknown = any(key not in record.running for key in KEYS)
-    if store is None or unknown or domain.type is GuestType.HVM:
+    if store is None or domain.type is GuestType.HVM:
         return frozenset(differ)
     plug = _Plug(draft, domain, live, observed, store, claims)
-    left = [key for key in differ if plug.compare(key, xlcfg.parts(wanted[key]), xlcfg.parts(record.running[key]))]
+    running = {key: xlcfg.parts(record.running.get(key, "")) for key in KEYS}
+    left = [key for key in differ if plug.compare(key, xlcfg.parts(wanted[key]), running[key])]
     plug.detach()
     return frozenset(left)
 

@@ -163,15 +163,23 @@ def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:
 
 def attached(memory: Memory, uuid: str, key: str, spec: str) -> Memory:
     """The running domU has one more disk (`key` disk) or nic (vif)."""
-    items = xlcfg.parts(memory.records[uuid].running[key])
-    return changed_live(memory, uuid, key, xlcfg.joined([*items.values(), spec]))
+    items = _items(memory, uuid, key)
+    return memory if items is None else changed_live(memory, uuid, key, xlcfg.joined([*items.values(), spec]))
 
 
 def detached(memory: Memory, uuid: str, key: str, spec: str) -> Memory:
     """... or one less."""
-    items = xlcfg.parts(memory.records[uuid].running[key])
+    items = _items(memory, uuid, key)
+    if items is None:
+        return memory
     left = [item for name, item in items.items() if name != xlcfg.name_of(spec)]
     return changed_live(memory, uuid, key, xlcfg.joined(left))
+
+
+def _items(memory: Memory, uuid: str, key: str) -> dict[str, str] | None:
+    """None: it is not known what it runs with, and one part that is known does not make it so."""
+    running = memory.records[uuid].running
+    return xlcfg.parts(running[key]) if running else None
 
 
 def changed_live(memory: Memory, uuid: str, key: str, rendered: str) -> Memory:

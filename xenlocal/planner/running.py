@@ -60,7 +60,10 @@ def plan_settings(
         else:
             text = "rebooted while an edit was being staged: what it runs with is not known until it reboots once more"
         draft.notice(domain.target, text)
-        if keeps_identity and record.staged is not None and record.staged != wanted:
+        if not keeps_identity or record.staged is None:
+            return
+        plan_hotplug(draft, domain, record, live, observed, claims)
+        if record.staged != wanted:
             unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if domain.disks else None
             _stage(draft, domain, live, "what it runs with is not known", unsafe)
         return

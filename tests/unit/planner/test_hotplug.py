@@ -30,6 +30,7 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model import actions as act
 from xenlocal.model.desired import Desired, Disk, Domain, GuestType, Nic
+from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Observed, Table, Unavailable, Vif, XenStore
 from xenlocal.model.plan import Plan
@@ -171,7 +172,26 @@ def test_another_mac_is_no_further_nic() -> None:
 def test_what_cannot_be_known_leads_to_nothing() -> None:
     made = planned(web(ROOT, DATA), seen(xenstore=Unavailable("hangs")))
     assert not actions(made, act.AttachDevice) and f"{LATER}: disk" in noticed(made, "domain/web")
-    made = planned(web(ROOT, DATA), seen(), memory(ready("web", 5, running={"memory": "1024", "maxmem": "1024"})))
+    made = planned(web(ROOT, DATA), seen(), memory(ready("web", 5)))
+    assert not actions(made, act.AttachDevice), "somebody else started it"
+
+
+def test_one_that_rebooted_while_its_edit_was_handed_over_gets_what_it_lacks() -> None:
+    unclear = memory(ready("web", 5, staged={}))
+    want = web(ROOT, DATA, nics=(), unplugged=(ETH0,))
+    made = planned(want, seen(), unclear)
+    assert [step.action.verb for step in made.steps if "volume/" not in step.id] == ["attach", "detach", "stage"]
+    (attach,), (detach,) = actions(made, act.AttachDevice), actions(made, act.DetachDevice)
+    kept = attached(unclear, attach.uuid, attach.key, attach.spec)
+    assert detached(kept, detach.uuid, detach.key, detach.spec) == unclear, "the rest is still unknown"
+    made = planned(want, seen(ROOT_VBD, DATA_VBD, vifs=()), unclear)
+    assert not actions(made, act.AttachDevice) and not actions(made, act.DetachDevice)
+
+
+def test_one_with_another_identity_than_is_locked_gets_nothing_even_then() -> None:
+    locked = replace(web(ROOT, DATA), hostid="locked")
+    other = {locked.uuid: Identity("web", locked.uuid, ("00:16:3e:00:00:99",))}
+    made = planned(locked, replace(seen(), identities=other), memory(ready("web", 5, staged={})))
     assert not actions(made, act.AttachDevice)
 
 
