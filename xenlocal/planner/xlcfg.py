@@ -60,8 +60,8 @@ def _machine(domain: Domain) -> Mapping[str, str]:
 
 
 def _usb(devices: Iterable[str]) -> Iterable[str]:
-    """The device model itself takes each as soon as it is plugged in: what xl.cfg has for
-    that (usbdev) is looked for once, by a number that the next plugging in changes."""
+    """The device model itself takes each as soon as it is plugged in: what xl.cfg has for that (usbdev) is looked for
+    once, by a number that the next plugging in changes."""
     yield from ("-device", "qemu-xhci,id=usb-of-host")
     for device in devices:
         vendor, by_id, product = device.partition(":")

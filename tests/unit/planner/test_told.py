@@ -25,7 +25,7 @@ from tests.unit.planner.build import (
     volume,
 )
 from xenlocal.model.desired import State
-from xenlocal.model.memory import Hand, Memory, Off
+from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import bridge
 from xenlocal.model.observed import NOT_ASKED, Table, Unavailable
 from xenlocal.model.units import Duration
@@ -171,8 +171,8 @@ DESTROYED = "destroyed by somebody with xl, not by xenlocal; start it with `xenl
         (ready("db", 2, hand=Hand.RESTART, hand_domid=2), State.RUNNING, "running", None),
     ],
 )
-def test_a_restart_waits_for_what_its_domu_needs(db: object, state: State, here: str, why: str | None) -> None:
-    told, steps = restarting(memory(db), *([here] if here else []), state=state)  # type: ignore[arg-type]
+def test_a_restart_waits_for_what_its_domu_needs(db: Record, state: State, here: str, why: str | None) -> None:
+    told, steps = restarting(memory(db), *([here] if here else []), state=state)
     withdraw = "; `xenlocal start web` withdraws the restart"
     assert told == (
         "" if why is None else f"not restarted, and goes on running: needs domain/db, which {why}{withdraw}"
