@@ -206,7 +206,7 @@ def _about_to_start(case: _Case, view: View, past: Sequence[Entry]) -> list[str]
     start = steps.get(f"start {domain_target(case.name)}")
     if start is None:
         return []
-    failed = [_failure(steps[need], view, past) for need in start.needs if need in steps]
+    failed = [_failure(steps[need], view, past) for need in start.needs]
     return [text for text in failed if text] or [f"it is about to be started: {start.reason}"]
 
 
@@ -227,7 +227,7 @@ def _end_not_told(record: Record | None, reasons: Sequence[str]) -> list[str]:
         Off.LOST: "disappeared",
         Off.DESTROYED: "destroyed",
     }
-    if record is None or record.off is None or record.off not in said:
+    if record is None or record.off not in said:
         return []
     if record.off is Off.DESTROYED and record.hand is not Hand.DESTROY:
         return [f"it had not stopped within stop_timeout = {record.stop_timeout:g}s and was destroyed by xenlocal"]
