@@ -286,13 +286,14 @@ def _advice(case: _Case, view: View, first: str) -> list[str]:
         if record is not None and record.gave_up_waiting:
             return [f"`xenlocal console {name}` shows what it does; its [[ready]] is in {domain.source.file}"]
         return []
-    if not view.memory.boot_done and (record is None or record.hand is None):
+    by_hand = record is not None and record.hand is not None  # it counts more than the files
+    if not view.memory.boot_done and not by_hand:
         return ["`systemctl start xenlocal-guests` runs the boot goal"]
     if domain.state is State.ABSENT:
         return [f"to have it again write state = running in {domain.source}"]
-    if domain.state is State.STOPPED:
+    if domain.state is State.STOPPED and not by_hand:
         return [f"`xenlocal start {name}` starts it until the next boot; state = running in {domain.source} for good"]
-    if domain.state is State.MANUAL:
+    if domain.state is State.MANUAL and not by_hand:
         return [f"start it with `xenlocal start {name}`"]
     if record is not None and record.failure:
         return [f"`xenlocal start {name}` tries at once; {_log(name)}"]

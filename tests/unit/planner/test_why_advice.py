@@ -63,6 +63,12 @@ PAUSE = {"off_since": NOW - 60, "crashes": (NOW - 900, NOW - 5)}
             off(off=Off.CRASH, off_since=NOW, failure="x", retry_at=NOW + 9),
             AT_ONCE,
         ),
+        # a word by hand has decided that it shall run, whatever the files say
+        (dom("web", state=State.STOPPED, kernel="/boot/gone"), off(hand=Hand.START), BY_ITSELF),
+        (dom("web", state=State.MANUAL, kernel="/boot/gone"), off(hand=Hand.START), BY_ITSELF),
+        (dom("web", state=State.MANUAL, kernel="/boot/gone"), off(hand=Hand.RESTART), BY_ITSELF),
+        (MANUAL, off(hand=Hand.START, off=Off.CRASH, **PAUSE), CRASHED),
+        (STOPPED, off(hand=Hand.START, failure="no way", retry_at=NOW + 30), AT_ONCE),
         # the first sentence says it
         (PLAIN, off(hand=Hand.STOP), None),
         (STOPPED, off(hand=Hand.STOP), None),
