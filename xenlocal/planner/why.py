@@ -229,7 +229,7 @@ def _end_not_told(record: Record | None, reasons: Sequence[str]) -> list[str]:
     }
     if record is None or record.off not in said:
         return []
-    if record.off is Off.DESTROYED and record.hand is not Hand.DESTROY:
+    if record.off is Off.DESTROYED and record.stop_asked is not None and record.hand is not Hand.DESTROY:
         return [f"it had not stopped within stop_timeout = {record.stop_timeout:g}s and was destroyed by xenlocal"]
     return [] if any(said[record.off] in reason for reason in reasons) else [f"before that: {ENDS[record.off]}"]
 

@@ -147,6 +147,10 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     "crashed, stay-off": (lambda: crashing(1, "on_crash = stay-off"), "the guest crashed (on_crash = stay-off)"),
     "crashed, preserved": (lambda: crashing(1, "on_crash = preserve"), "is kept for you to look at"),
     "stopped by hand": (lambda: Host().ask(30, "stop"), "stopped by hand until `xenlocal start web`"),
+    "destroyed, then stopped by hand": (
+        lambda: Host().ask(30, "destroy").ask(40, "stop"),
+        "stopped by hand until `xenlocal start web` or the next boot; before that: it was destroyed by xenlocal",
+    ),
     "destroyed by hand": (lambda: Host().ask(30, "destroy"), "destroyed by hand; off until `xenlocal start web`"),
     "state = stopped": (lambda: Host("state = stopped"), "off: state = stopped in a.conf:1"),
     "state = manual": (lambda: Host("state = manual"), "off: state = manual: started by hand only"),

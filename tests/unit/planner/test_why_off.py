@@ -251,6 +251,7 @@ def ended_so(off: Off, **values: Any) -> Memory:
         (Off.VANISHED, {}, [HOST, "before that: somebody destroyed it with xl"]),
         (Off.REBOOTING, {}, [HOST]),
         (Off.LOST, {}, [HOST, "before that: it disappeared, and nothing tells why"]),
+        (Off.DESTROYED, {}, [HOST, BY_XENLOCAL]),
         (Off.DESTROYED, {"hand": Hand.DESTROY}, [HOST, BY_XENLOCAL]),
         (Off.DESTROYED, {"stop_asked": NOW - 160}, [HOST, NOT_IN_TIME]),
         (Off.DESTROYED, {"stop_asked": NOW - 160, "hand": Hand.DESTROY}, [HOST, BY_XENLOCAL]),
@@ -278,6 +279,7 @@ GONE = "the guest disappeared once (nothing tells why); it is started after a pa
         (Off.DESTROYED, {"hand": Hand.DESTROY}, DESTROYED),
         (Off.DESTROYED, {"hand": Hand.DESTROY, "stop_asked": NOW - 160}, DESTROYED),
         (Off.DESTROYED, {"hand": Hand.STOP, "stop_asked": NOW - 160}, f"{STOPPED}; {NOT_IN_TIME}"),
+        (Off.DESTROYED, {"hand": Hand.STOP}, f"{STOPPED}; {BY_XENLOCAL}"),
         (Off.STOPPED, {"hand": Hand.STOP, "stop_asked": NOW - 160}, STOPPED),
     ],
 )
