@@ -17,7 +17,8 @@ from xenlocal.planner.words import ENDS
 class Span:
     """A step that took time. `well`: it ended as it should."""
 
-    step: str  # as in a plan: `start domain/web`
+    verb: str  # of one word, or of more: `log in to`
+    target: str
     begin: float
     end: float
     edges: tuple[str, ...]  # the steps it stood on
@@ -25,12 +26,9 @@ class Span:
     well: bool
 
     @property
-    def verb(self) -> str:
-        return self.step.partition(" ")[0]
-
-    @property
-    def target(self) -> str:
-        return self.step.partition(" ")[2]
+    def step(self) -> str:
+        """As in a plan: `start domain/web`."""
+        return f"{self.verb} {self.target}"
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,13 @@ def _spans(part: Sequence[Entry], goal: str) -> tuple[Span, ...]:
             well = entry.outcome == "done"
             wrong = f": {entry.message}" if entry.message and not well else ""
             edges = (*entry.edges, f"stop {entry.target}") if entry.verb == "reap" else entry.edges
-            spans.append(Span(entry.step, entry.stamp.at, entry.end, edges, f"{entry.outcome}{wrong}", well))
+            result = f"{entry.outcome}{wrong}"
+            spans.append(Span(entry.verb, entry.target, entry.stamp.at, entry.end, edges, result, well))
         elif goal == "boot" and entry.what in (What.READY, What.LATE) and entry.seconds is not None:
             well = entry.what is What.READY
             edges, end = (f"start {entry.target}",), entry.stamp.at
             result = "ready" if well else "not ready in time"
-            spans.append(Span(f"await {entry.target}", end - entry.seconds, end, edges, result, well))
+            spans.append(Span("await", entry.target, end - entry.seconds, end, edges, result, well))
     return tuple(sorted(spans, key=lambda span: (span.end, span.step)))
 
 
@@ -109,7 +108,7 @@ def _stops_without_us(part: Sequence[Entry]) -> Iterator[Span]:
             if not any(stop.target == target and stop.stamp.at <= at <= stop.end for stop in stops):
                 well = entry.cause == Off.STOPPED
                 result = "done" if well else ENDS.get(entry.cause, entry.cause)
-                yield Span(f"stop {target}", asked[target], at, (), result, well)
+                yield Span("stop", target, asked[target], at, (), result, well)
 
 
 def _path(spans: Sequence[Span]) -> tuple[Span, ...]:

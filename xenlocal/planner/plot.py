@@ -9,7 +9,7 @@ from xenlocal.model.history import Entry, Event, What
 from xenlocal.planner.course import Course, Span, course
 
 _NOTABLE = 0.05  # seconds: a step on something else than a domU that took less is not worth a row
-_OPEN = {"boot": (What.BORN, "await"), "shutdown": (What.ASKED, "stop")}
+_OPEN = {"boot": (What.BORN, "await", (What.READY, What.LATE, What.OFF)), "shutdown": (What.ASKED, "stop", (What.OFF,))}
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ def _unfinished(course: Course) -> Iterator[Span]:
     """Who was waited for when the last entry was written: that of a host that went down in the middle of it."""
     if course.ended is not None:
         return
-    opening, verb = _OPEN[course.begun.cause]
+    opening, verb, closing = _OPEN[course.begun.cause]
     waiting: dict[str, Event] = {}
     for entry in course.entries:
         if isinstance(entry, Event) and entry.what is opening:
             waiting[entry.target] = entry
-        elif isinstance(entry, Event) and entry.what in (What.READY, What.LATE, What.OFF):
+        elif isinstance(entry, Event) and entry.what in closing:
             waiting.pop(entry.target, None)
     for target, event in waiting.items():
-        yield Span(f"{verb} {target}", event.stamp.at, event.stamp.at, (), "no end of it is recorded", False)
+        yield Span(verb, target, event.stamp.at, event.stamp.at, (), "no end of it is recorded", False)
