@@ -73,7 +73,7 @@ def _parts(spans: Sequence[Span], begun: Event, usual: Mapping[str, Learned]) ->
     verbs = ("start", "await") if begun.cause == "boot" else ("stop", "reap")
     found: dict[str, list[Span]] = {}
     for span in spans:
-        if span.verb in verbs and span.target.startswith("domain/"):
+        if span.verb in verbs:
             found.setdefault(span.target.removeprefix("domain/"), []).append(span)
     parts = []
     for name, own in found.items():

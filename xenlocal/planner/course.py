@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from xenlocal.model.history import HOST, Deed, Entry, Event, What
+from xenlocal.model.history import Deed, Entry, Event, What
 from xenlocal.model.memory import Off
 from xenlocal.planner.words import ENDS
 
@@ -49,10 +49,7 @@ def last_begun(entries: Sequence[Entry], goal: str | None) -> Event | None:
     begun = [
         entry
         for entry in entries
-        if isinstance(entry, Event)
-        and entry.target == HOST
-        and entry.what is What.BEGUN
-        and goal in (None, entry.cause)
+        if isinstance(entry, Event) and entry.what is What.BEGUN and goal in (None, entry.cause)
     ]
     return begun[-1] if begun else None
 
@@ -65,9 +62,7 @@ def course(entries: Sequence[Entry], begun: Event) -> Course:
         part = [each for each in part if each.number <= ended.number]
     spans = _spans(part, begun.cause)
     forced = (
-        each.target.removeprefix("domain/")
-        for each in part
-        if isinstance(each, Event) and each.what is What.OFF and each.cause == Off.DESTROYED
+        each.target.removeprefix("domain/") for each in part if isinstance(each, Event) and each.cause == Off.DESTROYED
     )
     return Course(begun, ended, tuple(part), spans, _path(spans), tuple(sorted(forced)))
 
@@ -114,11 +109,9 @@ def _stops_without_us(part: Sequence[Entry]) -> Iterator[Span]:
 def _path(spans: Sequence[Span]) -> tuple[Span, ...]:
     """Back from what ended last, each time to the latest of those it stood on."""
     path: list[Span] = []
-    number = len(spans) - 1
-    while number >= 0:
-        path.append(spans[number])
-        before = [other for other in range(number) if _stood_on(spans[number], spans[other])]
-        number = before[-1] if before else -1
+    for span in reversed(spans):
+        if not path or _stood_on(path[-1], span):
+            path.append(span)
     return tuple(reversed(path))
 
 
