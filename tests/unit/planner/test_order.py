@@ -9,6 +9,7 @@ from xenlocal.planner.order import (
     nearest,
     start_order,
     successors,
+    tied,
     with_predecessors,
     without_circles,
 )
@@ -65,3 +66,20 @@ def test_what_critical_ones_stand_on_is_critical_and_comes_first_in_its_own_orde
 def test_two_ways_to_one_that_all_stand_on_are_no_circle() -> None:
     before = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c"), "e": ("d",)}
     assert without_circles(before) == before
+
+
+def test_what_has_nothing_to_do_with_each_other_is_in_parts_of_its_own_each_in_the_order_given() -> None:
+    order = ("nas", "alone", "web", "db", "auth")
+    before = {"web": ("db",), "db": ("nas",), "nas": (), "alone": (), "auth": ("nas",)}
+    assert tied(order, before) == (("nas", "web", "db", "auth"), ("alone",))
+    assert tied((), {}) == ()
+
+
+def test_where_many_ways_lead_to_the_same_none_is_walked_twice() -> None:
+    """Each of a layer stands on both below it: there are 2 ** 40 ways down, and nobody waits until they are counted."""
+    before: dict[str, tuple[str, ...]] = {"a0": (), "b0": ()}
+    before |= {f"{side}{layer}": (f"a{layer - 1}", f"b{layer - 1}") for layer in range(1, 41) for side in "ab"}
+    assert with_predecessors(["a40"], before) == {*before} - {"b40"}
+    assert without_circles(before) == before
+    assert len(start_order(before)) == 82
+    assert nearest(["a40"], {"a0", "b0"}, before) == ("a0", "b0")
