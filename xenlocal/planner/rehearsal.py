@@ -156,7 +156,7 @@ def findings(scene: Scene, names: frozenset[str]) -> tuple[Finding, ...]:
     for live in scene.observed.by_uuid().values():
         if live.name in names and is_up(live):
             found += _of_live(scene, live.name, live.domid, live.uuid)
-    for name in sorted(names):
+    for name in names:
         found += _thin(scene, name)
     return tuple(sorted(found, key=lambda each: (each.target, each.kind)))
 
