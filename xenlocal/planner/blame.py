@@ -70,7 +70,7 @@ def _links(course: Course) -> Iterator[Link]:
 
 
 def _parts(spans: Sequence[Span], begun: Event, usual: Mapping[str, Learned]) -> tuple[Part, ...]:
-    verbs = ("start", "await") if begun.cause == "boot" else ("stop", "reap")
+    verbs = ("start", "await") if begun.cause == "boot" else ("stop", "reap")  # of steps on domUs alone
     found: dict[str, list[Span]] = {}
     for span in spans:
         if span.verb in verbs:
