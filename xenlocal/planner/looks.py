@@ -67,8 +67,9 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
             stop_max=None if domain.stop_max is None else domain.stop_max.seconds,
             hvm=domain.type is GuestType.HVM,
         )
-    for uuid in sorted(records.keys() - declared.keys()):
-        records[uuid] = replace(records[uuid], declared="")
+    for uuid, record in records.items():
+        if uuid not in declared:
+            records[uuid] = replace(record, declared="")
     forced = set(memory.forced)
     if not isinstance(observed.domains, Unavailable):
         live = observed.by_uuid()
