@@ -8,7 +8,7 @@ from types import MappingProxyType
 from xenlocal.model.actions import LogIn
 from xenlocal.model.memory import Login, Memory
 
-_FIRST_RETRY, _LAST_RETRY = 5.0, 60.0  # seconds; doubles with each failure in a row
+_RETRIES = (5.0, 10.0, 20.0, 40.0, 60.0)  # seconds after the first failure in a row, the second, ...
 
 
 def logged_in(memory: Memory, action: LogIn) -> Memory:
@@ -19,7 +19,7 @@ def login_failed(memory: Memory, action: LogIn, why: str, now: float) -> Memory:
     """An attempt at a portal that is silent takes a quarter of a minute: not too often."""
     before = memory.logins.get(str(action.node), Login(action.name))
     failures = before.failures + 1
-    pause = min(_FIRST_RETRY * 2 ** min(failures - 1, 10), _LAST_RETRY)
+    pause = _RETRIES[min(failures, len(_RETRIES)) - 1]
     failed = replace(before, name=action.name, failures=failures, failure=why, retry_at=now + pause)
     return _with(memory, action, failed)
 

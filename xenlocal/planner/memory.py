@@ -17,8 +17,7 @@ CRASH_CAP = 5  # so many in the window, and the domU stays off
 REBOOT_GRACE = 60.0  # seconds a monitor gets to create its domU anew; it sleeps 2 s itself (FACTS)
 UNREADY_GRACE = 60.0  # seconds in which one that is not ready any more may recover before it is restarted
 LOST_GRACE = 10.0  # seconds before a domU that is gone for no known reason is started again
-FIRST_RETRY = 10.0  # seconds; doubles with each failure in a row
-LAST_RETRY = 300.0
+RETRIES = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)  # seconds after the first failure in a row, the second, ...
 
 
 def lifeless(record: Record) -> Record:
@@ -114,7 +113,7 @@ def start_failed(memory: Memory, uuid: str, why: str, now: float) -> Memory:
 
 def retry_delay(failures: int) -> float:
     """Seconds to wait after so many failures in a row."""
-    return float(min(FIRST_RETRY * 2 ** min(failures - 1, 10), LAST_RETRY))
+    return RETRIES[min(failures, len(RETRIES)) - 1]
 
 
 def crash_delay(crashes: int) -> float:
