@@ -46,11 +46,10 @@ def _changes(old: Record, new: Record, stamp: Stamp) -> Iterator[Event]:
     elif new.gave_up_waiting and not old.gave_up_waiting:
         yield _event(new, What.LATE, stamp, seconds=_since(new.born, stamp))
     if new.off is not None and new.off is not old.off:
-        asked = old.stop_asked if old.stop_asked is not None else new.stop_asked
-        since = "after it was asked" if asked is not None else "after its birth"
-        seconds = _since(asked if asked is not None else old.born, stamp)
-        domid = old.domid if old.domid is not None else new.domid
-        yield Event(stamp, _target(new), What.OFF, new.off, since, seconds, new.uuid, domid)
+        last = new if new.domid is not None else old  # the life that has ended: its shell is still there, or it is gone
+        since = "after its birth" if new.stop_asked is None else "after it was asked"
+        seconds = _since(last.born if new.stop_asked is None else new.stop_asked, stamp)
+        yield Event(stamp, _target(new), What.OFF, new.off, since, seconds, new.uuid, last.domid)
 
 
 def _event(record: Record, what: What, stamp: Stamp, **values: Any) -> Event:
