@@ -153,9 +153,11 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
         )
     if not record.xl_name:  # what dies has no name any more
         record = replace(record, xl_name=live.name, monitor=record.monitor or live.name)
-    if live.state is LiveState.DYING and record.dying_since is None:
-        return replace(record, dying_since=now)
-    if live.is_down and record.off is None:
+    if live.state is LiveState.DYING:
+        return replace(record, dying_since=now if record.dying_since is None else record.dying_since)
+    if not live.is_down:
+        return _on_its_own(record, now)
+    if record.off is None:
         if live.state is LiveState.CRASHED:
             return replace(counted(record, now), off=Off.CRASH, off_since=now, ready=False)
         if record.stop_asked is None and record.born is not None and now - record.born < SHORT_LIFE:
@@ -163,6 +165,14 @@ def _alive(record: Record, live: LiveDomain, now: float) -> Record:
         cause = Off.STOPPED if record.stop_asked is not None else Off.POWEROFF
         return replace(record, off=cause, off_since=now, ready=False)
     return record
+
+
+def _on_its_own(record: Record, now: float) -> Record:
+    """A guest that is up. A request that was withdrawn, and on which it has not acted in all the time that a request
+    may take, explains nothing that it does from now on."""
+    if record.stop_asked is None or record.reply is not None or now < record.stop_asked + record.patience.most:
+        return record
+    return replace(record, stop_asked=None)
 
 
 def _is_ours(record: Record) -> bool:

@@ -125,6 +125,37 @@ def test_only_an_end_that_nothing_explains_counts_like_a_crash(
     assert gone.domid is None and gone.off_since == NOW
 
 
+WITHDRAWN = ready("web", 5, stop_asked=NOW, reply=None)  # its time to act on it, if it goes on writing: 900 s
+
+
+@pytest.mark.parametrize(
+    ("record", "passed", "by_itself"),
+    [
+        (WITHDRAWN, 899, False),
+        (WITHDRAWN, 900, True),
+        (ready("web", 5, stop_asked=NOW), 900, False),
+    ],
+    ids=["soon", "late", "not-withdrawn"],
+)
+@pytest.mark.parametrize(
+    ("states", "words", "cause"), [(["shutdown"], None, Off.POWEROFF), ([], Off.VANISHED, Off.VANISHED)]
+)
+def test_a_request_that_was_withdrawn_explains_no_end_once_its_time_is_over(
+    record: Record, passed: float, by_itself: bool, states: list[str], words: Off | None, cause: Off
+) -> None:
+    """Days later a guest that powers itself off has done so, and what somebody destroys with xl is not fought."""
+    seen = after(record, live(5, "web"), now=NOW + passed)
+    ended = after(seen, *(live(5, "web", state) for state in states), words=words, now=NOW + 9000)
+    assert ended.off is (cause if by_itself else Off.STOPPED)
+
+
+@pytest.mark.parametrize("state", ["shutdown", "dying"])
+def test_an_end_that_was_seen_late_may_still_be_what_was_asked_for(state: str) -> None:
+    once = after(WITHDRAWN, live(5, "web", state), now=NOW + 9000)
+    twice = after(once, live(5, "web", state), now=NOW + 9001)
+    assert after(once).off is after(twice).off is Off.STOPPED
+
+
 @pytest.mark.parametrize(
     ("before", "words", "off"),
     [
