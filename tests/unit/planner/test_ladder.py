@@ -129,6 +129,18 @@ def test_one_that_is_seen_to_hang_only_when_its_time_is_over_is_nudged_before_it
     assert what(15, late, tried=ASKED + 13, end_by=ASKED + 15) is Rung.DESTROY  # the host leaves no time for it
 
 
+def test_the_look_that_led_to_a_nudge_at_the_very_end_still_counts() -> None:
+    at_its_end = seen(7.5, heard=False, nudged=ASKED + 12)
+    assert what(14, at_its_end, tried=ASKED + 11) is Rung.DESTROY
+    before = replace(at_its_end, nudged=ASKED + 11.9)
+    assert what(14, before, tried=ASKED + 11) is Rung.LOOK
+
+
+def test_one_whose_time_is_hardly_any_is_nudged_at_its_end() -> None:
+    short = Case(Patience(1, 1, 2), ASKED, ASKED, seen(0.4, nudged=None))
+    assert decide(short, ASKED + 1) == (Rung.NUDGE, ASKED + 1 + SETTLE)
+
+
 def test_requests_are_repeated_less_often_as_time_goes_on() -> None:
     tried, moments = ASKED, []
     for second in range(300):
