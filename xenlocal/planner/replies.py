@@ -36,11 +36,12 @@ def nudged(memory: Memory, uuid: str, when: float) -> Memory:
 def saw_signs(memory: Memory, signs: Mapping[int, Signs], since: float) -> Memory:
     """What a look that began at `since` showed of guests that were asked to stop, by domid."""
     changed = {
-        uuid: replace(record, reply=_reply(record.reply, record.stop_asked or since, signs[record.domid], since))
+        uuid: replace(record, reply=_reply(record.reply, record.stop_asked, signs[record.domid], since))
         for uuid, record in memory.records.items()
-        if record.reply is not None and record.domid is not None and record.domid in signs
+        if record.reply is not None and record.stop_asked is not None
+        if record.domid is not None and record.domid in signs
     }
-    return replace(memory, records=MappingProxyType({**memory.records, **changed})) if changed else memory
+    return replace(memory, records=MappingProxyType({**memory.records, **changed}))
 
 
 def _reply(reply: Reply, asked: float, signs: Signs, since: float) -> Reply:
@@ -49,19 +50,22 @@ def _reply(reply: Reply, asked: float, signs: Signs, since: float) -> Reply:
         heard = None if signs.pending is None else not signs.pending
     if signs.sectors is None:
         return replace(reply, heard=heard, seen=since, sectors=None, watched=None)
-    if reply.sectors is None:
+    if reply.sectors is None or reply.seen is None:
         return replace(reply, heard=heard, seen=since, sectors=signs.sectors, watched=since)
-    grown = signs.sectors > reply.sectors and not (heard and _provoked(reply, asked, since))
+    grown = signs.sectors > reply.sectors and not (heard and _provoked(reply, asked, reply.seen, since))
     return replace(reply, heard=heard, seen=since, sectors=signs.sectors, wrote=since if grown else reply.wrote)
 
 
-def _provoked(reply: Reply, asked: float, since: float) -> bool:
-    """Whether what a guest has written up to `since` is but its answer to being asked again or told to sync, such as a
-    line in its log: it was quiet before. That must not buy it time. Where looks are so rare that the write may as well
-    have been before or long after, the guest has the benefit of the doubt."""
+def _provoked(reply: Reply, asked: float, seen: float, since: float) -> bool:
+    """Whether what a guest has written from `seen` to `since` is but its answer to being asked again or told to sync,
+    such as a line in its log: it was quiet before. That must not buy it time. Where looks are so rare that the write
+    may as well have been before or long after, the guest has the benefit of the doubt."""
     provoked = max(
         (when for when in (reply.requested, reply.nudged) if when is not None and when > asked), default=None
     )
-    if provoked is None or since > provoked + REACTION or reply.seen is None or reply.seen < provoked - REACTION / 2:
-        return False
-    return reply.wrote is None or reply.wrote <= provoked - REACTION
+    return (
+        provoked is not None
+        and since <= provoked + REACTION
+        and seen >= provoked - REACTION / 2
+        and (reply.wrote is None or reply.wrote <= provoked - REACTION)
+    )
