@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from xenlocal.model.desired import Desired, Domain, LogicalVolume, State
 from xenlocal.model.memory import Hand, Memory, Off
 from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.planner.looks import new_record
 
 _MAY_COME_BACK = (Off.REBOOTING, Off.LOST)
 
@@ -31,9 +32,10 @@ def idle_volumes(desired: Desired, observed: Observed, memory: Memory) -> Idle:
 
 
 def _rests(domain: Domain, memory: Memory) -> bool:
-    record = memory.records.get(domain.uuid)
-    if domain.state not in (State.STOPPED, State.MANUAL):
-        return False
-    if record is None:
-        return True
-    return record.hand not in (Hand.START, Hand.RESTART) and record.off not in _MAY_COME_BACK and record.domid is None
+    record = memory.records.get(domain.uuid) or new_record(domain)
+    return (
+        domain.state in (State.STOPPED, State.MANUAL)
+        and record.hand not in (Hand.START, Hand.RESTART)
+        and record.off not in _MAY_COME_BACK
+        and record.domid is None
+    )
