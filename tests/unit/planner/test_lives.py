@@ -56,6 +56,11 @@ def test_a_word_to_stop_holds_for_the_birth_of_what_we_had_begun_to_start(
     assert born.hand is (hand if ours else Hand.START)
 
 
+def test_where_no_word_was_said_none_is_taken_for_said() -> None:
+    assert after(rec("web"), live(6, "web")).hand is None
+    assert after(rec("web", hand=Hand.START), live(6, "web")).hand is Hand.START
+
+
 @pytest.mark.parametrize(
     ("off", "known"),
     [(None, True), (Off.LOST, True), (Off.REBOOTING, True), (Off.POWEROFF, False), (Off.CRASH, False)],
@@ -178,3 +183,9 @@ def test_later_words_explain_the_end_of_one_that_may_have_been_on_its_way_back(
     since = None if before is None else NOW - 3
     gone = rec("web", off=before, off_since=since, away=NOW - 3, stop_asked=asked, reply=None)
     assert after(gone, words=words) == replace(gone, off=off)
+
+
+def test_it_is_dying_since_the_first_look_that_shows_it_so() -> None:
+    dying = after(ready("web", 5), live(5, "web", "dying"))
+    assert dying == ready("web", 5, dying_since=NOW)
+    assert after(dying, live(5, "web", "dying"), now=NOW + 9) == dying
