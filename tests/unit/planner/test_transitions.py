@@ -44,6 +44,11 @@ def test_only_a_start_takes_the_shell_of_a_guest_for_one_that_is_to_be_restarted
     assert (told.hand, told.off) == (hand, Off.POWEROFF)
 
 
+def test_the_start_of_one_that_runs_holds_for_what_comes_after_this_life() -> None:
+    told = transitions.by_hand(memory(ready("web", 5, lived=5)), uid("web"), Hand.START)
+    assert told.records[uid("web")] == ready("web", 5, lived=5, hand=Hand.START)
+
+
 # A start
 
 
