@@ -23,8 +23,9 @@ _PAUSE, _SOON = 30.0, 10.0  # seconds until the next look at a domU that cannot 
 
 
 def ask_for(draft: Draft, domain: Domain, observed: Observed) -> None:
-    """Every table that the things of this domU need, at once."""
-    for target in (*domain.needs_things, *domain.after_things, *_sessions(domain)):
+    """Every table that the things of this domU need, at once: but for the sessions of its disks, which are declared, so
+    that they are asked for in any case."""
+    for target in (*domain.needs_things, *domain.after_things):
         table = _TABLES[target.kind]
         draft.table(table, getattr(observed, table))
 
@@ -46,7 +47,6 @@ def hurdle_of_session(draft: Draft, disk: Disk, observed: Observed) -> str | Non
     one that is lost waits for minutes."""
     if disk.session is None:
         return None
-    draft.table(Table.ISCSI, observed.iscsi)
     why = _why_not(disk.session, observed)
     return None if why is None else f"is reached by {disk.session}, which {_with_refusal(draft, disk.session, why)}"
 
@@ -104,7 +104,7 @@ def _why_not(target: Target, observed: Observed) -> str | None:
             return "is not a bridge"
         return None if link.up else "is not up"
     if target.kind is Kind.VOLUME:
-        volume = table.volumes.get(tuple(target.name.split("/", 1)))
+        volume = table.volumes.get(tuple(target.name.split("/")))
         if volume is None:
             return "does not exist yet"
         return None if volume.active else "is not active"
