@@ -10,7 +10,7 @@ import pytest
 from tests.unit.planner.build import NOW, desired, dom, live, memory, observed, ready, rec, uid
 from xenlocal.model.memory import Hand, Off, Record
 from xenlocal.model.observed import LiveDomain
-from xenlocal.planner.looks import SHORT_LIFE, learn
+from xenlocal.planner.looks import learn
 
 RUNS = {"memory": "1024"}
 
@@ -95,9 +95,9 @@ def test_a_name_that_was_not_noted_is_noted_at_the_next_look(known: str, monitor
 @pytest.mark.parametrize(
     ("born", "asked", "counts"),
     [
-        (NOW - SHORT_LIFE + 1, None, True),
-        (NOW - SHORT_LIFE, None, False),
-        (NOW - SHORT_LIFE + 1, NOW - 2, False),
+        (NOW - 59, None, True),
+        (NOW - 60, None, False),
+        (NOW - 59, NOW - 2, False),
         (None, None, False),
     ],
 )
