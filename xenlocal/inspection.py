@@ -26,7 +26,7 @@ from xenlocal.planner.patient import Patient
 
 SCHEMA = 1
 ALL = tuple(field.name for field in fields(Facts))
-BOOTING = ("menus", "kernels")  # of what the files declare
+BOOTING = ("menus", "kernels", "modules")  # of what the files declare
 STARTING = (*BOOTING, "usb")
 _NOT_ASKED = Unavailable("nobody has asked")
 _NOT_WELL = (Severity.CRITICAL, Severity.WARNING, Severity.UNKNOWN)
@@ -42,8 +42,9 @@ def examine(what: str, parts: Parts) -> dict[str, Any]:
         observed = Observed(domains=domains, storage=storage, hardware=hardware)
         return _capacity_data(capacity(desired, observed, known_or_why(inspector.groups)))
     verdict = configuration.verdict
-    facts = look(inspector, desired, STARTING if what == "check" else ALL)
-    patient = Patient(desired, look_at_all(reader, desired), facts, verdict.problems, verdict.instead)
+    observed = look_at_all(reader, desired)
+    facts = look(inspector, desired, observed, STARTING if what == "check" else ALL)
+    patient = Patient(desired, observed, facts, verdict.problems, verdict.instead)
     findings = diagnose(patient, GUEST_CODES if what == "check" else tuple(Code))
     count = Counter(finding.severity for finding in findings)
     return {
@@ -54,10 +55,11 @@ def examine(what: str, parts: Parts) -> dict[str, Any]:
     }
 
 
-def look(inspector: Inspector, desired: Desired, wanted: Collection[str] = ALL) -> Facts:
+def look(inspector: Inspector, desired: Desired, observed: Observed, wanted: Collection[str] = ALL) -> Facts:
     """Every fact that is wanted, one after the other in the calling thread."""
     calls = {name: getattr(inspector, name) for name in wanted}
-    calls |= {name: partial(calls[name], desired) for name in BOOTING}
+    calls |= {"menus": partial(inspector.menus, desired), "kernels": partial(inspector.kernels, desired)}
+    calls |= {"modules": partial(inspector.modules, desired, observed)}
     return Facts(**{name: known_or_why(calls[name]) if name in wanted else _NOT_ASKED for name in ALL})
 
 

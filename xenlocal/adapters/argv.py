@@ -37,7 +37,9 @@ from xenlocal.model.actions import (
     UntagVolume,
 )
 from xenlocal.model.iscsi import Node
-from xenlocal.model.observed import KEPT_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
+from xenlocal.model.names import look_name
+from xenlocal.model.observed import KEPT_TAG, LOOK_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
+from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 
 Argv = tuple[str, ...]
@@ -258,6 +260,17 @@ def verify(action: ChangeBridge) -> tuple[Argv, ...]:
     if action.way_back is None:
         return ()
     return (("ping", "-n", "-q", "-c", "1", "-w", "5", checked.gateway(action.gateway or "")),)
+
+
+def take_look(vg: str, lv: str, room: Size | None) -> Argv:
+    """A snapshot that nobody can write to; `room` None: of a thin volume, whose snapshot is off without that."""
+    how = ("--setactivationskip", "n") if room is None else ("--size", checked.size(room))
+    what = ("--name", checked.look(look_name(lv)), checked.lv(vg, lv))
+    return ("lvcreate", "--yes", "--snapshot", "--permission", "r", "--addtag", LOOK_TAG, *how, *what)
+
+
+def end_look(vg: str, lv: str) -> Argv:
+    return ("lvremove", "--yes", f"{checked.name(vg)}/{checked.look(lv)}")
 
 
 def ping(host: str) -> Argv:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from xenlocal.model.names import parse_trash_name
+from xenlocal.model.names import is_look_name, parse_trash_name
 from xenlocal.model.units import Size
 
 _SECTOR = Size(512)  # lvcreate and lvextend refuse a size in bytes that is no multiple of it
@@ -63,6 +63,13 @@ def trash(volume: str) -> str:
     """Rule 2: nothing but the trash is ever removed, and nothing is retired to any other place."""
     if parse_trash_name(volume) is None:
         raise ValueError(f"{volume!r} is no volume of the trash")
+    return name(volume)
+
+
+def look(volume: str) -> str:
+    """... but for a snapshot that was made only to look at it."""
+    if not is_look_name(volume):
+        raise ValueError(f"{volume!r} is no snapshot of xenlocal's")
     return name(volume)
 
 

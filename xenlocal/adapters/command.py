@@ -39,7 +39,7 @@ _PACKAGES = {
     "lvm": "lvm2", "lvcreate": "lvm2", "lvextend": "lvm2", "lvchange": "lvm2", "lvrename": "lvm2",
     "lvremove": "lvm2", "blockdev": "util-linux", "fallocate": "util-linux", "ip": "iproute2", "ping": "iputils-ping",
     "systemd-run": "systemd", "systemctl": "systemd", "setpriv": "util-linux", "setsid": "util-linux",
-    "dot": "graphviz",
+    "dot": "graphviz", "debugfs": "e2fsprogs",
     "iscsiadm": "open-iscsi", "udevadm": "udev",
 }  # fmt: skip
 

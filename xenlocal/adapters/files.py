@@ -32,6 +32,9 @@ class FileReader(Protocol):
     def read_text(self, path: str) -> str | None:
         """The text of a file, None where there is none. Raises XenlocalError where it cannot be read."""
 
+    def head(self, path: str, size: int) -> bytes | None:
+        """The first bytes of a file, None where there is none. Raises XenlocalError where it cannot be read."""
+
     def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
         """The place of the end of a file that others append to, and what came after `place`, of which the last
         `limit` bytes; all of it where `place` is "", or of another file, or beyond the end (it was truncated). None
@@ -62,6 +65,15 @@ class Files:
                 raise XenlocalError(f"cannot look at {path}: {_why(error)}") from error
             facts[path] = _facts(found, real)
         return MappingProxyType(facts)
+
+    def head(self, path: str, size: int) -> bytes | None:
+        try:
+            with _open_regular(path) as file:
+                return file.read(size)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise XenlocalError(f"cannot read {path}: {_why(error)}") from error
 
     def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
         try:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from xenlocal.adapters import booting
+from xenlocal.adapters import modules as guest_modules
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.iscsi import read_records
@@ -26,6 +27,7 @@ from xenlocal.model.inspection import (
     Clock,
     GroupFacts,
     Grub,
+    GuestModules,
     IscsiRecord,
     LvmSettings,
     Pinned,
@@ -34,6 +36,7 @@ from xenlocal.model.inspection import (
     Versions,
     Xen,
 )
+from xenlocal.model.observed import Observed
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_host import AUTO_DIR, DAEMON, FOREIGN, GUESTS, XENDOMAINS
 from xenlocal.planner.checkup_storage import ISCSI_UNIT
@@ -164,6 +167,9 @@ class Inspector:
 
     def kernels(self, desired: Desired) -> Mapping[str, Size | None]:
         return booting.kernels(self._files, desired)
+
+    def modules(self, desired: Desired, observed: Observed) -> Mapping[str, GuestModules]:
+        return guest_modules.modules(self._runner, self._files, desired, observed)
 
 
 _CPU = re.compile(r"^ *(\d+): +\d+ +\d+ +(\d+)$", re.MULTILINE)

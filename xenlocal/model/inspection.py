@@ -135,6 +135,16 @@ class BootMenu:
 
 
 @dataclass(frozen=True)
+class GuestModules:
+    """A domU that boots a kernel of the dom0: its release, and those whose modules are on the guest's root disk, or why
+    that is not known. No release: the file does not tell it."""
+
+    release: str | None
+    there: tuple[str, ...] = ()
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """One examination of the host. Each is named as what gathers it: `adapters.inspection.Inspector`."""
 
@@ -156,6 +166,7 @@ class Facts:
     menus: Mapping[str, BootMenu] | Unavailable  # path of a disk -> its menu, of those that are there
     usb: frozenset[str] | Unavailable  # what is plugged in, each as VENDOR:PRODUCT and as BUS-PORT
     kernels: Mapping[str, Size | None] | Unavailable  # path -> memory a PV guest can use with it, where that is known
+    modules: Mapping[str, GuestModules] | Unavailable  # by name of the domU, of those whose kernel has modules
 
 
 class Severity(StrEnum):
@@ -194,6 +205,7 @@ class Code(StrEnum):
     BOOT_MENU = "boot-menu"
     GUEST_TYPE = "guest-type"
     KERNEL_MEMORY = "kernel-memory"
+    MODULES = "modules"
     PCI = "pci"
     IOMMU = "iommu"
     USB = "usb"

@@ -57,6 +57,18 @@ def device(path: str) -> Target:
     return Target(Kind.DEVICE, path)
 
 
+_LOOK = "xenlocal-look."
+
+
+def look_name(lv: str) -> str:
+    """What the snapshot of an LV is called that is made only to look at it, and removed at once."""
+    return f"{_LOOK}{lv}"
+
+
+def is_look_name(lv: str) -> bool:
+    return lv.startswith(_LOOK)
+
+
 _TRASH = re.compile(r"xenlocal-trash\.(\d{1,12})\.(.+)")
 
 

@@ -125,6 +125,7 @@ class Volume:
 OUR_TAG = "xenlocal"
 OWNER_TAG = "xenlocal.host="  # and the name of the dom0
 KEPT_TAG = "xenlocal-kept"  # restored by hand from the trash: not retired again while it carries this
+LOOK_TAG = "xenlocal-look"  # a snapshot that `check` looks at for a moment; not "ours", or it would be retired
 OUR_ALIAS = "xenlocal"  # `ip link` alias of a bridge we made
 
 

@@ -14,7 +14,9 @@ from xenlocal.planner.hurdles import boot_files, hurdle_of_type, needed_packages
 from xenlocal.planner.patient import Patient, known
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 
-GUEST_CODES = (Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.PCI, Code.IOMMU, Code.USB)
+GUEST_CODES = (
+    Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.MODULES, Code.PCI, Code.IOMMU, Code.USB,
+)  # fmt: skip
 LIMIT = Size(512 << 30)  # of a PV guest, with CONFIG_XEN_512GB (arch/x86/xen/Kconfig)
 _SWITCH = re.compile(r"(?:^|\s)xen_512gb_limit(?:=(\S*))?(?=\s|$)")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from xenlocal.model.inspection import Code, Finding, Severity
-from xenlocal.planner import checkup_guests, checkup_host, checkup_storage, checkup_xen
+from xenlocal.planner import checkup_guests, checkup_host, checkup_modules, checkup_storage, checkup_xen
 from xenlocal.planner.patient import Patient, Unknown
 
 Check = Callable[[Patient], Iterator[Finding]]
@@ -40,6 +40,7 @@ CHECKS: Mapping[Code, tuple[Check, str]] = {
     Code.BOOT_MENU: (checkup_guests.menu, "every guest with bootloader = pygrub has a menu that boots"),
     Code.GUEST_TYPE: (checkup_guests.guest_type, "this machine can run guests of each type that is declared"),
     Code.KERNEL_MEMORY: (checkup_guests.kernel_memory, "the kernels can use the memory that guests are given"),
+    Code.MODULES: (checkup_modules.modules, "every guest that boots a kernel of the dom0 has the modules of that"),
     Code.PCI: (checkup_guests.pci, "every PCI device of the files is there and kept for its guest"),
     Code.IOMMU: (checkup_guests.iommu, "this machine can give PCI devices to the guests that have some"),
     Code.USB: (checkup_guests.usb, "every USB device of the files is plugged in"),

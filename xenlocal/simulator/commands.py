@@ -21,6 +21,7 @@ _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xens
 _SMALL |= {"xenstore-write": xenstore.write, "xenstore-list": xenstore.list_children}
 _SMALL |= {"timedatectl": surroundings.timedatectl, "dpkg-query": surroundings.dpkg_query}
 _SMALL |= {"lvmconfig": surroundings.lvmconfig, "pygrub": surroundings.pygrub}
+_READERS = {"grep": system.grep, "debugfs": surroundings.debugfs}
 _SMALL |= {"iscsiadm": iscsi.iscsiadm, "udevadm": iscsi.udevadm}
 
 
@@ -50,8 +51,8 @@ def execute(dom0: SimulatedDom0, argv: list[str], stdin: str | None = None, scop
             return xl.run(dom0, words, scope)
         if words[0] in _LVM_READS + _LVM_WRITES:
             return lvm.run(dom0, words)
-        if words[0] == "grep":
-            return system.grep(words, stdin or "")
+        if words[0] in _READERS:
+            return _READERS[words[0]](dom0, words, stdin or "")
         if words[0] in _SMALL:
             return _SMALL[words[0]](dom0, words)
     except Refused as refusal:

@@ -11,6 +11,7 @@ from xenlocal.model.observed import PathFacts
 from xenlocal.simulator import conduct, iscsi, paths
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Alone, Sleeper
+from xenlocal.simulator.surroundings import RELEASE
 
 _BACKENDS = "/sys/bus/xen-backend/devices"
 _HYPERVISOR = "/sys/hypervisor/version/"
@@ -57,6 +58,16 @@ class SimFiles:
         paths = {f"/run/xenlocal/domains/{name}.cfg" for name in names} | {*self._dom0.creating}
         creates = (("xl", "create", "-q", path) for path in sorted(paths))
         return (console, *creates)
+
+    def head(self, path: str, size: int) -> bytes | None:
+        """Of a bzImage, which a kernel is here, whatever else the file is."""
+        with self._dom0.hold() as state:
+            if paths.facts(self._dom0, path) is None:
+                return None
+            release = state.surroundings.releases.get(path, RELEASE)
+        header = bytearray(0x212)
+        header[0x202:0x206], header[0x20E:0x210] = b"HdrS", (0x10).to_bytes(2, "little")
+        return bytes(header[:0x210] + f"{release} (debian-kernel@lists.debian.org) #1 SMP\0".encode())[:size]
 
     def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
         """Places are as on a real host; the inode is always 1, characters count as bytes."""

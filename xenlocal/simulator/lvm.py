@@ -65,6 +65,8 @@ def _rounded(size: int, extent: int) -> int:
 
 
 def _create(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    if "--snapshot" in argv:
+        return _snapshot(dom0, argv)
     flags = ("--yes", "-y", "--quiet", "-q")
     valued = (
         "--wipesignatures",
@@ -97,11 +99,42 @@ def _create(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     said = _in_pool(dom0, group, pool, argv) if pool else ""
     if not pool:
         _room(dom0, group, size)
+    _made(dom0, group, name, size, options).pool = pool
+    return Answer(f'{said}  Logical volume "{name}" created.\n')
+
+
+def _snapshot(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`lvcreate --yes --snapshot --permission r ...`: thick with a --size, else thin."""
+    valued = ("--permission", "--addtag", "--setactivationskip", "--size", "--name")
+    options, rest = split_options(argv, ("--yes", "--snapshot"), valued)
+    if (
+        len(rest) != 1
+        or options["--permission"] != ["r"]
+        or ("--size" in options) == ("--setactivationskip" in options)
+    ):
+        raise UnknownCommand(argv)
+    origin, (name,) = _volume(dom0, rest[0]), options["--name"]
+    group = _group(dom0, origin.vg)
+    if dom0.state.volume(group.name, name):
+        raise Refused(f'Logical Volume "{name}" already exists in volume group "{group.name}"')
+    _changeable(group, origin)
+    if bool(origin.pool) == ("--size" in options):
+        raise UnknownCommand(argv, "a thin snapshot has no size, a thick one needs it")
+    size = 0
+    if not origin.pool:
+        size = _rounded(_size(options["--size"][0], argv), group.extent)
+        _room(dom0, group, size)
+    made = _made(dom0, group, name, size, options)
+    made.pool, made.origin = origin.pool, origin.lv
+    return Answer(f'  Logical volume "{name}" created.\n')
+
+
+def _made(dom0: SimulatedDom0, group: Group, name: str, size: int, options: dict[str, list[str]]) -> Volume:
     minor, dom0.state.next_minor = dom0.state.next_minor, dom0.state.next_minor + 1
     tags = sorted(set(options.get("--addtag", [])))
-    made = Volume(group.name, name, size, minor, True, tags, lvmreport.identifier(group.name, name, minor), pool=pool)
+    made = Volume(group.name, name, size, minor, True, tags, lvmreport.identifier(group.name, name, minor))
     dom0.state.volumes.append(made)
-    return Answer(f'{said}  Logical volume "{name}" created.\n')
+    return made
 
 
 def _in_pool(dom0: SimulatedDom0, group: Group, name: str, argv: list[str]) -> str:

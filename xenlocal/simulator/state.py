@@ -120,6 +120,7 @@ class Volume:
     opened: bool = False  # by the dom0 itself, such as one that is mounted
     left_out: bool = False  # by activation/volume_list of lvm.conf(5)
     pool: str = ""  # the thin pool it is in
+    origin: str = ""  # of a snapshot
     fill: Fill | None = None  # of a thin pool
     elsewhere: bool = False  # another host of its group has it active
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xenlocal.simulator import paths
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
 
 _DROP_IN = "/usr/lib/systemd/system/xendomains.service.d/50-xenlocal.conf"
+RELEASE = "6.1.0-49-amd64"  # of every kernel, and of the modules on every disk, but for those that a test says
 _SHOWN = "LoadState,UnitFileState,ActiveState,DropInPaths,NeedDaemonReload,ExecStop"
 
 
@@ -53,6 +55,8 @@ class Surroundings:
     scan_lvs: bool = False
     devicesfile: bool = False
     menus: dict[str, str] = field(default_factory=dict)  # path of a disk -> command line of what its menu boots
+    releases: dict[str, str] = field(default_factory=dict)  # path of a kernel -> its release, where not RELEASE
+    modules: dict[str, list[str]] = field(default_factory=dict)  # path of a disk -> its /lib/modules, where not RELEASE
     autoextend: int = 100  # thin_pool_autoextend_threshold
 
 
@@ -113,6 +117,24 @@ def pygrub(dom0: SimulatedDom0, argv: list[str]) -> Answer:
         )
     using = "Using <class 'grub.GrubConf.Grub2ConfigFile'> to parse /boot/grub/grub.cfg\n"
     return Answer(f"kernel None\nargs {args}\n\n", using)
+
+
+def debugfs(dom0: SimulatedDom0, argv: list[str], stdin: str) -> Answer:
+    """`debugfs -c -f - DISK` (1.47), for the requests that xenlocal makes. Its status is always 0."""
+    if argv[1:-1] != ["-c", "-f", "-"] or stdin != "ls -p /\nls -p /lib/modules\n":
+        raise UnknownCommand(argv, f"requests {stdin!r}")
+    vg, _, lv = argv[-1].removeprefix("/dev/").partition("/")
+    volume = dom0.state.volume(vg, lv)
+    path = f"/dev/{vg}/{volume.origin}" if volume is not None and volume.origin else argv[-1]
+    there = dom0.state.surroundings.modules.get(path, [RELEASE])
+    if not there or paths.facts(dom0, argv[-1]) is None:
+        error = "debugfs: Bad magic number in super-block while trying to open"
+        closed = "ls: Filesystem not open\n"
+        said = "debugfs: ls -p /\ndebugfs: ls -p /lib/modules\n"
+        return Answer(said, f"debugfs 1.47.0 (5-Feb-2023)\n{error} {argv[-1]}\n{closed}{closed}")
+    rows = "".join(f"/{13 + number}/040755/0/0/{name}//\n" for number, name in enumerate((".", "..", *there)))
+    top = "/2/040755/0/0/.//\n/2/040755/0/0/..//\n/12/040755/0/0/lib//\n"
+    return Answer(f"debugfs: ls -p /\n{top}\ndebugfs: ls -p /lib/modules\n{rows}\n", "debugfs 1.47.0 (5-Feb-2023)\n")
 
 
 def lvmconfig(dom0: SimulatedDom0, argv: list[str]) -> Answer:

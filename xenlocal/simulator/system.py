@@ -87,7 +87,7 @@ def blockdev(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     return Answer(f"{volume.size}\n")
 
 
-def grep(argv: list[str], stdin: str) -> Answer:
+def grep(_dom0: SimulatedDom0, argv: list[str], stdin: str) -> Answer:
     """`grep -P -a -q -e PATTERN` of stdin."""
     if argv[1:5] != ["-P", "-a", "-q", "-e"] or len(argv) != 6:
         raise UnknownCommand(argv)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from xenlocal.model.observed import PathFacts
 
-Answer = str | Exception
+Answer = str | BaseException
 
 
 class ScriptedRunner:
@@ -25,7 +25,7 @@ class ScriptedRunner:
         assert tuple(argv) == expected
         self.ran.append(tuple(argv))
         self.timeouts.append(timeout)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -38,6 +38,10 @@ class TextFiles:
 
     def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
         return {}
+
+    def head(self, path: str, size: int) -> bytes | None:
+        text = self.texts.get(path)
+        return None if text is None else text.encode("latin-1")[:size]
 
     def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
         text = self.texts.get(path)

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xenlocal.adapters.argv import Context, arm, ask_through_xenstore, commands, config_file, verify
+from xenlocal.adapters.argv import Context, arm, ask_through_xenstore, commands, config_file, end_look, verify
 from xenlocal.adapters.checked import unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
@@ -252,3 +252,9 @@ def test_truncate_creates_and_grows_and_never_shrinks(tmp_path: Path) -> None:
     (line,) = commands(act.ResizeFile(str(tmp_path / "gone.img"), Size(5), "grow"), CONTEXT)
     subprocess.run(line, check=True)
     assert not (tmp_path / "gone.img").exists()
+
+
+def test_no_snapshot_is_removed_but_one_that_was_made_to_look_at_it() -> None:
+    for wrong in ("web", "xenlocal-trash.1.web", "-xenlocal-look.web", "xenlocal-look.web/x"):
+        with pytest.raises(ValueError, match="snapshot|name"):
+            end_look("vg0", wrong)

@@ -119,3 +119,12 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
 def test_what_the_kernel_gives_only_in_pieces_is_read() -> None:
     """Asked for 4 MiB at once, /proc/sys answers ENOMEM."""
     assert Files().read_text("/proc/sys/kernel/hostname") == f"{os.uname().nodename}\n"
+
+
+def test_the_head_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "vmlinuz"
+    assert Files().head(str(path), 4) is None
+    path.write_bytes(b"\0\xff\n345")
+    assert Files().head(str(path), 4) == b"\0\xff\n3" and Files().head(str(path), 10) == b"\0\xff\n345"
+    with pytest.raises(XenlocalError, match="cannot read"):
+        Files().head(str(tmp_path), 4)

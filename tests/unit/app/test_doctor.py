@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 from tests.unit.app.support import declare, state_of
+from xenlocal.adapters.argv import end_look, take_look
+from xenlocal.adapters.modules import DEBUGFS
 from xenlocal.cli import main
 from xenlocal.inspection import examine, look
 from xenlocal.model.desired import Desired
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.inspection import Code
+from xenlocal.model.observed import Observed
 from xenlocal.parts import Parts, Places
 from xenlocal.planner.checkup_guests import GUEST_CODES
+from xenlocal.planner.checkup_modules import SNAPSHOT_ROOM
 from xenlocal.simulator.runner import Fault, SimRunner
 
 TEXT = """
@@ -35,7 +39,8 @@ memory = 2G
 kernel = /boot/vmlinuz
 """
 COMMANDS = 12
-"""However many domUs there are."""
+"""However many domUs there are; beside these, for each that runs on an LV and boots a kernel of the dom0:"""
+A_SNAPSHOT = ("lvcreate", "debugfs", "lvremove")
 
 
 @pytest.fixture
@@ -157,9 +162,14 @@ def test_a_constant_number_of_commands_that_change_nothing(tmp_path: Path, host:
 
     before = sim.dom0.state.domains, sim.dom0.state.volumes, len(sim.dom0.trace)
     data = examine("doctor", Known(parts.places))
-    assert data["ok"] and len(ran) == COMMANDS
-    assert examine("capacity", Known(parts.places))["ok"] and len(ran) == COMMANDS + 4
-    assert {argv[:2] for argv in ran} == {
+    assert data["ok"] and len(ran) == COMMANDS + len(A_SNAPSHOT)
+    assert examine("capacity", Known(parts.places))["ok"] and len(ran) == COMMANDS + len(A_SNAPSHOT) + 4
+    assert [argv for argv in ran if argv[0] in A_SNAPSHOT] == [
+        take_look("vg0", "web", SNAPSHOT_ROOM),
+        (*DEBUGFS, "/dev/vg0/xenlocal-look.web"),
+        end_look("vg0", "xenlocal-look.web"),
+    ]
+    assert {argv[:2] for argv in ran if argv[0] not in A_SNAPSHOT} == {
         ("xl", "list"), ("xl", "info"), ("xl", "vcpu-list"), ("lvm", "fullreport"), ("lvm", "vgs"),
         ("lvm", "lvmconfig"), ("ip", "-j"), ("xenstore-ls", "-f"), ("systemctl", "show"), ("timedatectl", "show"),
         ("dpkg-query", "--show"),
@@ -172,7 +182,7 @@ def test_one_command_that_fails_leaves_the_rest_known(host: list[str]) -> None:
     real = parts.host(live=False)
     sim: Any = real.inspector._runner
     sim.faults = lambda argv, _number: Fault() if argv[0] == "timedatectl" else None
-    facts = look(real.inspector, Desired())
+    facts = look(real.inspector, Desired(), Observed())
     assert "timedatectl" in getattr(facts.clock, "why", "")
     unknown = [name for name in vars(facts) if hasattr(getattr(facts, name), "why")]
     assert unknown == ["clock"]
@@ -199,6 +209,19 @@ def test_check_says_what_would_not_start_here(host: list[str], capsys: pytest.Ca
     declare(host, TEXT + "[domain")
     assert main([*host, "check", "--json"]) == 4
     assert json.loads(capsys.readouterr().out)["findings"] == []
+
+
+def test_check_says_which_modules_a_guest_would_miss(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether it runs or not; and nothing is left of the look."""
+    change(host, lambda state: state["surroundings"].update(modules={"/dev/vg0/web": ["6.1.0-18-amd64"]}))
+    for verb in ("start", "stop"):
+        assert main([*host, verb, "web"]) == 0
+        assert main([*host, "check"]) == 5
+        assert (
+            "warning: modules: domain/web has no modules at its next start: its kernel /boot/vmlinuz is 6.1.0-49-amd64,"
+            " and /lib/modules of its disk xvda, volume/vg0/web, has 6.1.0-18-amd64"
+        ) in capsys.readouterr().out
+        assert [each["lv"] for each in json.loads(state_of(host).read_text())["volumes"]] == ["web"]
 
 
 def test_check_looks_at_no_host_that_is_not_there(

@@ -64,6 +64,7 @@ def facts(**known: Any) -> Facts:
         usb=frozenset({"1d6b:0002"}),
         menus={},
         kernels={},
+        modules={},
     )
     return replace(well, **known)
 

@@ -119,3 +119,37 @@ def test_files_and_processes() -> None:
 def test_what_the_simulator_does_not_know(line: str) -> None:
     with pytest.raises(UnknownCommand):
         run(host(), line)
+
+
+def test_modules_on_a_disk() -> None:
+    """As debugfs 1.47 prints it; how xenlocal reads that is in tests/unit/adapters/test_modules.py."""
+    dom0 = host()
+    requests = "ls -p /\nls -p /lib/modules\n"
+    make = "lvcreate --yes --wipesignatures y --zero y --size 4194304b --name web vg0"
+    run(dom0, make)
+    dom0.state.surroundings.modules["/dev/vg0/web"] = ["5.10"]
+    said = dom0.execute(["debugfs", "-c", "-f", "-", "/dev/vg0/web"], requests)
+    assert said.status == 0 and "/15/040755/0/0/5.10//\n" in said.stdout
+    take = "lvcreate --yes --snapshot --permission r --addtag xenlocal-look --size 4194304b --name look vg0/web"
+    run(dom0, take)
+    assert dom0.execute(["debugfs", "-c", "-f", "-", "/dev/vg0/look"], requests) == said
+    assert dom0.execute(take.split()).status == 5, "it is there"
+    dom0.state.surroundings.modules["/dev/vg0/web"] = []
+    for disk in ("/dev/vg0/web", "/dev/vg0/gone"):
+        said = dom0.execute(["debugfs", "-c", "-f", "-", disk], requests)
+        assert said.status == 0 and "/13/" not in said.stdout and "Filesystem not open" in said.stderr
+    for argv, stdin in (("debugfs -c -f - /dev/vg0/web", ""), ("debugfs -w -f - /dev/vg0/web", requests)):
+        with pytest.raises(UnknownCommand):
+            dom0.execute(argv.split(), stdin)
+
+
+def test_snapshots_as_xenlocal_makes_them_and_no_others() -> None:
+    dom0 = host()
+    run(dom0, "lvcreate --yes --wipesignatures y --zero y --size 4194304b --name web vg0")
+    for wrong in (
+        "lvcreate --yes --snapshot --permission rw --size 4194304b --name look vg0/web",
+        "lvcreate --yes --snapshot --permission r --name look vg0/web",
+        "lvcreate --yes --snapshot --permission r --setactivationskip n --name look vg0/web",
+    ):
+        with pytest.raises(UnknownCommand):
+            run(dom0, wrong)
