@@ -23,6 +23,7 @@ from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.inspection import Inspector
+from xenlocal.adapters.kernels import Kernels, copy_whole
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.process import Lock
 from xenlocal.adapters.work import ThreadWork
@@ -39,10 +40,11 @@ class StubbedParts(Parts):
     def host(self, live: bool = True) -> Host:
         commands = Commands(search_path=str(self._directory / "bin"))
         identities = Identities(self.places.state_dir)
+        kernels = Kernels(self.places.state_dir, str(self._directory / "run"), Files(), Files(), copy_whole)
         return Host(
-            HostReader(commands, Files(), identities),
+            HostReader(commands, Files(), identities, kernels),
             Inspector(commands, Files()),
-            HostActuator(commands, str(self._directory / "run"), True, identities),
+            HostActuator(commands, str(self._directory / "run"), True, identities, kernels),
             HostProber(commands, Files()),
             Consoles(Files(), str(self._directory / "state" / "console")),
             ThreadWork(),

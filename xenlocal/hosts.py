@@ -16,6 +16,7 @@ from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.inspection import Inspector
 from xenlocal.adapters.iscsi import ChapRecords
+from xenlocal.adapters.kernels import Kernels, copy_whole
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.work import ThreadWork
 from xenlocal.engine.ports import Actuator, Prober, Reader, Work
@@ -42,10 +43,11 @@ def is_dom0() -> bool:
 def real(run_dir: str, state_dir: str) -> Host:
     commands, files = Commands(), Files()
     systemd, identities = os.path.isdir("/run/systemd/system"), Identities(state_dir)
+    kernels = Kernels(state_dir, run_dir, files, files, copy_whole)
     return Host(
-        HostReader(commands, files, identities),
+        HostReader(commands, files, identities, kernels),
         Inspector(commands, files),
-        HostActuator(commands, run_dir, systemd, identities),
+        HostActuator(commands, run_dir, systemd, identities, kernels),
         HostProber(commands, files),
         Consoles(files, _console_dir(state_dir)),
         ThreadWork(),
@@ -70,12 +72,13 @@ def simulated(path: str, run_dir: str, state_dir: str, live: bool) -> Host:
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
     runner, files = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work), SimFiles(dom0)
     identities, chap = Identities(state_dir), ChapRecords(files, files.secret, files.write)
+    kernels = Kernels(state_dir, run_dir, files, Files(), files.copy)
     if isinstance(work, VirtualWork):
-        actuator = HostActuator(runner, run_dir, True, identities, chap=chap, clock=work.now, pause=work.sleep)
+        actuator = HostActuator(runner, run_dir, True, identities, kernels, chap=chap, clock=work.now, pause=work.sleep)
     else:
-        actuator = HostActuator(runner, run_dir, True, identities, chap=chap)
+        actuator = HostActuator(runner, run_dir, True, identities, kernels, chap=chap)
     return Host(
-        HostReader(runner, files, identities),
+        HostReader(runner, files, identities, kernels),
         Inspector(runner, files),
         actuator,
         HostProber(runner, files, SimTcp(dom0).connect),

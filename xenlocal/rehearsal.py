@@ -15,6 +15,7 @@ from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
@@ -134,13 +135,15 @@ class _Process:
         self._dom0, self._work = dom0, Bounded(dom0)
         runner, files = SimRunner(dom0, self._work), SimFiles(dom0)
         identities = Identities(STATE_DIR, read=files.read_text, write=files.write)
-        reader, work = HostReader(runner, files, identities), self._work
+        kernels = Kernels(STATE_DIR, "/run/xenlocal", files, files, files.copy)
+        reader, work = HostReader(runner, files, identities, kernels), self._work
         chap = ChapRecords(files, files.secret, files.write)
         actuator = HostActuator(
             runner,
             "/run/xenlocal",
             True,
             identities,
+            kernels,
             chap=chap,
             write=files.write,
             clock=work.now,

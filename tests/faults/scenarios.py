@@ -75,6 +75,17 @@ def macs(host: Host) -> list[str]:
     return [nic.mac for domain in host.domains for nic in domain.nics]
 
 
+def copies(host: Host) -> list[str]:
+    """Of kernels: their directories."""
+    place = "/var/lib/xenlocal/kernels/"
+    return sorted({path.rpartition("/")[0] for path in host.paths if path.startswith(place)})
+
+
+def kernels(host: Host) -> set[str]:
+    """What the domUs that run were started from: the directories."""
+    return {str(domain.config["kernel"]).rpartition("/")[0] for domain in host.domains}
+
+
 def with_device(host: Host) -> None:
     """One that guests can have."""
     host.virt_caps += " pv_directio"
@@ -246,6 +257,14 @@ def _gets(**wanted: object) -> Callable[[Host], bool]:
 def _configs(domain: Domain) -> list[dict[str, Any]]:
     """What it runs with, and what it will after its next reboot."""
     return [domain.config, domain.staged or {}]
+
+
+def _kernel(host: Host, changed: int) -> None:
+    host.paths["/boot/vmlinuz"] = Path("file", 8 << 20, changed=changed)
+
+
+def _room_for_copies(host: Host, room: bool) -> None:
+    host.full = not room
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -1147,5 +1166,29 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         running("a", "b"),
         holds=lambda host: vdevs(host, "b") == ["xvda", "xvdb"],
+    ),
+    Scenario(
+        "kernel-that-apt-removes",
+        files(conf("web", QUICK, lv("web"))),
+        (host(10, lambda host: host.patterns.clear()), end(20, "web", "reboot"), ask(50, "restart", "web")),
+        running("web"),
+        holds=lambda host: kernels(host) == {copies(host)[0]} and len(copies(host)) == 1,
+    ),
+    Scenario(
+        "kernel-replaced-in-place",
+        files(conf("web", QUICK, lv("web")), conf("db", QUICK, lv("db"))),
+        (host(10, lambda host: _kernel(host, 2)), ask(20, "restart", "web"), ask(50, "restart", "db")),
+        running("web", "db"),
+        host=lambda host: _kernel(host, 1),
+        holds=lambda host: kernels(host) == {*copies(host)} and [each[-8:] for each in copies(host)] == ["2-800000"],
+    ),
+    Scenario(
+        "no-room-for-copies-of-kernels",
+        files(conf("web", QUICK, lv("web")), conf("db", QUICK, lv("db"))),
+        (ask(0, "boot"), host(30, lambda host: _room_for_copies(host, True)), ask(40, "restart", "web")),
+        running("web", "db"),
+        host=lambda host: _room_for_copies(host, False),
+        holds=lambda host: copies(host)[0] in kernels(host),
+        cold=True,
     ),
 )

@@ -12,6 +12,7 @@ import pytest
 
 from tests.hostile.conftest import SOMEBODY, as_somebody
 from tests.hostile.things import SECRET, THINGS, hard_link, unharmed
+from tests.unit.adapters.scripted import NO_KERNELS
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.files import Files, write_private
@@ -122,7 +123,9 @@ def writes(place: Path) -> Mapping[str, Callable[[], object]]:
         "a file": lambda: write_private(str(place / "x"), "text"),
         "memory": lambda: records.save_memory(Memory()),
         "last good": lambda: records.save_good([ConfigFile("a.conf", "")]),
-        "xl.cfg": lambda: HostActuator(NoRunner(), str(place.parent), False, Identities(str(place))).perform(start),
+        "xl.cfg": lambda: HostActuator(
+            NoRunner(), str(place.parent), False, Identities(str(place)), NO_KERNELS
+        ).perform(start),
         "identities": lambda: Identities(str(place)).lock(Identity("web", "uuid")),
         "lock": lambda: Lock(str(place)).__enter__(),
         "console": lambda: Consoles(LogOf(), str(place)).keep("web", "ended"),
@@ -209,7 +212,7 @@ def test_others_can_read_nothing_of_ours(open_place: Path) -> None:
     records.save_good([ConfigFile("a.conf", "")])
     Identities(str(state)).lock(Identity("web", "uuid"))
     history_write(state / "history.db")
-    HostActuator(Accepts(), str(run), False, Identities(str(state))).perform(
+    HostActuator(Accepts(), str(run), False, Identities(str(state)), NO_KERNELS).perform(
         StartDomain("web", "uuid", "name = 'web'\n", {})
     )
     os.umask(before)

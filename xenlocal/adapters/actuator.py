@@ -19,6 +19,7 @@ from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import Files, write_private
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords, by_hand
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.own import read_secret
 from xenlocal.model.actions import (
     Action,
@@ -68,6 +69,7 @@ class HostActuator:
         run_dir: str,
         systemd: bool,
         identities: Identities,
+        kernels: Kernels,
         *,
         chap: ChapRecords | None = None,
         write: Callable[[str, str], None] = write_private,
@@ -76,6 +78,7 @@ class HostActuator:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._runner, self._run_dir, self._systemd = runner, os.path.abspath(run_dir), systemd
+        self._kernels = kernels
         self._identities, self._chap = identities, chap or ChapRecords(Files(), read_secret, write_private)
         self._write, self._unique, self._clock, self._pause = write, unique, clock, pause
 
@@ -89,7 +92,8 @@ class HostActuator:
         try:
             lines = mapping.commands(action, context)
             if isinstance(action, StartDomain | StageConfig):
-                self._put(*mapping.config_file(action, context))
+                path, text = mapping.config_file(action, context)
+                self._put(path, self._kernels.from_copy(text, action.settings))
             if isinstance(action, ChangeBridge) and action.way_back is not None:
                 self._change_with_way_back(action, action.way_back, context)
                 return

@@ -21,6 +21,7 @@ from xenlocal.model.actions import (
     DeactivateVolume,
     DestroyDomain,
     DetachDevice,
+    DropKernel,
     GrowVolume,
     LockIdentity,
     LogIn,
@@ -131,6 +132,8 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             # without --force: a disk that the guest has mounted stays where it is (xl(1), since Xen 4.15)
             verb = "block-detach" if key == "disk" else "network-detach"
             return (("xl", verb, checked.domid(domid), checked.device(xlcfg.name_of(spec))),)
+        case DropKernel(path):
+            return (("rm", "-r", "--", checked.copy(path)),)
         case AwaitReady() | CheckReady() | LockIdentity() | UnlockIdentity():
             return ()
 

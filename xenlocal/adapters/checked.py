@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import re
 
-from xenlocal.model.names import is_look_name, parse_trash_name
+from xenlocal.model.names import COPY, KERNELS, is_look_name, parse_trash_name
 from xenlocal.model.units import Size
 
 _SECTOR = Size(512)  # lvcreate and lvextend refuse a size in bytes that is no multiple of it
 _NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+@:-]*")
 _PATH = re.compile(r"/[^\x00-\x1f=]*")
+_COPY = re.compile(rf"/[^\x00-\x1f]*/{KERNELS}/{COPY.pattern}")
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}")
 _GATEWAY = re.compile(r"[0-9a-fA-F][0-9a-fA-F.:]*(?:%[A-Za-z0-9_.]+)?|::[0-9a-fA-F.:]*")
 _IQN = re.compile(r"[a-z]{3}\.[A-Za-z0-9._:-]+")
@@ -71,6 +72,11 @@ def look(volume: str) -> str:
     if not is_look_name(volume):
         raise ValueError(f"{volume!r} is no snapshot of xenlocal's")
     return name(volume)
+
+
+def copy(text: str) -> str:
+    """The path of a copy of a kernel: no file that is not xenlocal's own is ever removed."""
+    return _matching(_COPY, text, "a copy of a kernel")
 
 
 def size(value: Size) -> str:

@@ -169,7 +169,7 @@ def _facts(found: os.stat_result, real: str) -> PathFacts:
         device = (os.major(found.st_rdev), os.minor(found.st_rdev))
         return PathFacts(PathKind.BLOCK, Size(0), real, device)
     if stat.S_ISREG(found.st_mode):
-        return PathFacts(PathKind.FILE, Size(found.st_size), real)
+        return PathFacts(PathKind.FILE, Size(found.st_size), real, changed=found.st_mtime_ns)
     return PathFacts(PathKind.OTHER, Size(0), real)
 
 

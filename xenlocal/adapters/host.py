@@ -10,6 +10,7 @@ from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iproute import IpReader
 from xenlocal.adapters.iscsi import read_iscsi
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.lvm import LvmReader
 from xenlocal.adapters.outline import outline
 from xenlocal.adapters.vbd import sectors_written
@@ -19,7 +20,7 @@ from xenlocal.engine.ports import LastWords, Node
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
-from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
+from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 
 _Value = TypeVar("_Value")
 
@@ -27,8 +28,8 @@ _Value = TypeVar("_Value")
 class HostReader:
     """Satisfies `engine.ports.Reader`."""
 
-    def __init__(self, runner: Runner, files: FileReader, identities: Identities) -> None:
-        self._files, self._runner, self._identities = files, runner, identities
+    def __init__(self, runner: Runner, files: FileReader, identities: Identities, kernels: Kernels) -> None:
+        self._files, self._runner, self._identities, self._kernels = files, runner, identities, kernels
         self._xl = XlReader(runner, files)
         self._xenstore = XenstoreReader(runner)
         self._lvm = LvmReader(runner, files)
@@ -60,6 +61,9 @@ class HostReader:
 
     def identities(self) -> Mapping[str, Identity]:
         return self._identities.all()
+
+    def kernels(self) -> Kept:
+        return self._kernels.kept()
 
     def iscsi(self) -> IscsiFacts:
         return read_iscsi(self._files)

@@ -16,7 +16,8 @@ from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.names import Kind
 from xenlocal.model.observed import LiveDomain, Observed, Outline, Table, Unavailable
-from xenlocal.planner.hurdles import boot_files, needed_packages, save_images
+from xenlocal.planner.hurdles import needed_packages, save_images
+from xenlocal.planner.kernels import boot_files
 from xenlocal.planner.looks import names_of_monitor, unexplained
 from xenlocal.planner.pci import device_paths
 
@@ -94,6 +95,7 @@ def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
         Table.HARDWARE: reader.hardware,
         Table.MONITORS: reader.monitors,
         Table.IDENTITIES: reader.identities,
+        Table.KERNELS: reader.kernels,
         Table.ISCSI: partial(_iscsi, reader, desired),
     }
 

@@ -18,7 +18,7 @@ from xenlocal.model.history import Entry, Query
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.memory import Memory
-from xenlocal.model.observed import Hardware, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
+from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 from xenlocal.model.plan import Notice
 from xenlocal.model.probes import Probe
 
@@ -66,6 +66,9 @@ class Reader(Protocol):
 
     def identities(self) -> Mapping[str, Identity]:
         """What `hostid = locked` has recorded, by UUID. No command."""
+
+    def kernels(self) -> Kept:
+        """Copies of kernels. No command."""
 
     def iscsi(self) -> IscsiFacts:
         """Sessions and records. No command."""

@@ -285,6 +285,18 @@ class DetachDevice(_OfDevice):
 
 
 @dataclass(frozen=True)
+class DropKernel:
+    """Remove a copy of a kernel that no domU uses any more. It is ours: no disk, nor the kernel itself."""
+
+    path: str
+    verb = "drop"
+
+    @property
+    def target(self) -> Target:
+        return Target(Kind.FILE, self.path)
+
+
+@dataclass(frozen=True)
 class LockIdentity:
     """Record who the domU is, before its first start: no command, but a file of ours that outlives every boot."""
 
@@ -330,6 +342,7 @@ Action = (
     | StageConfig
     | AttachDevice
     | DetachDevice
+    | DropKernel
     | LockIdentity
     | UnlockIdentity
 )

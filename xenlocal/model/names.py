@@ -69,6 +69,12 @@ def is_look_name(lv: str) -> bool:
     return lv.startswith(_LOOK)
 
 
+KERNELS = "kernels"  # the directory of copies of kernels
+COPY = re.compile(r"[A-Za-z0-9_.+-]+\.[0-9a-f]{8}\.[0-9a-f]{16}-[0-9a-f]+(?:\.new)?")
+"""A copy in it: the kernel's name, which files it is of, when they were last changed and how large they are; .new: one
+that was never finished."""
+
+
 _TRASH = re.compile(r"xenlocal-trash\.(\d{1,12})\.(.+)")
 
 

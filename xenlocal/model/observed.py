@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
@@ -32,6 +33,7 @@ class Table(StrEnum):
     HARDWARE = "hardware"  # xl info: needed only to start
     MONITORS = "monitors"  # /proc: needed only to start; no command
     IDENTITIES = "identities"  # what `hostid = locked` has recorded; no command
+    KERNELS = "kernels"  # copies of kernels, and the xl.cfg that name them; no command
     ISCSI = "iscsi"  # sessions in /sys and records of open-iscsi: needed only where a file declares one; no command
 
 
@@ -195,6 +197,18 @@ class PathFacts:
     size: Size  # of a regular file; 0 else
     real: str  # the path with every symlink resolved
     device: tuple[int, int] | None = None  # of a block device
+    changed: int = 0  # st_mtime_ns of a regular file
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Copies of the kernels that domUs are started from, by their names in a directory of ours, `place`. By name of
+    each domU that has a generated xl.cfg: the copies that it names, and why there is none where one was to be."""
+
+    place: str
+    copies: frozenset[str] = frozenset()
+    used: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -264,6 +278,7 @@ class Observed:
     monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
     identities: Mapping[str, Identity] | Unavailable = NOT_ASKED  # by UUID
     iscsi: IscsiFacts | Unavailable = NOT_ASKED
+    kernels: Kept | Unavailable = NOT_ASKED
     xl: Unavailable | None = None  # why `domains` is only an `Outline`; None where it is none
 
     def by_uuid(self) -> Mapping[str, LiveDomain]:

@@ -10,6 +10,7 @@ from xenlocal.planner.bridges import plan_bridges
 from xenlocal.planner.domains import plan_domains
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.iscsi import plan_iscsi
+from xenlocal.planner.kernels import plan_kernels
 from xenlocal.planner.retirement import plan_retirement
 from xenlocal.planner.shutdown import plan_shutdown
 from xenlocal.planner.volumes import plan_volumes
@@ -28,6 +29,7 @@ def make_plan(desired: Desired, observed: Observed, goal: Goal, now: float, wall
         plan_iscsi(draft, desired, observed, memory, now)
         plan_volumes(draft, desired, observed, memory)
         plan_domains(draft, desired, observed, memory, now)
+        plan_kernels(draft, desired, observed, memory)
         plan_retirement(draft, desired, observed, wall)
     return draft.plan(goal, _start_slots(desired, observed))
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from xenlocal.model.desired import Desired, Disk, Domain, GuestType, State
 from xenlocal.model.inspection import Code, Finding, Severity
 from xenlocal.model.units import Size
-from xenlocal.planner.hurdles import boot_files, hurdle_of_type, needed_packages
+from xenlocal.planner.hurdles import hurdle_of_type, needed_packages
+from xenlocal.planner.kernels import missing_boot_file, newest_copy
 from xenlocal.planner.patient import Patient, known
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 
@@ -23,10 +24,15 @@ _SWITCH = re.compile(r"(?:^|\s)xen_512gb_limit(?:=(\S*))?(?=\s|$)")
 
 def files(patient: Patient) -> Iterator[Finding]:
     for domain in _wanted(patient.desired):
-        for key, path in boot_files(domain):
-            if path not in known(patient.observed.paths):
-                text = f"{domain.target} cannot start: {key} {path} does not exist ({domain.source})"
-                yield Finding(Code.BOOT_FILES, _how_bad(domain), text, f"put it there, or name another {key}")
+        gone = missing_boot_file(domain, known(patient.observed.paths))
+        if gone and newest_copy(domain, known(patient.observed.kernels)) is not None:
+            text = f"{domain.target} starts from the copy that is kept of its kernel: {gone}"
+            yield Finding(
+                Code.BOOT_FILES, Severity.WARNING, text, "name one that is there; the copy goes with the last use"
+            )
+        elif gone:
+            text, key = f"{domain.target} cannot start: {gone}", gone.partition(" ")[0]
+            yield Finding(Code.BOOT_FILES, _how_bad(domain), text, f"put it there, or name another {key}")
         for path, package in needed_packages(domain):
             if path not in known(patient.observed.paths):
                 text = f"{domain.target} cannot start: {path} is missing, which an hvm guest needs"

@@ -43,6 +43,9 @@ class Draft:
         self._of.setdefault(target, []).append(step_id)
         return step_id
 
+    def has(self, *kinds: type[Action]) -> bool:
+        return any(isinstance(step.action, kinds) for step in self._steps.values())
+
     def steps_of(self, target: Target) -> tuple[str, ...]:
         return tuple(self._of.get(target, ()))
 

@@ -24,6 +24,7 @@ from xenlocal.planner.disks import hurdle_of_disk
 from xenlocal.planner.draft import Draft, unknown
 from xenlocal.planner.holders import Claims
 from xenlocal.planner.identities import Guard
+from xenlocal.planner.kernels import missing_boot_file, newest_copy
 from xenlocal.planner.looks import names_of_monitor
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 from xenlocal.planner.things import ask_for, hurdle_of_needs
@@ -151,20 +152,17 @@ def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
             f"a saved state of it lies in {image}: starting it from its disks would damage them if that state"
             f" is ever restored; restore it with `xl restore {image}`, or discard it with `rm {image}`"
         )
-    for key, path in boot_files(domain):
-        if path not in paths:
-            return f"{key} {path} does not exist ({domain.source})"
+    if gone := missing_boot_file(domain, paths):
+        kept = draft.table(Table.KERNELS, observed.kernels)
+        if kept is None:
+            return unknown(Table.KERNELS)
+        if newest_copy(domain, kept) is None:
+            return gone
     for path, package in needed_packages(domain):
         if path not in paths:
             whose = "an hvm guest" if domain.type is GuestType.HVM else "a disk with mode = w!"
             return f"{path} is missing, which {whose} needs; type: apt install {package}"
     return None
-
-
-def boot_files(domain: Domain) -> tuple[tuple[str, str], ...]:
-    """Key and path of what Xen reads from the dom0 to start it."""
-    named = (("kernel", domain.kernel), ("ramdisk", domain.ramdisk), ("pvgrub", domain.pvgrub))
-    return tuple((key, path) for key, path in named if path is not None)
 
 
 def needed_packages(domain: Domain) -> tuple[tuple[str, str], ...]:

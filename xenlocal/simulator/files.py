@@ -11,6 +11,7 @@ from xenlocal.model.observed import PathFacts
 from xenlocal.simulator import conduct, iscsi, paths
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Alone, Sleeper
+from xenlocal.simulator.state import Path
 from xenlocal.simulator.surroundings import RELEASE
 
 _BACKENDS = "/sys/bus/xen-backend/devices"
@@ -34,7 +35,7 @@ class SimFiles:
         with self._dom0.hold() as state:
             if path == _BACKENDS:
                 return tuple(sorted(self._vbds()))
-            texts = (*state.texts, *iscsi.sysfs(self._dom0))
+            texts = (*state.texts, *state.paths, *iscsi.sysfs(self._dom0))
             below = (each.removeprefix(f"{path}/") for each in texts if each.startswith(f"{path}/"))
             return tuple(sorted({each.partition("/")[0] for each in below}))
 
@@ -83,6 +84,15 @@ class SimFiles:
         """A file of our own on the simulated host."""
         with self._dom0.hold() as state:
             state.texts[path] = text
+
+    def copy(self, place: str, name: str, sources: Mapping[str, str]) -> None:
+        """`adapters.kernels.copy_whole`. Raises XenlocalError."""
+        with self._dom0.hold() as state:
+            if state.full:
+                raise XenlocalError(f"cannot copy {' and '.join(sources.values())} to {place}: No space left on device")
+            for each, source in sources.items():
+                found = paths.facts(self._dom0, source)
+                state.paths[f"{place}/{name}/{each}"] = Path("file", found.size.bytes if found else 0)
 
     def secret(self, path: str) -> str:
         """A file that only root can read, as all are here. Raises XenlocalError."""

@@ -24,7 +24,7 @@ def facts(dom0: SimulatedDom0, path: str) -> PathFacts | None:
         if known.device:
             major, _, minor = known.device.partition(":")
             device = (int(major), int(minor))
-        return PathFacts(PathKind(known.kind), Size(known.size), known.real or path, device)
+        return PathFacts(PathKind(known.kind), Size(known.size), known.real or path, device, known.changed)
     if (disk := iscsi.disk(dom0, path)) is not None:
         return disk
     for volume in state.volumes:

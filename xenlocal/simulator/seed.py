@@ -13,9 +13,11 @@ from xenlocal.adapters import identities
 from xenlocal.engine.ports import Guest
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Record
+from xenlocal.model.names import KERNELS
 from xenlocal.model.observed import (
     OUR_ALIAS,
     Hardware,
+    Kept,
     LiveDomain,
     LiveState,
     Network,
@@ -82,6 +84,7 @@ def seed(scene: Scene) -> Host:
     paths = dict(_known(observed.paths, Table.PATHS))
     seed_iscsi(state, scene.desired, _known(observed.iscsi, Table.ISCSI), paths, devices.number)
     state.paths = {path: _path(facts, devices) for path, facts in paths.items()}
+    _kernels(state, _known(observed.kernels, Table.KERNELS))
     for domid, each in sorted(live.items()):
         domain = _domain(scene, each, monitors)
         domain.disks = [_disk(vbd, devices) for vbd in store.vbds if vbd.domid == domid]
@@ -102,6 +105,15 @@ def _known(value: T | Unavailable, table: Table) -> T:
     if isinstance(value, Unavailable):
         raise XenlocalError(f"cannot rehearse: {table} unknown: {value.why}")
     return value
+
+
+def _kernels(state: Host, kept: Kept) -> None:
+    """The copies, and what their users' xl.cfg say of them."""
+    place = f"{STATE_DIR}/{KERNELS}"
+    state.paths |= {f"{place}/{copy}/{key}": Path() for copy in kept.copies for key in ("kernel", "ramdisk")}
+    for name, copies in kept.used.items():
+        lines = [f'kernel = "{place}/{copy}/kernel"\n' for copy in sorted(copies)]
+        state.texts[f"/run/xenlocal/domains/{name}.cfg"] = "".join(lines)
 
 
 class _Devices:
@@ -172,7 +184,7 @@ def _storage(state: Host, storage: Storage, vbds: tuple[Vbd, ...]) -> None:
 
 def _path(facts: PathFacts, devices: _Devices) -> Path:
     device = devices.number(facts.device) if facts.device is not None else ""
-    return Path(str(facts.kind), facts.size.bytes, facts.real, device)
+    return Path(str(facts.kind), facts.size.bytes, facts.real, device, changed=facts.changed)
 
 
 def _disk(vbd: Vbd, devices: _Devices) -> Disk:

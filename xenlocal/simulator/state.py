@@ -169,6 +169,7 @@ class Path:
     real: str = ""  # with symlinks resolved; "" = the path itself
     device: str = ""  # "major:minor" of a block device
     allocated: int = 0  # bytes that fallocate has reserved
+    changed: int = 0  # st_mtime_ns
 
 
 @dataclass
@@ -256,6 +257,7 @@ class Host:
     routes: list[Route] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)  # addresses that do not answer a ping
     paths: dict[str, Path] = field(default_factory=dict)
+    full: bool = False  # no room for copies of kernels
     patterns: list[str] = field(default_factory=lambda: [*_FILES])  # regular files
     texts: dict[str, str] = field(default_factory=dict)  # readable files: xl's logs, configs of tests
     targets: list[IscsiTarget] = field(default_factory=list)

@@ -46,6 +46,19 @@ def fallocate(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     return Answer()
 
 
+def rm(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`rm -r -- DIRECTORY`."""
+    options, rest = split_options(argv, ("-r",), ())
+    if options.keys() != {"-r"} or len(rest) != 1:
+        raise UnknownCommand(argv)
+    below = [path for path in dom0.state.paths if path.startswith(f"{rest[0]}/")]
+    if not below:
+        raise Refused(f"rm: cannot remove '{rest[0]}': No such file or directory\n")
+    for path in below:
+        del dom0.state.paths[path]
+    return Answer()
+
+
 def losetup(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     """`losetup --noheadings --output NAME --associated FILE`, `losetup --set-capacity DEVICE` (util-linux 2.38)."""
     options, rest = split_options(argv, ("--noheadings",), ("--output", "--associated", "--set-capacity"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.model.observed import PathFacts
 
 Answer = str | BaseException
@@ -60,3 +61,10 @@ class TextFiles:
 
     def read_text(self, path: str) -> str | None:
         return self.texts.get(path)
+
+
+def _no_copy(_place: str, _name: str, _sources: Mapping[str, str]) -> None:
+    raise AssertionError("nothing is to be copied here")
+
+
+NO_KERNELS = Kernels("/var/lib/xenlocal", "/run/xenlocal", TextFiles({}), TextFiles({}), _no_copy)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.adapters.scripted import Answer, ScriptedRunner
+from tests.unit.adapters.scripted import NO_KERNELS, Answer, ScriptedRunner
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.identities import Identities
 from xenlocal.model import actions as act
@@ -27,8 +27,8 @@ def actuator(runner: ScriptedRunner, written: dict[str, str] | None = None, syst
     clock = iter(range(0, 10000, 3))
     written = {} if written is None else written
     return HostActuator(
-        runner, RUN, systemd, Identities("/var/lib/xenlocal"), write=written.__setitem__, unique=lambda: "k1",
-        clock=lambda: float(next(clock)), pause=lambda seconds: None,
+        runner, RUN, systemd, Identities("/var/lib/xenlocal"), NO_KERNELS,
+        write=written.__setitem__, unique=lambda: "k1", clock=lambda: float(next(clock)), pause=lambda seconds: None,
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_an_unsafe_action_runs_nothing() -> None:
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "domains").write_text("in the way")
-    host = HostActuator(ScriptedRunner(), str(tmp_path), False, Identities(str(tmp_path)))
+    host = HostActuator(ScriptedRunner(), str(tmp_path), False, Identities(str(tmp_path)), NO_KERNELS)
     with pytest.raises(XenlocalError, match="cannot write"):
         host.perform(act.StartDomain("web", UUID, ""))
 
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_the_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "run/domains/web.cfg"
     runner = ScriptedRunner((("xl", "create", "-q", str(path)), ""))
-    HostActuator(runner, str(tmp_path / "run"), False, Identities(str(tmp_path))).perform(
+    HostActuator(runner, str(tmp_path / "run"), False, Identities(str(tmp_path)), NO_KERNELS).perform(
         act.StartDomain("web", UUID, "secret")
     )
     assert path.read_text() == "secret" and path.stat().st_mode & 0o777 == 0o600
@@ -82,7 +82,7 @@ def test_the_file_is_private(tmp_path: Path) -> None:
 
 
 def test_script_of_a_start_can_be_run_by_a_shell(tmp_path: Path) -> None:
-    host = HostActuator(ScriptedRunner(), str(tmp_path / "run dir"), False, Identities(str(tmp_path)))
+    host = HostActuator(ScriptedRunner(), str(tmp_path / "run dir"), False, Identities(str(tmp_path)), NO_KERNELS)
     text = "name = 'web'\nextra = \"$(reboot) `x` \\\\\"\nXENLOCAL-END\n"
     lines = host.script(act.StartDomain("web", UUID, text))
     assert lines[-1] == f"xl create -q '{tmp_path}/run dir/domains/web.cfg'"
@@ -199,7 +199,7 @@ def test_what_xl_said_is_told_where_xenstore_does_not_ask_either(rest: tuple[tup
 
 def test_an_identity_is_kept_in_a_file_of_our_own_and_forgotten_again(tmp_path: Path) -> None:
     store = Identities(str(tmp_path))
-    host = HostActuator(ScriptedRunner(), str(tmp_path), False, store)
+    host = HostActuator(ScriptedRunner(), str(tmp_path), False, store, NO_KERNELS)
     lic, web = Identity("lic", UUID, ("00:16:3e:00:00:01",), ("volume/vg0/lic",)), Identity("web", "other")
     assert store.all() == {}
     host.perform(act.LockIdentity(web))

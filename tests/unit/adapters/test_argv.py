@@ -26,6 +26,7 @@ UUID = "00000000-0000-4000-8000-000000000001"
 IQN = "iqn.2012-10.example:bay1"
 DISK = "format=raw, vdev=xvdb, access=rw, target=/dev/vg0/data"
 NIC = "mac=00:16:3e:00:00:01, bridge=br0"
+COPY = "/var/lib/xenlocal/kernels/vmlinuz-6.1.0-49-amd64.0a1b2c3d.00000000000000ff-800000"
 EXPECTED: list[tuple[Action, list[str]]] = [
     (
         act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0"),
@@ -133,6 +134,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.AttachDevice("web", UUID, 5, "vif", NIC), ["xl network-attach 5 mac=00:16:3e:00:00:01 bridge=br0"]),
     (act.DetachDevice("web", UUID, 5, "disk", DISK), ["xl block-detach 5 xvdb"]),
     (act.DetachDevice("web", UUID, 5, "vif", NIC), ["xl network-detach 5 00:16:3e:00:00:01"]),
+    (act.DropKernel(COPY), [f"rm -r -- {COPY}"]),
     (act.LockIdentity(Identity("web", UUID)), []),
     (act.UnlockIdentity(Identity("web", UUID)), []),
 ]  # fmt: skip
@@ -168,6 +170,11 @@ REFUSED: list[Action] = [
     act.GrowVolume("vg0", "a/b", Size(512)),
     act.ActivateVolume("", "a"),
     act.UntagVolume("vg0", "a", ("-x",)),
+    act.DropKernel("/var/lib/xenlocal/kernels/.."),
+    act.DropKernel("/var/lib/xenlocal/kernels"),
+    act.DropKernel("/boot/vmlinuz-6.1.0-49-amd64"),
+    act.DropKernel(f"{COPY}/../../history.db"),
+    act.DropKernel(COPY.replace("kernels", "console")),
     act.ResizeFile("relative", Size(1)),
     act.ResizeFile("--reference=/etc/passwd", Size(1)),
     act.ChangeBridge("br0", add_ports=("-x",)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.adapters.scripted import Answer, ScriptedRunner, TextFiles
+from tests.unit.adapters.scripted import NO_KERNELS, Answer, ScriptedRunner, TextFiles
 from xenlocal.adapters import own
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
@@ -154,7 +154,7 @@ SETTLE = ("udevadm", "settle", "--timeout=10")
 
 
 def actuator(runner: ScriptedRunner, chap: ChapRecords | None = None) -> HostActuator:
-    return HostActuator(runner, "/run/xenlocal", False, Identities("/var/lib/xenlocal"), chap=chap)
+    return HostActuator(runner, "/run/xenlocal", False, Identities("/var/lib/xenlocal"), NO_KERNELS, chap=chap)
 
 
 def failed(status: int | None, said: str) -> Answer:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.adapters.scripted import ScriptedRunner, TextFiles
+from tests.unit.adapters.scripted import NO_KERNELS, ScriptedRunner, TextFiles
 from xenlocal.adapters import iproute, lvm, xenstore, xl
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
@@ -305,13 +305,15 @@ def test_signs_of_guests_that_stop() -> None:
         "/sys/bus/xen-backend/devices/vbd-77-51712/statistics/wr_sect": "1\n",
     }
     runner = ScriptedRunner((("xenstore-read", *paths), missing(paths, 2, "poweroff\n\n")))
-    assert HostReader(runner, TextFiles(texts), Identities("/var/lib/xenlocal")).signs((3, 5, 9)) == {
+    assert HostReader(runner, TextFiles(texts), Identities("/var/lib/xenlocal"), NO_KERNELS).signs((3, 5, 9)) == {
         3: Signs(True, 88),
         5: Signs(False, None),
         9: Signs(None, None),
     }
     runner = ScriptedRunner((("xenstore-read", paths[0]), CommandFailed(("xenstore-read",), None, "")))
-    assert HostReader(runner, TextFiles(texts), Identities("/var/lib/xenlocal")).signs((3,)) == {3: Signs(None, 88)}
+    assert HostReader(runner, TextFiles(texts), Identities("/var/lib/xenlocal"), NO_KERNELS).signs((3,)) == {
+        3: Signs(None, 88)
+    }
 
 
 def test_backends_of_every_kind_and_half_made_ones() -> None:
@@ -514,7 +516,7 @@ def test_every_table_costs_one_command() -> None:
         (lvm.REPORT, report((GROUP, [VOLUME])), HostReader.storage),
     ]:  # fmt: skip
         runner = ScriptedRunner((name, answer))
-        ask(HostReader(runner, files, Identities("/var/lib/xenlocal")))
+        ask(HostReader(runner, files, Identities("/var/lib/xenlocal"), NO_KERNELS))
         assert runner.ran == [name]
 
 

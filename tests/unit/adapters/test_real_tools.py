@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.adapters.scripted import NO_KERNELS
 from xenlocal.adapters import iproute
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
@@ -32,7 +33,7 @@ def namespace() -> bool:
 
 def bridge_after(*changes: ChangeBridge) -> dict[str, Link]:
     """The links of a new network namespace with a pair of virtual Ethernet interfaces, after the changes."""
-    actuator = HostActuator(Commands(), "/run/xenlocal", False, Identities("/var/lib/xenlocal"))
+    actuator = HostActuator(Commands(), "/run/xenlocal", False, Identities("/var/lib/xenlocal"), NO_KERNELS)
     lines = [line for change in changes for line in actuator.script(change)]
     begin = ("exec 3>&1 >&2", "ip link add name eno1 type veth peer name far")
     script = "\n".join([*begin, *lines, "ip -j -d addr show >&3"])
@@ -90,7 +91,7 @@ def test_whoever_has_a_file_attached_sees_that_it_has_grown(tmp_path: Path) -> N
     if not devices:
         pytest.skip("needs loop devices")
     try:
-        actuator = HostActuator(Commands(), "/run/xenlocal", False, Identities("/var/lib/xenlocal"))
+        actuator = HostActuator(Commands(), "/run/xenlocal", False, Identities("/var/lib/xenlocal"), NO_KERNELS)
         actuator.perform(ResizeFile(str(image), Size(3 << 20), "grow"))
         for device in devices:
             assert Path(f"/sys/block/{Path(device).name}/size").read_text() == f"{(3 << 20) // 512}\n"

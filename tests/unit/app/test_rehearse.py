@@ -29,7 +29,8 @@ def host(host: list[str]) -> list[str]:
 def lose_the_kernel(host: list[str]) -> None:
     path = state_of(host)
     state = json.loads(path.read_text())
-    path.write_text(json.dumps({**state, "patterns": []}))
+    kept = {name: each for name, each in state["paths"].items() if "/kernels/" not in name}
+    path.write_text(json.dumps({**state, "patterns": [], "paths": kept}))
 
 
 def test_a_host_that_would_come_back(host: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from xenlocal.adapters.console import Consoles
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.probe import HostProber
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
@@ -207,12 +208,14 @@ class Daemon:
         self.runner = SimRunner(machine.dom0, self.work, faults=faults)
         files = SimFiles(machine.dom0)
         identities = Identities("/var/lib/xenlocal", read=files.read_text, write=machine.put)
-        reader = HostReader(self.runner, files, identities)
+        kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, files.copy)
+        reader = HostReader(self.runner, files, identities, kernels)
         actuator = HostActuator(
             self.runner,
             "/run/xenlocal",
             systemd=True,
             identities=identities,
+            kernels=kernels,
             chap=ChapRecords(files, files.secret, machine.put),
             write=machine.put,
             unique=lambda: f"{next(machine.unique):08x}",

@@ -10,7 +10,7 @@ from typing import Any
 from xenlocal.adapters.work import ThreadWork
 from xenlocal.engine.observe import Asking, look
 from xenlocal.model.desired import Desired
-from xenlocal.model.observed import Observed, Table, Unavailable
+from xenlocal.model.observed import Kept, Observed, Table, Unavailable
 
 
 class Host(ThreadWork):
@@ -31,6 +31,9 @@ class Host(ThreadWork):
 
     def identities(self) -> dict[str, Any]:
         return {}
+
+    def kernels(self) -> Kept:
+        return Kept("/kernels")
 
     def paths(self, _paths: Iterable[str]) -> dict[str, Any]:
         self.asked += 1

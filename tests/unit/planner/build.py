@@ -30,6 +30,7 @@ from xenlocal.model.observed import (
     OUR_ALIAS,
     OUR_TAG,
     Hardware,
+    Kept,
     Link,
     LiveDomain,
     LiveState,
@@ -182,6 +183,7 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
         monitors=tables.pop("monitors", frozenset()),
         identities=tables.pop("identities", {}),
         iscsi=tables.pop("iscsi", IscsiFacts({})),
+        kernels=tables.pop("kernels", Kept("/var/lib/xenlocal/kernels")),
         **tables,
     )
 

@@ -263,7 +263,7 @@ def test_the_domus_being_unknown_is_a_hurdle_by_itself() -> None:
 def test_all_that_a_start_needs_to_know_is_asked_for_at_once() -> None:
     """Otherwise each table would cost a round of looks."""
     seen = Observed(domains={})
-    plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS, Table.IDENTITIES}
+    plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS, Table.IDENTITIES, Table.KERNELS}
     assert plan(desired(dom("web")), seen).wanted == plain
     assert plan(desired(dom("web", image("/srv/x.img"))), seen).wanted == {*plain, Table.XENSTORE}
     assert plan(desired(dom("web", bridges=("br0",))), seen).wanted == {*plain, Table.NETWORK}

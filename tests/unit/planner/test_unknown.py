@@ -89,6 +89,6 @@ def test_tables_not_asked_for_are_asked_and_meanwhile_nothing_is_done() -> None:
 def test_a_host_at_rest_costs_no_more_than_it_has_to_know() -> None:
     want = desired(dom("web", lv("root"), bridges=("br0",)))
     made = learned_plan(want, Observed(domains={3: live(3, "web")}), memory(ready("web", 3, running={})))
-    own_files = {Table.PATHS, Table.IDENTITIES}  # which are no commands
+    own_files = {Table.PATHS, Table.IDENTITIES, Table.KERNELS}  # which are no commands
     assert made.wanted == {Table.STORAGE, *own_files}
     assert learned_plan(desired(), Observed(domains={})).wanted <= own_files

@@ -140,7 +140,7 @@ def test_what_is_not_ours_says_what_is_not_done_to_it() -> None:
 
 
 def test_a_host_that_declares_no_volume_is_not_asked_for_any() -> None:
-    seen, own = Observed(domains={}), {Table.IDENTITIES}  # a file of ours
+    seen, own = Observed(domains={}), {Table.IDENTITIES, Table.KERNELS}  # files of ours
     assert Table.STORAGE not in plan(desired(dom("web", state=State.STOPPED)), seen).wanted
     assert plan(desired(dom("web", lv("root"), state=State.STOPPED)), seen).wanted == {Table.STORAGE, *own}
     assert plan(desired(dom("web", image("/srv/x.img"), state=State.STOPPED)), seen).wanted == {Table.PATHS, *own}

@@ -9,6 +9,7 @@ from tests.unit.engine.rig import Daemon, Machine
 from xenlocal import config
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.model.history import Deed, Event, What
 from xenlocal.model.memory import Memory
 from xenlocal.planner.learned import learned
@@ -20,7 +21,8 @@ from xenlocal.simulator.runner import SimRunner
 
 def reader_of(machine: Machine) -> HostReader:
     files = SimFiles(machine.dom0)
-    return HostReader(SimRunner(machine.dom0), files, Identities("/var/lib/xenlocal", read=files.read_text))
+    kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, files.copy)
+    return HostReader(SimRunner(machine.dom0), files, Identities("/var/lib/xenlocal", read=files.read_text), kernels)
 
 
 def scene_of(machine: Machine) -> Scene:
@@ -86,3 +88,9 @@ def told(rehearsal: Rehearsal, name: str) -> Course:
         if moment.what in ("start", "stop"):
             found.setdefault(moment.target.removeprefix("domain/"), round(moment.begin, 3))
     return Course(tuple(sorted(found, key=lambda name: (found[name], name))), found, phase.seconds)
+
+
+def lose_copies(machine: Machine) -> None:
+    """Of kernels: one that is gone is not to be had any more."""
+    paths = machine.dom0.state.paths
+    machine.dom0.state.paths = {path: each for path, each in paths.items() if "/kernels/" not in path}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, listens
-from tests.unit.rehearsal.support import rehearsed, scene_of, with_a_past
+from tests.unit.rehearsal.support import lose_copies, rehearsed, scene_of, with_a_past
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import Unavailable
 from xenlocal.planner.rehearsal import Rehearsal, findings
@@ -51,6 +51,8 @@ def test_a_host_that_is_well_has_nothing_to_tell() -> None:
 def test_a_kernel_or_ramdisk_that_is_gone(path: str, what: str) -> None:
     machine = one_host()
     del machine.dom0.state.paths[path]
+    assert rehearsed(machine).well, "it starts from the copy that is kept"
+    lose_copies(machine)
     foreseen = rehearsed(machine)
     assert reason(foreseen).startswith(f"{what} {path} does not exist (a.conf:")
     assert machine.running == {"web": "running"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, listens
-from tests.unit.rehearsal.support import Course, really, rehearsed, scene_of, told, with_a_past
+from tests.unit.rehearsal.support import Course, lose_copies, really, rehearsed, scene_of, told, with_a_past
 from xenlocal.simulator.iscsi import IscsiTarget, Lun
 
 
@@ -53,6 +53,7 @@ def prepared(machine: Machine) -> Machine:
     with_a_past(machine)
     if "/boot/initrd-old" in machine.dom0.state.patterns:
         machine.dom0.state.patterns = ["/boot/vmlinuz"]
+        lose_copies(machine)
         machine.dom0.state.texts["/var/lib/xen/save/saved"] = "memory"
         machine.disk.files["a.conf"] += "mac = 00:16:3e:00:00:99\n"  # not the one that its first start has locked
     return machine

@@ -15,9 +15,11 @@ import pytest
 from tests.unit.simulator.support import config, host, run
 from xenlocal.adapters import xenstore
 from xenlocal.adapters.actuator import HostActuator
+from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.engine.ports import LastWords
 from xenlocal.model import observed
 from xenlocal.model.actions import (
@@ -62,11 +64,12 @@ class Joined:
         self.runner = SimRunner(dom0, self.work)
         files = SimFiles(dom0)
         identities = Identities("/var/lib/xenlocal", read=files.read_text, write=files.write)
-        self.reader = HostReader(self.runner, files, identities)
+        kernels = Kernels("/var/lib/xenlocal", str(run_dir), files, Files(), files.copy)
+        self.reader = HostReader(self.runner, files, identities, kernels)
         numbers = iter(range(1000))
         self.actuator = HostActuator(
-            self.runner, str(run_dir), systemd, identities, unique=lambda: str(next(numbers)), clock=self.work.now,
-            pause=self.work.sleep, chap=ChapRecords(files, files.secret, files.write),
+            self.runner, str(run_dir), systemd, identities, kernels, unique=lambda: str(next(numbers)),
+            clock=self.work.now, pause=self.work.sleep, chap=ChapRecords(files, files.secret, files.write),
         )  # fmt: skip
 
     def do(self, *actions: Action) -> None:
