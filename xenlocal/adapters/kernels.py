@@ -96,6 +96,7 @@ def copy_whole(place: str, name: str, sources: Mapping[str, str]) -> None:
             os.mkdir(temporary, 0o700)
             for each, source in sources.items():
                 _copy_file(source, os.path.join(temporary, each))
+            _sync(temporary)
             os.replace(temporary, os.path.join(place, name))
             os.fsync(directory)
     except OSError as error:
@@ -110,3 +111,11 @@ def _copy_file(source: str, target: str) -> None:
         shutil.copyfileobj(read, written, 1 << 20)
         written.flush()
         os.fsync(written.fileno())
+
+
+def _sync(directory: str) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

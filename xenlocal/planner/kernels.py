@@ -76,9 +76,21 @@ def _tell(draft: Draft, domain: Domain, kept: Kept, observed: Observed) -> None:
     if domain.uuid in observed.by_uuid() and (why := kept.without.get(domain.name)):
         text = f"its kernel must not be removed from the dom0, or its own reboot fails: there is no copy of it ({why})"
         draft.notice(domain.target, f"{text}; once that is mended, `xenlocal restart {domain.name}`")
-    gone = "" if isinstance(observed.paths, Unavailable) else missing_boot_file(domain, observed.paths)
+    if isinstance(observed.paths, Unavailable):
+        return
+    gone = missing_boot_file(domain, observed.paths)
     if gone and newest_copy(domain, kept) is not None:
         draft.notice(domain.target, f"{gone}; it is started from the copy that is kept, until another one is named")
+    elif not gone and domain.uuid in observed.by_uuid() and _is_replaced(domain, kept, observed.paths):
+        text = "its kernel or ramdisk was replaced on the dom0 since its start, and its own reboot takes the former one"
+        draft.notice(domain.target, f"{text}; `xenlocal restart {domain.name}` takes the new one")
+
+
+def _is_replaced(domain: Domain, kept: Kept, facts: Mapping[str, PathFacts]) -> bool:
+    """Whether it uses copies of what is declared, and none of them is as that is now."""
+    paths = tuple(path for _, path in boot_files(domain))
+    copies = {each for each in kept.used.get(domain.name, ()) if paths and each.startswith(f"{_stem(paths)}.")}
+    return bool(copies) and copy_name(paths, facts) not in copies
 
 
 def _all_known(kept: Kept, observed: Observed, memory: Memory) -> bool:

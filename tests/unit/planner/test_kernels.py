@@ -150,3 +150,20 @@ def test_one_that_runs_without_a_copy() -> None:
         desired(dom("web", kernel=KERNEL, ramdisk=RAMDISK, state=State.STOPPED)), observed(kernels=copies, paths=THERE)
     )
     assert noticed(off, "domain/web") == ""
+
+
+def test_a_kernel_that_was_replaced_since_its_start_is_told() -> None:
+    def told(*used: str, **tables: Any) -> str:
+        return noticed(running(kept(*used, used={"web": frozenset(used)}), **tables), "domain/web")
+
+    now, other = copy_name(PAIR, THERE), named(1, ("/boot/vmlinuz-5",))
+    assert "was replaced on the dom0 since its start" in told(named(9)) and "`xenlocal restart web`" in told(named(9))
+    for used in ((now,), (now, named(9)), (other,), ()):
+        assert "replaced" not in told(*used), used
+    assert "replaced" not in told(named(9), paths={}) + told(named(9), paths=Unavailable("it hangs"))
+    off = observed(kernels=kept(named(9), used={"web": frozenset({named(9)})}), paths=THERE)
+    assert "replaced" not in noticed(plan(desired(WEB), off), "domain/web")
+    bare = desired(dom("web", bootloader="pygrub"))
+    assert "replaced" not in noticed(
+        plan(bare, observed(live(3, "web"), kernels=kept(used={"web": frozenset({now})}))), "domain/web"
+    )
