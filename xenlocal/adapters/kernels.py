@@ -46,12 +46,15 @@ class Kernels:
         """Raises XenlocalError."""
         used: dict[str, frozenset[str]] = {}
         without: dict[str, str] = {}
-        for name in self._own.names(self._configs):
-            domain = name.removesuffix(".cfg").removesuffix(".next")
-            text = self._own.read_text(f"{self._configs}/{name}") if name.endswith(".cfg") else None
-            if text is not None:
-                used[domain] = used.get(domain, frozenset()) | self._named(text)
-                without.update((domain, why) for why in re.findall(rf"^{_NONE}(.*)$", text, re.MULTILINE))
+        paths = [f"{self._configs}/{name}" for name in self._own.names(self._configs) if name.endswith(".cfg")]
+        facts = self._own.paths(paths)
+        # the last that was written counts, of that of a start and that for the next reboot; copies of both may be used
+        for path in sorted(facts, key=lambda path: facts[path].changed):
+            domain = os.path.basename(path).removesuffix(".cfg").removesuffix(".next")
+            text = self._own.read_text(path) or ""
+            used[domain] = used.get(domain, frozenset()) | self._named(text)
+            without.pop(domain, None)
+            without.update((domain, why) for why in re.findall(rf"^{_NONE}(.*)$", text, re.MULTILINE))
         return Kept(self.place, frozenset(self._files.names(self.place)), used, without)
 
     def _named(self, text: str) -> frozenset[str]:

@@ -99,6 +99,16 @@ def test_where_there_can_be_no_copy_it_starts_from_the_files_and_that_is_said(
     assert place.kernels.kept().without == {"web": told}
 
 
+def test_what_was_staged_before_the_last_start_says_nothing_of_it(place: Place) -> None:
+    why = "# no copy of its kernel: full\n"
+    for last, without in (("web.cfg", {}), ("web.next.cfg", {"web": "full"})):
+        place.configure("web.cfg", "x\n")
+        place.configure("web.next.cfg", why)
+        os.utime(place.at / "run/domains" / last, (2**31, 2**31))
+        assert place.kernels.kept().without == without
+        os.utime(place.at / "run/domains" / last)
+
+
 def test_what_is_no_file_is_not_waited_for(place: Place) -> None:
     place.kernel.unlink()
     os.mkfifo(place.kernel)

@@ -38,6 +38,7 @@ ALL: dict[str, Action] = {
     "stage domain/web": actions.StageConfig(*WEB, 1, ""),
     "attach domain/web": actions.AttachDevice(*WEB, 1, "disk", ""),
     "detach domain/web": actions.DetachDevice(*WEB, 1, "disk", ""),
+    "drop file//x": actions.DropKernel("/x"),
     "lock domain/web": actions.LockIdentity(Identity(*WEB)),
     "unlock domain/web": actions.UnlockIdentity(Identity(*WEB)),
 }
