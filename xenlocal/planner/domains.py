@@ -25,6 +25,7 @@ from xenlocal.planner.running import plan_readiness, plan_settings, tell_withdra
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
+_BUILT = 5.0  # seconds: nothing tells when the monitor of a guest that reboots lets its new life run
 _DYING_LONG = 60.0  # seconds; a domU of 200 GB takes some time to give its memory back
 
 
@@ -123,6 +124,8 @@ def _cases(draft: Draft, desired: Desired, observed: Observed, memory: Memory, n
             draft.notice(domain.target, decision.reason)
         if live is not None and live.state is LiveState.PAUSED:
             draft.notice(domain.target, f"is paused; `xl unpause {live.domid}` lets it run")
+            if record.domid not in (None, live.domid):  # its former life stands for it until then
+                draft.look_again(now + _BUILT)
         cases[name] = _Case(domain, record, live, decision, guard)
     return cases
 

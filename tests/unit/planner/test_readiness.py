@@ -163,3 +163,12 @@ def test_what_our_own_create_still_builds_is_not_compared() -> None:
     result = learned_plan(desired(dom("web")), observed(live(3, "web", "paused")), memory(rec("web")))
     assert ids(result) == ("await domain/web",)
     assert noticed(result, "domain/web") == "is paused; `xl unpause 3` lets it run"
+
+
+def test_a_new_life_that_its_monitor_still_builds_is_looked_at_soon() -> None:
+    """Nothing tells when it runs: until then its former life stands for it, which was ready, or was to be restarted."""
+    before = ready("web", 3, running=xlcfg.settings(dom("web")))
+    again = learned_plan(desired(dom("web")), observed(live(4, "web", "paused")), memory(before))
+    assert (ids(again), again.look_again) == ((), NOW + 5.0)
+    by_hand = learned_plan(desired(dom("web")), observed(live(3, "web", "paused")), memory(before))
+    assert (ids(by_hand), by_hand.look_again) == ((), None), "whoever has paused it looks after it"
