@@ -31,6 +31,8 @@ class Ground:
             self._iscsi(words)
         elif name == "truncate":
             self._file(words)
+        elif name in ("mv", "rm"):
+            self._copy(words)
 
     def _iscsi(self, words: list[str]) -> None:
         """Nothing is logged out, nothing but what a file declares is logged in to, and no record is made anew."""
@@ -159,6 +161,18 @@ class Ground:
             self._say(2, f"{' '.join(words)}: may shrink")
         if not any(keeps(each, words[-1]) for each in self.truth.lately()):
             self._say(4, f"{' '.join(words)}: nobody declares it")
+
+    def _copy(self, words: list[str]) -> None:
+        """Of all files only a copy of a kernel is removed, and none from which a domU is, or may be, built."""
+        state, path = self.truth.dom0.state, words[2]
+        if not path.startswith("/var/lib/xenlocal/kernels/"):
+            self._say(4, f"{' '.join(words)}: no copy of a kernel")
+        configs = [config for domain in state.domains for config in (domain.config, domain.staged or {})]
+        configs += [event.config for event in state.agenda]  # of a guest that is about to be back from its own reboot
+        boots = {str(config.get(key)) for config in configs for key in ("kernel", "ramdisk")}
+        creating = "".join(state.texts[each] for each in self.truth.dom0.creating)
+        if f'"{path}/' in creating or any(each.startswith(f"{path}/") for each in boots):
+            self._say(7, f"{' '.join(words)}: a domU is built from it")
 
 
 def strangers(volume: Volume, host: str) -> list[str]:

@@ -86,7 +86,7 @@ class Oracle:
             self._xl(words)
         elif name == "xenstore-write":
             self._asks(int(words[1].split("/")[3]), words)
-        elif name in ("rm", "dd", "mkfs", "brctl", "losetup") and "--set-capacity" not in words:
+        elif name in ("dd", "mkfs", "brctl", "losetup") and "--set-capacity" not in words:
             self.say(2, f"{' '.join(words)}: never run by xenlocal")
 
     def _xl(self, words: list[str]) -> None:

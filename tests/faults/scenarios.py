@@ -263,6 +263,15 @@ def _kernel(host: Host, changed: int) -> None:
     host.paths["/boot/vmlinuz"] = Path("file", 8 << 20, changed=changed)
 
 
+def _before_there_were_copies(host: Host) -> None:
+    """As a former version of xenlocal leaves it behind."""
+    for copy in copies(host):
+        del host.paths[f"{copy}/kernel"]
+        host.texts = {path: text.replace(f"{copy}/kernel", "/boot/vmlinuz") for path, text in host.texts.items()}
+    for domain in host.domains:
+        domain.config["kernel"] = "/boot/vmlinuz"
+
+
 def _room_for_copies(host: Host, room: bool) -> None:
     host.full = not room
 
@@ -1180,7 +1189,27 @@ SCENARIOS: tuple[Scenario, ...] = (
         (host(10, lambda host: _kernel(host, 2)), ask(20, "restart", "web"), ask(50, "restart", "db")),
         running("web", "db"),
         host=lambda host: _kernel(host, 1),
-        holds=lambda host: kernels(host) == {*copies(host)} and [each[-8:] for each in copies(host)] == ["2-800000"],
+        holds=lambda host: kernels(host) == {*copies(host)} and [int(each[-25:-9], 16) for each in copies(host)] == [2],
+    ),
+    Scenario(
+        "kernel-edited-and-its-own-reboot",
+        files(conf("web", QUICK, lv("web")), conf("db", QUICK, lv("db"))),
+        (
+            write(1, conf("web", QUICK, lv("web")).replace("vmlinuz", "vmlinuz-2"), conf("db", QUICK, lv("db"))),
+            end(20, "web", "reboot"),
+            host(40, lambda host: host.patterns.clear()),
+            end(60, "web", "reboot"),
+            end(70, "db", "reboot"),
+        ),
+        running("web", "db"),
+        holds=lambda host: kernels(host) <= {*copies(host)},
+    ),
+    Scenario(
+        "kernels-of-before-there-were-copies",
+        files(conf("web", QUICK, lv("web")), conf("db", QUICK, lv("db"))),
+        (host(1, _before_there_were_copies), end(10, "db", "reboot"), ask(20, "restart", "web")),
+        running("web", "db"),
+        holds=lambda host: copies(host)[0] in kernels(host),
     ),
     Scenario(
         "no-room-for-copies-of-kernels",

@@ -348,6 +348,13 @@ class _Machine(Machine):
         self.play.about_to_write(path)
         super().put(path, text)
 
+    def copy(self, place: str, name: str, sources: Mapping[str, str], still: Callable[[], bool]) -> None:
+        try:
+            self.play.about_to_write(f"{place}/{name}")
+        except OSError as error:
+            raise XenlocalError(f"cannot copy to {place}: {error.strerror}") from error
+        super().copy(place, name, sources, still)
+
 
 @dataclass
 class _Beginning:

@@ -15,11 +15,12 @@ from tests.unit.engine.rig import Daemon
 from xenlocal import planner
 from xenlocal.adapters import argv as mapping
 from xenlocal.adapters import checked
+from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.engine import jobs, stopping
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
-from xenlocal.model.actions import RetireVolume, StopDomain
+from xenlocal.model.actions import DropKernel, RetireVolume, StopDomain
 from xenlocal.model.desired import Desired
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Memory
@@ -49,6 +50,10 @@ def _removes(action: Any, context: mapping.Context) -> Any:
     if isinstance(action, RetireVolume):
         return (("lvremove", "--yes", f"{action.vg}/{action.lv}"),)
     return _commands(action, context)
+
+
+def _removes_the_kernel(action: Any, context: mapping.Context) -> Any:
+    return (("rm", "-r", "/boot/vmlinuz"),) if isinstance(action, DropKernel) else _commands(action, context)
 
 
 def _stops_orphans(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
@@ -124,6 +129,8 @@ BREAKS = (
     Break(5, "shutdown-chain", shutdown, "ends_and_shells", lambda _steps: ((), ())),
     Break(6, "section-vanishes", domains, "_tell_orphans", _stops_orphans),
     Break(7, "boot-inactive-volume", XenstoreReader, "xenstore", _empty_for_unknown, struck="xenstore-ls"),
+    Break(7, "kernel-replaced-in-place", Kernels, "_copies", lambda *_: frozenset(), says="is built from it"),
+    Break(4, "kernel-replaced-in-place", mapping, "commands", _removes_the_kernel, says="no copy of a kernel"),
     Break(8, "boot-diamond", transitions, "retry_delay", lambda _failures: 1e9, struck="xl create"),
     Break(8, "boot-diamond", xlcfg, "differences", lambda *_: ("memory",)),
     Break(9, "bridge-of-the-default-route", Network, "carries_default_route", lambda *_: False),

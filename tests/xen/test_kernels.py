@@ -44,6 +44,7 @@ def test_a_kernel_that_is_removed(installed: Machine) -> None:
     born = domids(m)["web"]
     m.run("xl reboot web")
     wait_for(lambda: domids(m).get("web", born) > born, 240, "web to be back from its own reboot", 2)
+    wait_for(lambda: row(m, "web")["domid"] == domids(m)["web"], 120, "the daemon to know of its new life", 2)
     wait_all_ready(m, "web")
     missing = wait_notice(m, "web", "kernel /srv/boot/vmlinux-1 does not exist")
     assert "it is started from the copy that is kept" in missing

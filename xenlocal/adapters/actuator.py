@@ -127,7 +127,9 @@ class HostActuator:
         try:
             lines = [shlex.join(line) for line in mapping.commands(action, context)]
             if isinstance(action, StartDomain | StageConfig):
-                lines = [*_here_document(*mapping.config_file(action, context)), *lines]
+                path, text = mapping.config_file(action, context)
+                copying, text = self._kernels.by_hand(text, action.settings)
+                lines = [*copying, *_here_document(path, text), *lines]
             if isinstance(action, LogIn) and action.chap is not None:
                 lines[-2:-2] = [by_hand(mapping.update_record(action.node), action.chap)]
         except ValueError as error:

@@ -38,7 +38,7 @@ from xenlocal.model.actions import (
     UntagVolume,
 )
 from xenlocal.model.iscsi import Node
-from xenlocal.model.names import look_name
+from xenlocal.model.names import is_whole_copy, look_name
 from xenlocal.model.observed import KEPT_TAG, LOOK_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
@@ -133,7 +133,10 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             verb = "block-detach" if key == "disk" else "network-detach"
             return (("xl", verb, checked.domid(domid), checked.device(xlcfg.name_of(spec))),)
         case DropKernel(path):
-            return (("rm", "-r", "--", checked.copy(path)),)
+            if not is_whole_copy(checked.copy(path)):
+                return (("rm", "-r", path),)
+            # what a crash leaves of it is never taken for a whole one
+            return (("mv", "-T", path, f"{path}.old"), ("rm", "-r", f"{path}.old"))
         case AwaitReady() | CheckReady() | LockIdentity() | UnlockIdentity():
             return ()
 

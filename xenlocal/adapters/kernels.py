@@ -7,27 +7,31 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import shutil
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from xenlocal.adapters import own
 from xenlocal.adapters.files import FileReader
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.names import KERNELS
-from xenlocal.model.observed import Kept, PathKind
+from xenlocal.model.observed import Built, Kept, PathKind
 from xenlocal.planner.kernels import copy_name, newest
 
 _KEYS = ("kernel", "ramdisk")  # of xl.cfg, in the order of `planner.kernels.boot_files`
 _NONE = "# no copy of its kernel: "
+_USERDATA = "/var/lib/xen"  # of libxl: what each domU was made of; and what `xl config-update` said, which goes first
+_OF_DOMU = re.compile(r"userdata-d\.(\d+)\.[0-9a-f-]+\.(libxl-json|xl)")
+_BOOTS = re.compile(r'\b(?:kernel|ramdisk)"?\s*[=:]\s*"(/[^"]*)"')  # in JSON or in xl.cfg
 
 log = logging.getLogger("xenlocal")
 
 
 class Kernels:
     """`files` is where the kernels are, `own` where the generated xl.cfg are; they differ only on a simulated host.
-    `copy(place, name, sources)` makes a directory `name` with a file for each of `sources`, whole or not at all."""
+    `copy(place, name, sources, still)` makes a directory `name` with a file for each of `sources`, whole or not at all,
+    and not where these are not `still` what they were."""
 
     def __init__(
         self,
@@ -35,7 +39,7 @@ class Kernels:
         run_dir: str,
         files: FileReader,
         own: FileReader,
-        copy: Callable[[str, str, Mapping[str, str]], None],
+        copy: Callable[[str, str, Mapping[str, str], Callable[[], bool]], None],
     ) -> None:
         self.place = os.path.join(os.path.abspath(state_dir), KERNELS)
         self._configs = os.path.join(os.path.abspath(run_dir), "domains")
@@ -44,68 +48,113 @@ class Kernels:
 
     def kept(self) -> Kept:
         """Raises XenlocalError."""
-        used: dict[str, frozenset[str]] = {}
-        without: dict[str, str] = {}
-        paths = [f"{self._configs}/{name}" for name in self._own.names(self._configs) if name.endswith(".cfg")]
-        facts = self._own.paths(paths)
-        # the last that was written counts, of that of a start and that for the next reboot; copies of both may be used
-        for path in sorted(facts, key=lambda path: facts[path].changed):
-            domain = os.path.basename(path).removesuffix(".cfg").removesuffix(".next")
-            text = self._own.read_text(path) or ""
-            used[domain] = used.get(domain, frozenset()) | self._named(text)
-            without.pop(domain, None)
-            without.update((domain, why) for why in re.findall(rf"^{_NONE}(.*)$", text, re.MULTILINE))
-        return Kept(self.place, frozenset(self._files.names(self.place)), used, without)
+        texts = {
+            path: self._own.read_text(path) or ""
+            for path in (f"{self._configs}/{name}" for name in self._own.names(self._configs))
+            if path.endswith(".cfg")
+        }
+        named = frozenset[str]().union(*map(self._copies, texts.values()))
+        return Kept(self.place, frozenset(self._files.names(self.place)), named, self._without(texts), self._built())
 
-    def _named(self, text: str) -> frozenset[str]:
-        return frozenset(re.findall(rf"\"{re.escape(self.place)}/([^/\"]+)/", text))
+    def _without(self, texts: Mapping[str, str]) -> Mapping[str, str]:
+        """Of a domU's xl.cfg, that of its start and that for the next reboot, the last one that was written counts."""
+        why = {path: match[1] for path, text in texts.items() if (match := re.search(rf"(?m)^{_NONE}(.*)$", text))}
+        names = {path: os.path.basename(path).removesuffix(".cfg").removesuffix(".next") for path in texts}
+        concerned = {names[path] for path in why}
+        facts = self._own.paths([path for path in texts if names[path] in concerned])
+        latest = {names[path]: path for path in sorted(facts, key=lambda path: facts[path].changed)}
+        return {name: why[path] for name, path in latest.items() if path in why}
+
+    def _built(self) -> Mapping[int, Built]:
+        said: dict[int, dict[str, str]] = {}
+        for name in self._files.names(_USERDATA):
+            if (match := _OF_DOMU.fullmatch(name)) and (text := self._files.read_text(f"{_USERDATA}/{name}")):
+                said.setdefault(int(match[1]), {})[match[2]] = text
+        return {
+            domid: Built(
+                frozenset(_BOOTS.findall(texts.get("xl") or texts["libxl-json"])),
+                frozenset[str]().union(*map(self._copies, texts.values())),
+            )
+            for domid, texts in said.items()
+            if "libxl-json" in texts
+        }
+
+    def _copies(self, text: str) -> frozenset[str]:
+        return frozenset(re.findall(rf"{re.escape(self.place)}/([^/\"'\s]+)/", text))
 
     def from_copy(self, text: str, settings: Mapping[str, str]) -> str:
         """The text of an xl.cfg that says `settings`, to start from a copy. Where there can be none, from the files
         themselves: a full disk keeps no domU off."""
-        declared = {key: settings[key].strip('"') for key in _KEYS if key in settings}
+        declared = _declared(settings)
         if not declared:
             return text
+        paths = tuple(declared.values())
         try:
-            name = self._keep(tuple(declared.values()))
+            with self._copying:
+                name, is_there = self._choose(paths)
+                if not is_there:
+                    sources = dict(zip(_KEYS, paths, strict=False))
+                    self._copy(self.place, name, sources, lambda: self._choose(paths)[0] == name)
         except XenlocalError as error:
             log.warning("%s is used as it is: %s", declared["kernel"], error)
             return f"{text}{_NONE}{' '.join(str(error).split())}\n"
+        return self._naming(name, text, declared)
+
+    def by_hand(self, text: str, settings: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+        """The same for an administrator: shell commands that make the copy, and the text."""
+        declared = _declared(settings)
+        if not declared:
+            return (), text
+        try:
+            name, is_there = self._choose(tuple(declared.values()))
+        except XenlocalError as error:
+            return (f"# {declared['kernel']} is used as it is: {' '.join(str(error).split())}",), text
+        copy = shlex.quote(f"{self.place}/{name}")
+        files = " && ".join(f"cp {shlex.quote(path)} {copy}.new/{key}" for key, path in declared.items())
+        make = f"[ -d {copy} ] || {{ mkdir -p -m 700 {copy}.new && {files} && mv -T {copy}.new {copy}; }}"
+        return () if is_there else (make,), self._naming(name, text, declared)
+
+    def _naming(self, name: str, text: str, declared: Mapping[str, str]) -> str:
         for key, path in declared.items():
             text = text.replace(f'\n{key} = "{path}"\n', f'\n{key} = "{self.place}/{name}/{key}"\n')
         return text
 
-    def _keep(self, paths: tuple[str, ...]) -> str:
-        facts = self._files.paths(paths)
-        with self._copying:
-            copies = frozenset(self._files.names(self.place))
-            if facts.keys() < set(paths):
-                if (kept := newest(paths, copies)) is None:
-                    raise XenlocalError(f"there is no copy of it, nor {', '.join(sorted({*paths} - facts.keys()))}")
-                return kept
-            if odd := [path for path in paths if facts[path].kind is not PathKind.FILE]:
-                raise XenlocalError(f"cannot copy {odd[0]}: it is not a regular file")
-            if (name := copy_name(paths, facts)) not in copies:
-                self._copy(self.place, name, dict(zip(_KEYS, paths, strict=False)))
-            return name
+    def _choose(self, paths: tuple[str, ...]) -> tuple[str, bool]:
+        """The name of the copy to start from, and whether it is there. Raises XenlocalError where there can be none."""
+        facts, copies = self._files.paths(paths), frozenset(self._files.names(self.place))
+        if facts.keys() < set(paths):
+            if (kept := newest(paths, copies)) is None:
+                raise XenlocalError(f"there is no copy of it, nor {', '.join(sorted({*paths} - facts.keys()))}")
+            return kept, True
+        if odd := [path for path in paths if facts[path].kind is not PathKind.FILE]:
+            raise XenlocalError(f"cannot copy {odd[0]}: it is not a regular file")
+        return (name := copy_name(paths, facts)), name in copies
 
 
-def copy_whole(place: str, name: str, sources: Mapping[str, str]) -> None:
+def _declared(settings: Mapping[str, str]) -> Mapping[str, str]:
+    return {key: settings[key].strip('"') for key in _KEYS if key in settings}
+
+
+def copy_whole(place: str, name: str, sources: Mapping[str, str], still: Callable[[], bool]) -> None:
     """Also across a power cut. Raises XenlocalError, and leaves nothing behind then."""
-    temporary = os.path.join(place, f"{name}.new")
+    temporary, what = os.path.join(place, f"{name}.new"), f"cannot copy {' and '.join(sources.values())} to {place}"
     try:
         with own.directory(place) as directory:
             shutil.rmtree(temporary, ignore_errors=True)  # left by a crash
-            os.mkdir(temporary, 0o700)
-            for each, source in sources.items():
-                _copy_file(source, os.path.join(temporary, each))
-            _sync(temporary)
-            os.replace(temporary, os.path.join(place, name))
+            try:
+                os.mkdir(temporary, 0o700)
+                for each, source in sources.items():
+                    _copy_file(source, os.path.join(temporary, each))
+                if not still():
+                    raise XenlocalError(f"{what}: changed meanwhile")
+                _sync(temporary)
+                os.replace(temporary, os.path.join(place, name))
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
             os.fsync(directory)
     except OSError as error:
-        with suppress(OSError):
-            shutil.rmtree(temporary)
-        raise XenlocalError(f"cannot copy {' and '.join(sources.values())} to {place}: {error.strerror}") from error
+        raise XenlocalError(f"{what}: {error.strerror}") from error
 
 
 def _copy_file(source: str, target: str) -> None:

@@ -70,9 +70,13 @@ def is_look_name(lv: str) -> bool:
 
 
 KERNELS = "kernels"  # the directory of copies of kernels
-COPY = re.compile(r"[A-Za-z0-9_.+-]+\.[0-9a-f]{8}\.[0-9a-f]{16}-[0-9a-f]+(?:\.new)?")
-"""A copy in it: the kernel's name, which files it is of, when they were last changed and how large they are; .new: one
-that was never finished."""
+COPY = re.compile(r"[A-Za-z0-9_.+-]+\.[0-9a-f]{8}\.[0-9a-f]{16}-[0-9a-f]{8}(?:\.new|\.old)?")
+"""A copy in it: the kernel's name, which files it is of, when they were last changed, a sum of what is seen of them.
+.new: one that was never finished; .old: one that was about to be removed."""
+
+
+def is_whole_copy(name: str) -> bool:
+    return not name.endswith((".new", ".old"))
 
 
 _TRASH = re.compile(r"xenlocal-trash\.(\d{1,12})\.(.+)")

@@ -201,14 +201,26 @@ class PathFacts:
 
 
 @dataclass(frozen=True)
+class Built:
+    """From what libxl builds a live domU anew when that reboots by itself."""
+
+    boots: frozenset[str] = frozenset()  # paths of kernel and ramdisk
+    copies: frozenset[str] = frozenset()  # every copy that is named, also of what no longer counts
+
+
+@dataclass(frozen=True)
 class Kept:
-    """Copies of the kernels that domUs are started from, by their names in a directory of ours, `place`. By name of
-    each domU that has a generated xl.cfg: the copies that it names, and why there is none where one was to be."""
+    """Copies of the kernels that domUs are started from, by their names in a directory of ours, `place`."""
 
     place: str
     copies: frozenset[str] = frozenset()
-    used: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
-    without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    named: frozenset[str] = frozenset()  # by a generated xl.cfg, from which one may just be started
+    without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # by name: why it got no copy
+    built: Mapping[int, Built] = field(default_factory=lambda: MappingProxyType({}))  # by domid, where that is known
+
+    @property
+    def used(self) -> frozenset[str]:
+        return self.named.union(*(each.copies for each in self.built.values()))
 
 
 @dataclass(frozen=True)

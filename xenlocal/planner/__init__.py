@@ -29,7 +29,7 @@ def make_plan(desired: Desired, observed: Observed, goal: Goal, now: float, wall
         plan_iscsi(draft, desired, observed, memory, now)
         plan_volumes(draft, desired, observed, memory)
         plan_domains(draft, desired, observed, memory, now)
-        plan_kernels(draft, desired, observed, memory)
+        plan_kernels(draft, desired, observed)
         plan_retirement(draft, desired, observed, wall)
     return draft.plan(goal, _start_slots(desired, observed))
 

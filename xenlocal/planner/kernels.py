@@ -12,9 +12,8 @@ from collections.abc import Mapping
 
 from xenlocal.model.actions import DropKernel, StageConfig, StartDomain
 from xenlocal.model.desired import Desired, Domain, State
-from xenlocal.model.memory import Memory
-from xenlocal.model.names import COPY
-from xenlocal.model.observed import Kept, Observed, PathFacts, Table, Unavailable
+from xenlocal.model.names import COPY, is_whole_copy
+from xenlocal.model.observed import Built, Kept, LiveDomain, LiveState, Observed, PathFacts, Table, Unavailable
 from xenlocal.planner.draft import Draft
 
 
@@ -32,19 +31,24 @@ def missing_boot_file(domain: Domain, paths: Mapping[str, PathFacts]) -> str:
 
 def copy_name(paths: tuple[str, ...], facts: Mapping[str, PathFacts]) -> str:
     """Of a kernel and its ramdisk as they are now. It sorts by when they were last changed."""
-    changed, size = max(facts[path].changed for path in paths), sum(facts[path].size.bytes for path in paths)
-    return f"{_stem(paths)}.{changed:016x}-{size:x}"
+    changed = max(0, *(facts[path].changed for path in paths))
+    seen = [(facts[path].changed, facts[path].size.bytes, facts[path].real) for path in paths]
+    return f"{_stem(paths)}.{changed:016x}-{zlib.crc32(repr(seen).encode()):08x}"
 
 
 def newest(paths: tuple[str, ...], copies: frozenset[str]) -> str | None:
     """Of the copies of these files."""
-    return max((each for each in copies if each.startswith(f"{_stem(paths)}.") and _is_whole(each)), default=None)
+    return max((each for each in copies if each.startswith(f"{_stem(paths)}.") and is_whole_copy(each)), default=None)
 
 
 def newest_copy(domain: Domain, kept: Kept) -> str | None:
     """None also where it boots from no file of the dom0."""
-    paths = tuple(path for _, path in boot_files(domain))
+    paths = _paths(domain)
     return newest(paths, kept.copies) if paths else None
+
+
+def _paths(domain: Domain) -> tuple[str, ...]:
+    return tuple(path for _, path in boot_files(domain))
 
 
 def _stem(paths: tuple[str, ...]) -> str:
@@ -52,49 +56,62 @@ def _stem(paths: tuple[str, ...]) -> str:
     return f"{name}.{zlib.crc32(chr(0).join(paths).encode()):08x}"
 
 
-def _is_whole(copy: str) -> bool:
-    return not copy.endswith(".new")
-
-
-def plan_kernels(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
-    kept = draft.table(Table.KERNELS, observed.kernels) if desired.domains else None
+def plan_kernels(draft: Draft, desired: Desired, observed: Observed) -> None:
+    if not desired.domains or isinstance(observed.domains, Unavailable):
+        return
+    kept = draft.table(Table.KERNELS, observed.kernels)
     if kept is None:
         return
-    for domain in desired.domains.values():
-        if domain.state is not State.ABSENT:
-            _tell(draft, domain, kept, observed)
-    # a start may be about to use any of them
-    if not draft.has(StartDomain, StageConfig) and _all_known(kept, observed, memory):
-        wanted = {newest_copy(domain, kept) for domain in desired.domains.values() if domain.state is not State.ABSENT}
-        used = frozenset[str]().union(*kept.used.values())
-        for copy in sorted(kept.copies - used):
-            if copy not in wanted and COPY.fullmatch(copy):
+    domains = [domain for domain in desired.domains.values() if domain.state is not State.ABSENT]
+    facts = draft.table(Table.PATHS, observed.paths) if kept.copies or any(map(boot_files, domains)) else None
+    if facts is None:
+        return
+    for domain in domains:
+        _tell(draft, domain, kept, observed, facts)
+    unused = {copy for copy in kept.copies - kept.used if COPY.fullmatch(copy)}
+    for domain in domains:
+        unused -= _wanted(domain, kept, facts)
+    # a start, or an edit that is staged, may be about to use any of them
+    if unused and _all_is_known(draft, kept, observed.domains, observed) and not draft.has(StartDomain, StageConfig):
+        for copy in sorted(unused):
+            if f"{copy}.old" not in kept.copies:  # else that has to go first
                 draft.step(DropKernel(f"{kept.place}/{copy}"), "no domU uses this copy of a kernel any more")
 
 
-def _tell(draft: Draft, domain: Domain, kept: Kept, observed: Observed) -> None:
-    if domain.uuid in observed.by_uuid() and (why := kept.without.get(domain.name)):
+def _wanted(domain: Domain, kept: Kept, facts: Mapping[str, PathFacts]) -> set[str | None]:
+    """What its next start takes: the copy of its files as they are, or the newest one once they have gone."""
+    paths = _paths(domain)
+    now = {copy_name(paths, facts)} if paths and facts.keys() >= {*paths} else set()
+    return {newest_copy(domain, kept), *now}
+
+
+def _tell(draft: Draft, domain: Domain, kept: Kept, observed: Observed, facts: Mapping[str, PathFacts]) -> None:
+    live = observed.by_uuid().get(domain.uuid)
+    built = kept.built.get(live.domid, Built()) if live is not None else Built()
+    if built.boots & {*_paths(domain)}:
+        why = kept.without.get(domain.name, "none was made at its start")
         text = f"its kernel must not be removed from the dom0, or its own reboot fails: there is no copy of it ({why})"
-        draft.notice(domain.target, f"{text}; once that is mended, `xenlocal restart {domain.name}`")
-    if isinstance(observed.paths, Unavailable):
-        return
-    gone = missing_boot_file(domain, observed.paths)
+        draft.notice(domain.target, f"{text}; `xenlocal restart {domain.name}` makes one")
+    gone = missing_boot_file(domain, facts)
     if gone and newest_copy(domain, kept) is not None:
         draft.notice(domain.target, f"{gone}; it is started from the copy that is kept, until another one is named")
-    elif not gone and domain.uuid in observed.by_uuid() and _is_replaced(domain, kept, observed.paths):
+    elif not gone and _is_replaced(domain, kept, built, facts):
         text = "its kernel or ramdisk was replaced on the dom0 since its start, and its own reboot takes the former one"
         draft.notice(domain.target, f"{text}; `xenlocal restart {domain.name}` takes the new one")
 
 
-def _is_replaced(domain: Domain, kept: Kept, facts: Mapping[str, PathFacts]) -> bool:
-    """Whether it uses copies of what is declared, and none of them is as that is now."""
-    paths = tuple(path for _, path in boot_files(domain))
-    copies = {each for each in kept.used.get(domain.name, ()) if paths and each.startswith(f"{_stem(paths)}.")}
-    return bool(copies) and copy_name(paths, facts) not in copies
+def _is_replaced(domain: Domain, kept: Kept, built: Built, facts: Mapping[str, PathFacts]) -> bool:
+    """Whether its own reboot takes a copy of what is declared, and that is not as it is now."""
+    paths = _paths(domain)
+    copies = {path.removeprefix(f"{kept.place}/").partition("/")[0] for path in built.boots}
+    of_these = {copy for copy in copies if paths and copy.startswith(f"{_stem(paths)}.")}
+    return bool(of_these) and copy_name(paths, facts) not in of_these
 
 
-def _all_known(kept: Kept, observed: Observed, memory: Memory) -> bool:
-    """Whether the xl.cfg of every domU of ours that is live is there to tell what it uses."""
-    if isinstance(observed.domains, Unavailable):
+def _all_is_known(draft: Draft, kept: Kept, live: Mapping[int, LiveDomain], observed: Observed) -> bool:
+    """Whether it is known of every domU what it uses, and none is just being built, of which only its monitor knows."""
+    monitors = draft.table(Table.MONITORS, observed.monitors)
+    if monitors is None:
         return False
-    return all(live.name in kept.used for live in observed.domains.values() if live.uuid in memory.records)
+    alive = [each for each in live.values() if each.state is not LiveState.DYING]
+    return all(each.domid in kept.built for each in alive) and monitors <= {each.name for each in alive}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LVM_READS = ("lvs", "vgs", "fullreport")
 _LVM_WRITES = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove")
 _SMALL = {"truncate": system.truncate, "losetup": system.losetup, "blockdev": system.blockdev, "tail": system.tail}
-_SMALL |= {"fallocate": system.fallocate, "rm": system.rm}
+_SMALL |= {"fallocate": system.fallocate, "mv": system.mv, "rm": system.rm}
 _SMALL |= {"ping": system.ping, "systemctl": system.systemctl, "sh": system.shell}
 _SMALL |= {"ip": iproute.run, "xenstore-ls": xenstore.run, "xenstore-read": xenstore.read}
 _SMALL |= {"xenstore-write": xenstore.write, "xenstore-list": xenstore.list_children}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import PathFacts
@@ -15,6 +16,7 @@ from xenlocal.simulator.state import Path
 from xenlocal.simulator.surroundings import RELEASE
 
 _BACKENDS = "/sys/bus/xen-backend/devices"
+_USERDATA = "/var/lib/xen"
 _HYPERVISOR = "/sys/hypervisor/version/"
 
 
@@ -35,6 +37,8 @@ class SimFiles:
         with self._dom0.hold() as state:
             if path == _BACKENDS:
                 return tuple(sorted(self._vbds()))
+            if path == _USERDATA:
+                return tuple(sorted(self._userdata()))
             texts = (*state.texts, *state.paths, *iscsi.sysfs(self._dom0))
             below = (each.removeprefix(f"{path}/") for each in texts if each.startswith(f"{path}/"))
             return tuple(sorted({each.partition("/")[0] for each in below}))
@@ -48,6 +52,17 @@ class SimFiles:
             for disk in domain.disks
             if not disk.by_qemu
         }
+
+    def _userdata(self) -> dict[str, str]:
+        """Name of a file of libxl's -> what it says of a domU: all of JSON, and an xl.cfg that was staged."""
+        said = {}
+        for domain in self._dom0.state.domains:
+            if domain.state != "dying":
+                name = f"userdata-d.{domain.domid}.{domain.uuid}"
+                said[f"{name}.libxl-json"] = json.dumps({"b_info": domain.config}, indent=4)
+                if domain.staged is not None:
+                    said[f"{name}.xl"] = "".join(f'{key} = "{value}"\n' for key, value in domain.staged.items())
+        return said
 
     def command_lines(self) -> tuple[tuple[str, ...], ...]:
         """xenconsoled, and the `xl create` of each domU: before there is one, while its monitor is alive, and while
@@ -85,7 +100,7 @@ class SimFiles:
         with self._dom0.hold() as state:
             state.texts[path] = text
 
-    def copy(self, place: str, name: str, sources: Mapping[str, str]) -> None:
+    def copy(self, place: str, name: str, sources: Mapping[str, str], _still: Callable[[], bool]) -> None:
         """`adapters.kernels.copy_whole`. Raises XenlocalError."""
         with self._dom0.hold() as state:
             if state.full:
@@ -125,6 +140,8 @@ class SimFiles:
             if path.startswith(_HYPERVISOR):
                 version = {"major": str(state.xen_major), "minor": str(state.xen_minor), "extra": ".7"}
                 return version[path.removeprefix(_HYPERVISOR)] + "\n"
+            if path.startswith(f"{_USERDATA}/userdata-"):
+                return self._userdata().get(path.removeprefix(f"{_USERDATA}/"))
             if path.startswith(_BACKENDS) and path.endswith("/statistics/wr_sect"):
                 sectors = self._vbds().get(path.split("/")[-3])
                 return None if sectors is None else f"{sectors}\n"

@@ -16,6 +16,7 @@ from xenlocal.model.memory import Record
 from xenlocal.model.names import KERNELS
 from xenlocal.model.observed import (
     OUR_ALIAS,
+    Built,
     Hardware,
     Kept,
     LiveDomain,
@@ -68,6 +69,7 @@ _SHORTEST = 0.1
 _BOOTED = 3.0  # seconds until a guest can be asked to stop, at the latest when it is ready
 _LONG_AGO = 3600.0
 STATE_DIR = "/var/lib/xenlocal"
+_COPIES, _BOOTS = f"{STATE_DIR}/{KERNELS}", ("kernel", "ramdisk")
 _KEPT = (STATE_DIR, "/etc/")  # what lies there outlives a boot
 
 
@@ -84,9 +86,11 @@ def seed(scene: Scene) -> Host:
     paths = dict(_known(observed.paths, Table.PATHS))
     seed_iscsi(state, scene.desired, _known(observed.iscsi, Table.ISCSI), paths, devices.number)
     state.paths = {path: _path(facts, devices) for path, facts in paths.items()}
-    _kernels(state, _known(observed.kernels, Table.KERNELS))
+    kernels = _known(observed.kernels, Table.KERNELS)
+    _kernels(state, kernels)
     for domid, each in sorted(live.items()):
         domain = _domain(scene, each, monitors)
+        domain.config |= _booted(kernels, domid)
         domain.disks = [_disk(vbd, devices) for vbd in store.vbds if vbd.domid == domid]
         domain.nics = [Nic(vif.devid, vif.mac, vif.bridge) for vif in store.vifs if vif.domid == domid]
         state.domains.append(domain)
@@ -108,12 +112,16 @@ def _known(value: T | Unavailable, table: Table) -> T:
 
 
 def _kernels(state: Host, kept: Kept) -> None:
-    """The copies, and what their users' xl.cfg say of them."""
-    place = f"{STATE_DIR}/{KERNELS}"
-    state.paths |= {f"{place}/{copy}/{key}": Path() for copy in kept.copies for key in ("kernel", "ramdisk")}
-    for name, copies in kept.used.items():
-        lines = [f'kernel = "{place}/{copy}/kernel"\n' for copy in sorted(copies)]
-        state.texts[f"/run/xenlocal/domains/{name}.cfg"] = "".join(lines)
+    """The copies, and that they are in use."""
+    state.paths |= {f"{_COPIES}/{copy}/{key}": Path() for copy in kept.copies for key in _BOOTS}
+    lines = [f'kernel = "{_COPIES}/{copy}/kernel"\n' for copy in sorted(kept.named)]
+    state.texts["/run/xenlocal/domains/used.cfg"] = "".join(lines)
+
+
+def _booted(kept: Kept, domid: int) -> dict[str, str]:
+    """The copies that a domU was started from, as its xl.cfg names them."""
+    copies = [path for path in kept.built.get(domid, Built()).boots if path.startswith(f"{kept.place}/")]
+    return {path.rpartition("/")[2]: _COPIES + path.removeprefix(kept.place) for path in copies}
 
 
 class _Devices:

@@ -46,12 +46,31 @@ def fallocate(dom0: SimulatedDom0, argv: list[str]) -> Answer:
     return Answer()
 
 
+def mv(dom0: SimulatedDom0, argv: list[str]) -> Answer:
+    """`mv -T DIRECTORY NAME`."""
+    options, rest = split_options(argv, ("-T",), ())
+    if options.keys() != {"-T"} or len(rest) != 2:
+        raise UnknownCommand(argv)
+    below, there = _below(dom0, rest[0]), _below(dom0, rest[1])
+    if not below:
+        raise Refused(f"mv: cannot stat '{rest[0]}': No such file or directory\n")
+    if there:
+        raise Refused(f"mv: cannot move '{rest[0]}' to '{rest[1]}': Directory not empty\n")
+    for path in below:
+        dom0.state.paths[rest[1] + path.removeprefix(rest[0])] = dom0.state.paths.pop(path)
+    return Answer()
+
+
+def _below(dom0: SimulatedDom0, directory: str) -> list[str]:
+    return [path for path in dom0.state.paths if path.startswith(f"{directory}/")]
+
+
 def rm(dom0: SimulatedDom0, argv: list[str]) -> Answer:
-    """`rm -r -- DIRECTORY`."""
+    """`rm -r DIRECTORY`."""
     options, rest = split_options(argv, ("-r",), ())
     if options.keys() != {"-r"} or len(rest) != 1:
         raise UnknownCommand(argv)
-    below = [path for path in dom0.state.paths if path.startswith(f"{rest[0]}/")]
+    below = _below(dom0, rest[0])
     if not below:
         raise Refused(f"rm: cannot remove '{rest[0]}': No such file or directory\n")
     for path in below:

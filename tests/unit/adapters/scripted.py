@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from xenlocal.adapters.kernels import Kernels
 from xenlocal.model.observed import PathFacts
@@ -63,7 +63,7 @@ class TextFiles:
         return self.texts.get(path)
 
 
-def _no_copy(_place: str, _name: str, _sources: Mapping[str, str]) -> None:
+def _no_copy(_place: str, _name: str, _sources: Mapping[str, str], _still: Callable[[], bool]) -> None:
     raise AssertionError("nothing is to be copied here")
 
 

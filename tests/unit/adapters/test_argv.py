@@ -26,7 +26,7 @@ UUID = "00000000-0000-4000-8000-000000000001"
 IQN = "iqn.2012-10.example:bay1"
 DISK = "format=raw, vdev=xvdb, access=rw, target=/dev/vg0/data"
 NIC = "mac=00:16:3e:00:00:01, bridge=br0"
-COPY = "/var/lib/xenlocal/kernels/vmlinuz-6.1.0-49-amd64.0a1b2c3d.00000000000000ff-800000"
+COPY = "/var/lib/xenlocal/kernels/vmlinuz-6.1.0-49-amd64.0a1b2c3d.00000000000000ff-80c0ffee"
 EXPECTED: list[tuple[Action, list[str]]] = [
     (
         act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0"),
@@ -134,7 +134,9 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.AttachDevice("web", UUID, 5, "vif", NIC), ["xl network-attach 5 mac=00:16:3e:00:00:01 bridge=br0"]),
     (act.DetachDevice("web", UUID, 5, "disk", DISK), ["xl block-detach 5 xvdb"]),
     (act.DetachDevice("web", UUID, 5, "vif", NIC), ["xl network-detach 5 00:16:3e:00:00:01"]),
-    (act.DropKernel(COPY), [f"rm -r -- {COPY}"]),
+    (act.DropKernel(COPY), [f"mv -T {COPY} {COPY}.old", f"rm -r {COPY}.old"]),
+    (act.DropKernel(f"{COPY}.old"), [f"rm -r {COPY}.old"]),
+    (act.DropKernel(f"{COPY}.new"), [f"rm -r {COPY}.new"]),
     (act.LockIdentity(Identity("web", UUID)), []),
     (act.UnlockIdentity(Identity("web", UUID)), []),
 ]  # fmt: skip

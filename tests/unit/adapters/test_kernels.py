@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from tests.unit.adapters.scripted import TextFiles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.kernels import Kernels, copy_whole
 from xenlocal.model.errors import XenlocalError
+from xenlocal.model.observed import Built
 
 
 class Place:
@@ -124,6 +129,74 @@ def test_what_a_crash_has_left_is_made_anew(place: Place) -> None:
     assert place.names() == [name] and (place.copies / name / "kernel").read_bytes() == b"\0kernel"
 
 
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_what_changes_while_it_is_copied_is_no_copy(place: Place, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the name of one kernel would stand for the text of another, or for the half of it."""
+
+    def meanwhile(read: IO[bytes], written: IO[bytes], _size: int) -> None:
+        written.write(read.read())
+        place.kernel.unlink(missing_ok=True)
+        if how == "replaced":
+            place.kernel.write_bytes(b"newer")
+
+    monkeypatch.setattr("shutil.copyfileobj", meanwhile)
+    last = place.text().splitlines()[-1]
+    assert last.startswith("# no copy of its kernel: ") and place.names() == []
+    assert "changed meanwhile" in last if how == "replaced" else f"nor {place.kernel}" in last
+
+
+@pytest.mark.parametrize("what", ["read-only", "a file"])
+def test_a_state_directory_that_takes_no_copy(place: Place, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(_path: str, _mode: int) -> None:
+        raise OSError(30, "Read-only file system")
+
+    if what == "a file":
+        (place.at / "state").write_text("")
+    else:
+        place.copies.mkdir(parents=True, mode=0o700)
+        monkeypatch.setattr(os, "mkdir", read_only)
+    last = place.text().splitlines()[-1]
+    assert last.startswith("# no copy of its kernel: cannot ") and f'kernel = "{place.kernel}"' in place.text()
+
+
+def test_a_link_is_followed_and_where_it_leads_to_is_what_counts(place: Place) -> None:
+    """As /vmlinuz is one."""
+    other, link = place.at / "vmlinuz-2", place.at / "link"
+    other.write_bytes(b"\1kernel")
+    os.utime(other, ns=(os.stat(place.kernel).st_mtime_ns,) * 2)
+    link.symlink_to(place.kernel)
+    place.kernel = link
+    place.text()
+    (first,) = place.names()
+    link.unlink()
+    link.symlink_to(other)
+    text = place.text()
+    (second,) = {*place.names()} - {first}
+    assert (place.copies / second / "kernel").read_bytes() == b"\1kernel" and second in text
+    assert (place.copies / first / "kernel").read_bytes() == b"\0kernel"
+
+
+def test_the_same_by_hand(place: Place) -> None:
+    """Shell commands that make the copy which a start makes; none where it is there."""
+    place.kernel = place.at / "a kernel"
+    place.kernel.write_bytes(b"\0kernel")
+    settings = {"kernel": f'"{place.kernel}"', "ramdisk": f'"{place.ramdisk}"'}
+    text = "#\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())
+    (line,), by_hand = place.kernels.by_hand(text, settings)
+    for _ in range(2):
+        subprocess.run(["sh", "-e", "-c", line], check=True, timeout=60)
+    assert place.kernels.from_copy(text, settings) == by_hand and len(place.names()) == 1
+    (name,) = place.names()
+    assert (place.copies / name / "ramdisk").read_bytes() == place.ramdisk.read_bytes()
+    assert place.kernels.by_hand(text, settings) == ((), by_hand)
+    place.kernel.unlink()
+    assert place.kernels.by_hand(text, settings) == ((), by_hand), "what is printed still finds a kernel"
+    (place.copies / name).rename(place.at / "gone")
+    (said,), same = place.kernels.by_hand(text, settings)
+    assert said == f"# {place.kernel} is used as it is: there is no copy of it, nor {place.kernel}" and same == text
+    assert place.kernels.by_hand("x\n", {"bootloader": '"pygrub"'}) == ((), "x\n")
+
+
 def test_a_directory_that_others_can_write_to(place: Place) -> None:
     place.copies.mkdir(parents=True)
     place.copies.chmod(0o777)
@@ -131,7 +204,7 @@ def test_a_directory_that_others_can_write_to(place: Place) -> None:
 
 
 def test_which_copies_are_there_and_who_uses_them(place: Place) -> None:
-    assert place.kernels.kept().copies == frozenset() and place.kernels.kept().used == {}
+    assert place.kernels.kept().copies == frozenset() and place.kernels.kept().named == frozenset()
     first = place.text()
     place.configure("web.cfg", first)
     place.kernel.write_bytes(b"newer")
@@ -142,7 +215,47 @@ def test_which_copies_are_there_and_who_uses_them(place: Place) -> None:
     kept = place.kernels.kept()
     old, new, left = place.names()
     assert (kept.place, kept.copies, left) == (str(place.copies), frozenset({old, new, left}), "x.new")
-    assert kept.used == {"web": {old, new}, "db": frozenset()} and kept.without == {}
+    assert kept.named == {old, new} and kept.without == {} and kept.built == {}
+
+
+JSON = """{
+    "c_info": {
+        "type": "pv",
+        "name": "web"
+    },
+    "b_info": {
+        "kernel": "/state/kernels/k.1/kernel",
+        "cmdline": "ro ramdisk=\\"/x\\"",
+        "ramdisk": "/state/kernels/k.1/ramdisk"
+    },
+    "disks": [{"pdev_path": "/dev/vg0/web"}]
+}
+"""
+UUID = "43534377-815a-43ec-93c7-5f643b6b214d"
+FILE = f"/var/lib/xen/userdata-d.1.{UUID}.libxl-json"
+
+
+def built(**texts: str) -> Mapping[int, Built]:
+    """What is known of domUs where libxl keeps these, by domid and kind."""
+    names = {f"/var/lib/xen/userdata-d.{key[1:].replace('_', f'.{UUID}.', 1)}": text for key, text in texts.items()}
+    names = {name.replace("libxl", "libxl-json"): text for name, text in names.items()}
+    others = {"/var/lib/xen/save/web": "x", f"/var/lib/xen/userdata-n.7.{UUID}.libxl-json": JSON}
+    return Kernels("/state", "/run", TextFiles({**names, **others}), TextFiles({}), copy_whole).kept().built
+
+
+def test_from_what_libxl_builds_a_domu_anew() -> None:
+    boots = {f"/state/kernels/k.1/{key}" for key in ("kernel", "ramdisk")}
+    assert built(_1_libxl=JSON) == {1: Built(frozenset(boots), frozenset({"k.1"}))}
+    bare = {0: Built(), 12: Built()}
+    assert built(_0_libxl="{}", _12_libxl='{"b_info": {"bootloader": "pygrub"}}') == bare
+    staged = '# made\nkernel = "/boot/k"\nramdisk=\'/state/kernels/k.2/ramdisk\'\ncmdline = "x"\n'
+    (known,) = built(_1_libxl=JSON, _1_xl=staged).values()
+    assert known == Built(frozenset({"/boot/k"}), frozenset({"k.1", "k.2"})), "what was staged counts, all is in use"
+
+
+def test_what_libxl_does_not_tell_is_not_known() -> None:
+    """As while it makes a domU, or once it has taken it apart; a file that is empty says nothing."""
+    assert built() == {} and built(_1_xl="kernel = '/boot/k'\n") == {} and built(_1_libxl="") == {}
 
 
 def test_what_cannot_be_read_is_not_known(place: Place) -> None:

@@ -7,7 +7,7 @@ command.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -169,6 +169,10 @@ class Machine:
         """What the daemon writes for a tool, or to know later."""
         self.dom0.state.texts[path] = text
 
+    def copy(self, place: str, name: str, sources: Mapping[str, str], still: Callable[[], bool]) -> None:
+        """Of a kernel."""
+        SimFiles(self.dom0).copy(place, name, sources, still)
+
     def behave(self, name: str, **values: Any) -> None:
         self.dom0.state.behaviours[name] = Behaviour(**values)
 
@@ -208,7 +212,7 @@ class Daemon:
         self.runner = SimRunner(machine.dom0, self.work, faults=faults)
         files = SimFiles(machine.dom0)
         identities = Identities("/var/lib/xenlocal", read=files.read_text, write=machine.put)
-        kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, files.copy)
+        kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, machine.copy)
         reader = HostReader(self.runner, files, identities, kernels)
         actuator = HostActuator(
             self.runner,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,9 +28,10 @@ from xenlocal.model.desired import State
 from xenlocal.model.inspection import Code, Severity
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import COPY
-from xenlocal.model.observed import Kept, Observed, PathFacts, PathKind, Unavailable
+from xenlocal.model.observed import NOT_ASKED, Built, Kept, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
+from xenlocal.planner import xlcfg
 from xenlocal.planner.kernels import boot_files, copy_name, newest
 
 KERNEL, RAMDISK = "/boot/vmlinuz-6.1", "/boot/initrd.img-6.1"
@@ -43,13 +45,21 @@ def named(changed: int, paths: tuple[str, ...] = PAIR) -> str:
     return copy_name(paths, {path: PathFacts(PathKind.FILE, GIB, path, changed=changed) for path in paths})
 
 
-def kept(*copies: str, used: dict[str, frozenset[str]] | None = None, **without: str) -> Kept:
-    return Kept(PLACE, frozenset(copies), used or {}, without)
+def kept(*copies: str, named: tuple[str, ...] = (), built: Built | None = None, **without: str) -> Kept:
+    """`built`: what libxl keeps of domid 3; None: that is not known."""
+    return Kept(PLACE, frozenset(copies), frozenset(named), without, {} if built is None else {3: built})
+
+
+def of(*copies: str) -> Built:
+    """Of a domU that was started from these copies."""
+    return Built(
+        frozenset(f"{PLACE}/{copy}/{key}" for copy in copies for key in ("kernel", "ramdisk")), frozenset(copies)
+    )
 
 
 def running(copies: Kept | Unavailable, remembered: Memory | None = None, **tables: Any) -> Plan:
     seen = observed(live(3, "web"), kernels=copies, **{"paths": THERE, **tables})
-    return learned_plan(desired(WEB), seen, remembered or memory(ready("web", 3)))
+    return learned_plan(desired(WEB), seen, remembered or memory(ready("web", 3, running=xlcfg.settings(WEB))))
 
 
 def dropped(made: Plan) -> list[str]:
@@ -64,10 +74,14 @@ def test_what_a_domu_is_started_from() -> None:
 def test_the_name_of_a_copy_tells_which_files_it_is_of_and_sorts_by_their_age() -> None:
     old, new = named(1 << 40), named((1 << 40) + 1)
     assert old < new and old != named(1 << 40, (KERNEL,)) and named(5) == named(5)
-    assert all(COPY.fullmatch(each) for each in (old, new, named(0, ("/srv/a kernel ü",)), f"{old}.new"))
-    sizes = [{path: PathFacts(PathKind.FILE, Size(size), path) for path in PAIR} for size in (8, 9)]
-    assert copy_name(PAIR, sizes[0]) != copy_name(PAIR, sizes[1])
-    others = {old, new, named(1 << 50, (KERNEL,)), f"{named(1 << 60)}.new", "foreign"}
+    assert all(COPY.fullmatch(each) for each in (old, named(0, ("/srv/a kernel ü",)), f"{old}.new", f"{old}.old"))
+    facts = PathFacts(PathKind.FILE, Size(8), KERNEL, changed=5)
+    later = PathFacts(PathKind.FILE, Size(8), RAMDISK, changed=7)
+    differ = (replace(facts, size=Size(9)), replace(facts, changed=4), replace(facts, real="/boot/vmlinuz-6.2"))
+    names = [copy_name(PAIR, {KERNEL: each, RAMDISK: later}) for each in (facts, *differ)]
+    assert len({*names}) == 4, "each of them may be another kernel"
+    assert COPY.fullmatch(copy_name((KERNEL,), {KERNEL: replace(facts, changed=-1)})), "before 1970"
+    others = {old, new, named(1 << 50, (KERNEL,)), f"{named(1 << 60)}.new", f"{named(1 << 61)}.old", "foreign"}
     assert newest(PAIR, frozenset(others)) == new and newest(("/k",), frozenset(others)) is None
 
 
@@ -100,37 +114,64 @@ def test_whether_there_is_a_copy_is_not_known() -> None:
     assert dropped(running(unknown)) == []
 
 
+NOW = copy_name(PAIR, THERE)  # of the files as they are
+OLD, USED, NEW, OTHER = named(1), named(2), named(3), named(9, ("/boot/vmlinuz-5",))
+
+
 def test_copies_that_nobody_uses_are_dropped() -> None:
-    """Those that a running domU may need, and the newest of what is declared, stay."""
-    old, used, new, other = named(1), named(2), named(3), named(9, ("/boot/vmlinuz-5",))
-    copies = kept(old, used, new, other, f"{new}.new", "lost+found", used={"web": frozenset({used})})
-    assert dropped(running(copies)) == sorted([old, other, f"{new}.new"])
-    assert ids(running(kept(used, new, used={"web": frozenset({used})}))) == ()
+    """Those that a running domU may need, that may just be started, and of what is declared the newest and that of
+    the files as they are, stay."""
+    copies = kept(OLD, USED, NEW, NOW, OTHER, f"{NEW}.new", "lost+found", named=(OTHER,), built=of(USED))
+    assert dropped(running(copies)) == sorted([OLD, f"{NEW}.new"])
+    assert ids(running(kept(USED, NEW, built=of(USED)))) == ()
+    staged = kept(OLD, NEW, built=Built(frozenset(), frozenset({OLD})))
+    assert dropped(running(staged)) == [], "it is named, whatever of"
+
+
+def test_what_a_crash_has_left_of_one_goes_first() -> None:
+    assert dropped(running(kept(OLD, f"{OLD}.old", NEW, built=of(NEW)))) == [f"{OLD}.old"]
+
+
+DYING = live(2, "old", "dying")
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "tables",
     [
-        observed(live(3, "web"), kernels=kept(named(1), named(2)), paths=THERE),
-        observed(
-            live(3, "other-name", uuid=WEB.uuid),
-            kernels=kept(named(1), named(2), used={"web": frozenset()}),
-            paths=THERE,
-        ),
-        observed(domains=Unavailable("it hangs"), kernels=kept(named(1), named(2)), paths=THERE),
+        {"built": None},
+        {"lives": [live(3, "web"), live(4, "foreign")]},
+        {"monitors": Unavailable("it hangs")},
+        {"monitors": frozenset({"web", "db"})},
+        {"monitors": frozenset({"old"}), "lives": [live(3, "web"), DYING]},
+        {"domains": Unavailable("it hangs")},
+        {"paths": Unavailable("it hangs")},
     ],
+    ids=["libxl says nothing", "nor of a foreign one", "monitors", "one is built", "one reboots", "domains", "paths"],
 )
-def test_none_is_dropped_where_one_of_ours_could_use_it(seen: Observed) -> None:
-    assert dropped(plan(desired(WEB), seen, memory(ready("web", 3)))) == []
+def test_none_is_dropped_where_one_that_is_not_known_could_use_it(tables: dict[str, Any]) -> None:
+    copies = kept(OLD, NEW, built=of(NEW))
+    lives = {each.domid: each for each in tables.pop("lives", [live(3, "web")])}
+    assert dropped(running(copies, domains={3: live(3, "web")}, monitors=frozenset({"web"}))) == [OLD]
+    assert dropped(running(copies, domains={3: live(3, "web"), 2: DYING})) == [OLD], "what dies builds nothing"
+    copies = kept(OLD, NEW, built=tables.pop("built", of(NEW)))
+    assert dropped(running(copies, **{"domains": lives, **tables})) == []
+
+
+def test_what_is_needed_to_know_that_is_asked_for_only_then() -> None:
+    seen = {"kernels": NOT_ASKED, "monitors": NOT_ASKED, "paths": NOT_ASKED}
+    assert plan(desired(WEB), Observed()).wanted == {Table.DOMAINS}
+    bare = learned_plan(desired(dom("web")), observed(live(3, "web"), **seen), memory(ready("web", 3)))
+    assert Table.KERNELS in bare.wanted
+    for copies, wanted in (((OLD, NEW), {Table.MONITORS}), ((NEW,), set())):
+        assert running(kept(*copies, built=of(NEW)), monitors=NOT_ASKED).wanted == wanted
+    assert running(kept(OLD), paths=NOT_ASKED).wanted == {Table.PATHS}
 
 
 def test_none_is_dropped_beside_a_start() -> None:
-    seen = observed(kernels=kept(named(1), named(2)), paths=THERE)
+    seen = observed(kernels=kept(OLD, NEW), paths=THERE)
     made = plan(desired(WEB), seen)
     assert "start domain/web" in ids(made) and dropped(made) == []
-    staged = running(
-        kept(named(1), named(2), used={"web": frozenset()}), memory(ready("web", 3, running={"memory": "1"}))
-    )
+    staged = running(kept(OLD, NEW, built=of(NEW)), memory(ready("web", 3, running={"memory": "1"})))
     assert "stage domain/web" in ids(staged) and dropped(staged) == []
 
 
@@ -138,14 +179,21 @@ def test_one_that_is_to_go_keeps_no_copy() -> None:
     gone = dom("web", kernel=KERNEL, ramdisk=RAMDISK, state=State.ABSENT)
     made = plan(desired(gone), observed(kernels=kept(named(1))))
     assert dropped(made) == [named(1)] and noticed(made, "domain/web") == ""
+    assert plan(desired(), observed(kernels=kept(named(1)))).steps == (), "files that name no domU are not trusted"
 
 
 def test_one_that_runs_without_a_copy() -> None:
-    copies = kept(used={"web": frozenset()}, web="cannot copy: No space left on device")
-    assert noticed(running(copies), "domain/web").startswith(
+    itself = Built(frozenset(PAIR))
+    copies = kept(built=itself, web="cannot copy: No space left on device")
+    assert noticed(running(copies), "domain/web") == (
         "its kernel must not be removed from the dom0, or its own reboot fails: there is no copy of it (cannot copy:"
-        " No space left on device); once that is mended, `xenlocal restart web`"
+        " No space left on device); `xenlocal restart web` makes one"
     )
+    before = noticed(running(kept(built=itself)), "domain/web")
+    assert "there is no copy of it (none was made at its start)" in before, "as of one that was started without any"
+    assert noticed(running(kept(built=of(NOW), web="full")), "domain/web") == "", "what was said before counts no more"
+    assert noticed(running(kept(built=Built(frozenset({"/boot/other"})))), "domain/web") == ""
+    assert noticed(running(kept(web="full")), "domain/web") == "", "what it runs with is not known"
     off = plan(
         desired(dom("web", kernel=KERNEL, ramdisk=RAMDISK, state=State.STOPPED)), observed(kernels=copies, paths=THERE)
     )
@@ -154,16 +202,17 @@ def test_one_that_runs_without_a_copy() -> None:
 
 def test_a_kernel_that_was_replaced_since_its_start_is_told() -> None:
     def told(*used: str, **tables: Any) -> str:
-        return noticed(running(kept(*used, used={"web": frozenset(used)}), **tables), "domain/web")
+        return noticed(running(kept(*used, built=of(*used)), **tables), "domain/web")
 
-    now, other = copy_name(PAIR, THERE), named(1, ("/boot/vmlinuz-5",))
     assert "was replaced on the dom0 since its start" in told(named(9)) and "`xenlocal restart web`" in told(named(9))
-    for used in ((now,), (now, named(9)), (other,), ()):
+    for used in ((NOW,), (NOW, named(9)), (OTHER,), ()):
         assert "replaced" not in told(*used), used
     assert "replaced" not in told(named(9), paths={}) + told(named(9), paths=Unavailable("it hangs"))
-    off = observed(kernels=kept(named(9), used={"web": frozenset({named(9)})}), paths=THERE)
+    lost = running(kept(built=of(named(9))), paths={})
+    assert "replaced" not in noticed(lost, "domain/web"), "and somebody has removed the copy"
+    off = observed(kernels=kept(named(9), built=of(named(9))), paths=THERE)
     assert "replaced" not in noticed(plan(desired(WEB), off), "domain/web")
     bare = desired(dom("web", bootloader="pygrub"))
     assert "replaced" not in noticed(
-        plan(bare, observed(live(3, "web"), kernels=kept(used={"web": frozenset({now})}))), "domain/web"
+        plan(bare, observed(live(3, "web"), kernels=kept(NOW, built=of(NOW)))), "domain/web"
     )

@@ -32,6 +32,23 @@ def test_a_volume_is_made_tagged_grown_renamed_and_removed() -> None:
     assert dom0.state.volumes == []
 
 
+def test_a_directory_is_renamed_and_removed_with_what_is_in_it() -> None:
+    dom0 = host()
+    dom0.state.paths |= {f"/k/{each}": Path() for each in ("a/kernel", "a/ramdisk", "ab/kernel", "c/kernel")}
+    run(dom0, "mv -T /k/a /k/b")
+    assert SimFiles(dom0).names("/k") == ("ab", "b", "c") and SimFiles(dom0).names("/k/b") == ("kernel", "ramdisk")
+    run(dom0, "rm -r /k/b")
+    assert sorted(dom0.state.paths) == ["/k/ab/kernel", "/k/c/kernel"]
+    for line, said in (
+        ("mv -T /k/a /k/b", "cannot stat '/k/a': No such file"),
+        ("mv -T /k/ab /k/c", "cannot move '/k/ab' to '/k/c': Directory not empty"),
+        ("rm -r /k/a", "cannot remove '/k/a': No such file"),
+    ):
+        with pytest.raises(CommandFailed, match=said) as caught:
+            run(dom0, line)
+        assert caught.value.status == 1
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
