@@ -17,12 +17,13 @@ from xenlocal.adapters.files import FileReader
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.names import KERNELS
 from xenlocal.model.observed import Built, Kept, PathKind
+from xenlocal.model.units import Size
 from xenlocal.planner.kernels import copy_name, newest
 
 _KEYS = ("kernel", "ramdisk")  # of xl.cfg, in the order of `planner.kernels.boot_files`
 _NONE = "# no copy of its kernel: "
 _USERDATA = "/var/lib/xen"  # of libxl: what each domU was made of; and what `xl config-update` said, which goes first
-_OF_DOMU = re.compile(r"userdata-d\.(\d+)\.[0-9a-f-]+\.(libxl-json|xl)")
+_OF_DOMU = re.compile(r"userdata-d\.(\d+)\.([0-9a-f-]+)\.(libxl-json|xl)")
 _BOOTS = re.compile(r'\b(?:kernel|ramdisk)"?\s*[=:]\s*"(/[^"]*)"')  # in JSON or in xl.cfg
 
 log = logging.getLogger("xenlocal")
@@ -65,17 +66,17 @@ class Kernels:
         latest = {names[path]: path for path in sorted(facts, key=lambda path: facts[path].changed)}
         return {name: why[path] for name, path in latest.items() if path in why}
 
-    def _built(self) -> Mapping[int, Built]:
-        said: dict[int, dict[str, str]] = {}
+    def _built(self) -> Mapping[tuple[int, str], Built]:
+        said: dict[tuple[int, str], dict[str, str]] = {}
         for name in self._files.names(_USERDATA):
             if (match := _OF_DOMU.fullmatch(name)) and (text := self._files.read_text(f"{_USERDATA}/{name}")):
-                said.setdefault(int(match[1]), {})[match[2]] = text
+                said.setdefault((int(match[1]), match[2]), {})[match[3]] = text
         return {
-            domid: Built(
+            domu: Built(
                 frozenset(_BOOTS.findall(texts.get("xl") or texts["libxl-json"])),
                 frozenset[str]().union(*map(self._copies, texts.values())),
             )
-            for domid, texts in said.items()
+            for domu, texts in said.items()
             if "libxl-json" in texts
         }
 
@@ -123,12 +124,22 @@ class Kernels:
         """The name of the copy to start from, and whether it is there. Raises XenlocalError where there can be none."""
         facts, copies = self._files.paths(paths), frozenset(self._files.names(self.place))
         if facts.keys() < set(paths):
+            gone = ", ".join(sorted({*paths} - facts.keys()))
             if (kept := newest(paths, copies)) is None:
-                raise XenlocalError(f"there is no copy of it, nor {', '.join(sorted({*paths} - facts.keys()))}")
+                raise XenlocalError(f"there is no copy of it, nor {gone}")
+            if not self._is_whole(kept, dict.fromkeys(paths)):
+                raise XenlocalError(f"{self.place}/{kept} is damaged, and there is no {gone}")
             return kept, True
         if odd := [path for path in paths if facts[path].kind is not PathKind.FILE]:
             raise XenlocalError(f"cannot copy {odd[0]}: it is not a regular file")
-        return (name := copy_name(paths, facts)), name in copies
+        name = copy_name(paths, facts)
+        return name, name in copies and self._is_whole(name, {path: facts[path].size for path in paths})
+
+    def _is_whole(self, name: str, sizes: Mapping[str, Size | None]) -> bool:
+        """A damaged one, as after a repair of the file system, is made anew: else its domU would never start again."""
+        copies = {f"{self.place}/{name}/{key}": size for key, size in zip(_KEYS, sizes.values(), strict=False)}
+        found = self._files.paths(copies)
+        return all(path in found and size in (None, found[path].size) for path, size in copies.items())
 
 
 def _declared(settings: Mapping[str, str]) -> Mapping[str, str]:
@@ -148,6 +159,7 @@ def copy_whole(place: str, name: str, sources: Mapping[str, str], still: Callabl
                 if not still():
                     raise XenlocalError(f"{what}: changed meanwhile")
                 _sync(temporary)
+                shutil.rmtree(os.path.join(place, name), ignore_errors=True)  # damaged
                 os.replace(temporary, os.path.join(place, name))
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)

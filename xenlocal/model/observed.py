@@ -216,7 +216,8 @@ class Kept:
     copies: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()  # by a generated xl.cfg, from which one may just be started
     without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # by name: why it got no copy
-    built: Mapping[int, Built] = field(default_factory=lambda: MappingProxyType({}))  # by domid, where that is known
+    # by domid and UUID, of those of which that is known
+    built: Mapping[tuple[int, str], Built] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def used(self) -> frozenset[str]:

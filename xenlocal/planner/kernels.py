@@ -87,7 +87,7 @@ def _wanted(domain: Domain, kept: Kept, facts: Mapping[str, PathFacts]) -> set[s
 
 def _tell(draft: Draft, domain: Domain, kept: Kept, observed: Observed, facts: Mapping[str, PathFacts]) -> None:
     live = observed.by_uuid().get(domain.uuid)
-    built = kept.built.get(live.domid, Built()) if live is not None else Built()
+    built = kept.built.get((live.domid, live.uuid), Built()) if live is not None else Built()
     if built.boots & {*_paths(domain)}:
         why = kept.without.get(domain.name, "none was made at its start")
         text = f"its kernel must not be removed from the dom0, or its own reboot fails: there is no copy of it ({why})"
@@ -114,4 +114,4 @@ def _all_is_known(draft: Draft, kept: Kept, live: Mapping[int, LiveDomain], obse
     if monitors is None:
         return False
     alive = [each for each in live.values() if each.state is not LiveState.DYING]
-    return all(each.domid in kept.built for each in alive) and monitors <= {each.name for each in alive}
+    return all((each.domid, each.uuid) in kept.built for each in alive) and monitors <= {each.name for each in alive}

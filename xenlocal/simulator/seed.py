@@ -90,7 +90,7 @@ def seed(scene: Scene) -> Host:
     _kernels(state, kernels)
     for domid, each in sorted(live.items()):
         domain = _domain(scene, each, monitors)
-        domain.config |= _booted(kernels, domid)
+        domain.config |= _booted(kernels, each)
         domain.disks = [_disk(vbd, devices) for vbd in store.vbds if vbd.domid == domid]
         domain.nics = [Nic(vif.devid, vif.mac, vif.bridge) for vif in store.vifs if vif.domid == domid]
         state.domains.append(domain)
@@ -118,9 +118,11 @@ def _kernels(state: Host, kept: Kept) -> None:
     state.texts["/run/xenlocal/domains/used.cfg"] = "".join(lines)
 
 
-def _booted(kept: Kept, domid: int) -> dict[str, str]:
+def _booted(kept: Kept, live: LiveDomain) -> dict[str, str]:
     """The copies that a domU was started from, as its xl.cfg names them."""
-    copies = [path for path in kept.built.get(domid, Built()).boots if path.startswith(f"{kept.place}/")]
+    copies = [
+        path for path in kept.built.get((live.domid, live.uuid), Built()).boots if path.startswith(f"{kept.place}/")
+    ]
     return {path.rpartition("/")[2]: _COPIES + path.removeprefix(kept.place) for path in copies}
 
 

@@ -197,6 +197,27 @@ def test_the_same_by_hand(place: Place) -> None:
     assert place.kernels.by_hand("x\n", {"bootloader": '"pygrub"'}) == ((), "x\n")
 
 
+@pytest.mark.parametrize("how", ["gone", "cut"])
+def test_a_damaged_copy_is_made_anew(place: Place, how: str) -> None:
+    text = place.text()
+    (name,) = place.names()
+    ramdisk = place.copies / name / "ramdisk"
+    if how == "gone":
+        ramdisk.unlink()
+    else:
+        ramdisk.write_bytes(b"ram")
+    assert place.text() == text and ramdisk.read_bytes() == place.ramdisk.read_bytes()
+    assert {each.name for each in (place.copies / name).iterdir()} == {"kernel", "ramdisk"} and place.names() == [name]
+
+
+def test_nothing_is_started_from_a_damaged_copy(place: Place) -> None:
+    place.text()
+    (name,) = place.names()
+    (place.copies / name / "ramdisk").unlink()
+    place.kernel.unlink()
+    assert place.text().endswith(f"kernel: {place.copies}/{name} is damaged, and there is no {place.kernel}\n")
+
+
 def test_a_directory_that_others_can_write_to(place: Place) -> None:
     place.copies.mkdir(parents=True)
     place.copies.chmod(0o777)
@@ -235,7 +256,7 @@ UUID = "43534377-815a-43ec-93c7-5f643b6b214d"
 FILE = f"/var/lib/xen/userdata-d.1.{UUID}.libxl-json"
 
 
-def built(**texts: str) -> Mapping[int, Built]:
+def built(**texts: str) -> Mapping[tuple[int, str], Built]:
     """What is known of domUs where libxl keeps these, by domid and kind."""
     names = {f"/var/lib/xen/userdata-d.{key[1:].replace('_', f'.{UUID}.', 1)}": text for key, text in texts.items()}
     names = {name.replace("libxl", "libxl-json"): text for name, text in names.items()}
@@ -245,8 +266,8 @@ def built(**texts: str) -> Mapping[int, Built]:
 
 def test_from_what_libxl_builds_a_domu_anew() -> None:
     boots = {f"/state/kernels/k.1/{key}" for key in ("kernel", "ramdisk")}
-    assert built(_1_libxl=JSON) == {1: Built(frozenset(boots), frozenset({"k.1"}))}
-    bare = {0: Built(), 12: Built()}
+    assert built(_1_libxl=JSON) == {(1, UUID): Built(frozenset(boots), frozenset({"k.1"}))}
+    bare = {(0, UUID): Built(), (12, UUID): Built()}
     assert built(_0_libxl="{}", _12_libxl='{"b_info": {"bootloader": "pygrub"}}') == bare
     staged = '# made\nkernel = "/boot/k"\nramdisk=\'/state/kernels/k.2/ramdisk\'\ncmdline = "x"\n'
     (known,) = built(_1_libxl=JSON, _1_xl=staged).values()

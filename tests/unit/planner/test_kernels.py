@@ -47,7 +47,7 @@ def named(changed: int, paths: tuple[str, ...] = PAIR) -> str:
 
 def kept(*copies: str, named: tuple[str, ...] = (), built: Built | None = None, **without: str) -> Kept:
     """`built`: what libxl keeps of domid 3; None: that is not known."""
-    return Kept(PLACE, frozenset(copies), frozenset(named), without, {} if built is None else {3: built})
+    return Kept(PLACE, frozenset(copies), frozenset(named), without, {} if built is None else {(3, WEB.uuid): built})
 
 
 def of(*copies: str) -> Built:
@@ -140,13 +140,23 @@ DYING = live(2, "old", "dying")
     [
         {"built": None},
         {"lives": [live(3, "web"), live(4, "foreign")]},
+        {"lives": [live(3, "web", uuid="4b5c6d7e-0f4b-4c8e-9a55-0d1f2e3a4b5c")]},
         {"monitors": Unavailable("it hangs")},
         {"monitors": frozenset({"web", "db"})},
         {"monitors": frozenset({"old"}), "lives": [live(3, "web"), DYING]},
         {"domains": Unavailable("it hangs")},
         {"paths": Unavailable("it hangs")},
     ],
-    ids=["libxl says nothing", "nor of a foreign one", "monitors", "one is built", "one reboots", "domains", "paths"],
+    ids=[
+        "libxl says nothing",
+        "nor of a foreign one",
+        "but of a former one, before a boot",
+        "monitors",
+        "one is built",
+        "one reboots",
+        "domains",
+        "paths",
+    ],
 )
 def test_none_is_dropped_where_one_that_is_not_known_could_use_it(tables: dict[str, Any]) -> None:
     copies = kept(OLD, NEW, built=of(NEW))
