@@ -28,6 +28,8 @@ SEEDS = (
     "edit-stopped-then-running empty-list@9",
     "edit-stopped-then-running empty-list@11",
     "locked-mac-edited-and-unlocked enospc@2",
+    "kernel-replaced-in-place killed-after@50",
+    "no-room-for-copies-of-kernels broken-from-now@8",
 )
 RANDOM_SEEDS: tuple[int, ...] = (
     11,
