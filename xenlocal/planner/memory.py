@@ -178,7 +178,7 @@ def detached(memory: Memory, uuid: str, key: str, spec: str) -> Memory:
 def _items(memory: Memory, uuid: str, key: str) -> dict[str, str] | None:
     """None: it is not known what it runs with, and one part that is known does not make it so."""
     running = memory.records[uuid].running
-    return xlcfg.parts(running[key]) if running else None
+    return xlcfg.parts(running.get(key, "")) if running else None
 
 
 def changed_live(memory: Memory, uuid: str, key: str, rendered: str) -> Memory:

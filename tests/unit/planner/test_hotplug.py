@@ -257,3 +257,5 @@ def test_what_it_runs_with_is_kept() -> None:
     after = attached(BEFORE, want_uuid(), "disk", SPEC)
     assert after.records[want_uuid()].running["disk"] == xlcfg.settings(web(ROOT, DATA))["disk"]
     assert detached(after, want_uuid(), "disk", SPEC) == BEFORE
+    bare = BEFORE.change(want_uuid(), running={"memory": "512"})  # as the planner reads it: none so far
+    assert attached(bare, want_uuid(), "disk", SPEC).records[want_uuid()].running["disk"] == xlcfg.joined([SPEC])
