@@ -61,9 +61,9 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
     }
     before = without_circles(before)
     order, followers = start_order(before), successors(before)
-    left = max(begun + desired.host.shutdown_deadline.seconds - ENDGAME - now, 1.0)
+    whole = max(desired.host.shutdown_deadline.seconds - ENDGAME, 1.0)
+    left = max(begun + whole - now, 1.0)
     end_by = now + left
-    whole = desired.host.shutdown_deadline.seconds - ENDGAME
     share: dict[str, float] = {}
     ask_by: dict[str, float] = {}
     for part in tied(order, before):  # a chain that is too long takes no time from guests that have no part in it
