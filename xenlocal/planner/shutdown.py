@@ -12,7 +12,7 @@ from xenlocal.model.desired import Desired, Patience
 from xenlocal.model.memory import Hand, Memory, Record
 from xenlocal.model.names import THIS_HOST
 from xenlocal.model.names import domain as domain_target
-from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table, Unavailable
+from xenlocal.model.observed import NOT_ASKED, LiveDomain, LiveState, Observed, Table
 from xenlocal.model.units import Duration
 from xenlocal.planner.draft import Draft, ends_and_shells
 from xenlocal.planner.looks import names_of_monitor
@@ -38,7 +38,7 @@ _OUTLINE = (
 def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
     live = draft.table(Table.DOMAINS, observed.domains)
     if live is None:
-        if isinstance(observed.domains, Unavailable) and observed.domains != NOT_ASKED:
+        if observed.domains != NOT_ASKED:
             draft.notice(THIS_HOST, _BLIND)
         return
     if observed.xl is not None:
@@ -52,7 +52,7 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
         return
     begun = memory.shutting_down if memory.shutting_down is not None else now
     _await_births(draft, records, live, observed, begun, now)
-    going = {_key(each): each for _, each in sorted(live.items()) if not _has_ended(each, observed)}
+    going = {_key(each): each for each in live.values() if not _has_ended(each, observed)}
     names = {records[each.uuid].name: key for key, each in going.items() if each.uuid in records}
     remembered = {record.name: record.predecessors for record in records.values()}
     before: Mapping[str, tuple[str, ...]] = {
@@ -177,7 +177,7 @@ def _last_turns(
     full = {key: 0.0 if each.is_down else _timeout(memory.records.get(each.uuid)) for key, each in going.items()}
     behind = _time_behind(full, order, before)
     longest = max(full[key] + behind[key] for key in order)
-    share = min(1.0, whole / longest) if longest else 1.0
+    share = whole / max(longest, whole)
     return {key: end_by - (behind[key] + full[key] / 2) * share for key in order}
 
 
@@ -200,7 +200,7 @@ def _share_of_time(
         for key in reversed(order):
             begin = max((ends[follower] for follower in followers[key]), default=0.0)
             ends[key] = begin + _time_left(going, memory, key, share, now)
-        return max(ends.values(), default=0.0)
+        return max(ends.values())
 
     if longest(1.0) <= left:
         return 1.0
@@ -224,12 +224,13 @@ def _await_births(
     """
     monitors = draft.table(Table.MONITORS, observed.monitors)
     here = {each.uuid for each in live.values() if each.state is not LiveState.DYING}
-    for uuid, record in sorted(records.items()):
+    for uuid, record in records.items():
         at_work = [] if monitors is None else [name for name in names_of_monitor(record, observed) if name in monitors]
         if uuid in here or not at_work:
             continue
         target, what = domain_target(record.name), "an xl process is at work on it: its own reboot, or a start"
-        if now < max(begun, record.off_since or 0.0, record.dying_since or 0.0) + _BIRTH_WAIT:
+        since = max(when for when in (begun, record.off_since, record.dying_since) if when is not None)
+        if now < since + _BIRTH_WAIT:
             text = f"{what} begun before; waited for up to {_BIRTH_WAIT:.0f} s, so that it can be shut down too"
             draft.refuse(target, text, now + _BIRTH_LOOK)
         else:
