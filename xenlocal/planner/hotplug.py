@@ -28,9 +28,7 @@ def plan_hotplug(
     what it has is seen in xenstore all the same; only what has vanished from the files cannot be told of."""
     wanted = xlcfg.settings(domain)
     differ = [key for key in KEYS if not xlcfg.same(key, wanted[key], record.running.get(key))]
-    if not differ and not domain.unplugged:
-        return frozenset()
-    store = draft.table(Table.XENSTORE, observed.xenstore)
+    store = draft.table(Table.XENSTORE, observed.xenstore) if differ or domain.unplugged else None
     if store is None or domain.type is GuestType.HVM:
         return frozenset(differ)
     plug = _Plug(draft, domain, live, observed, store, claims)
@@ -56,13 +54,16 @@ class _Plug:
         things: list[Disk | Nic] = [*self.domain.disks] if key == "disk" else [*self.domain.nics]
         there = {*(vbd.vdev for vbd in self._vbds()), *(vif.mac for vif in self._vifs())}
         away = {_key_of(each) for each in self.domain.unplugged}
-        gone = sorted((running.keys() - wanted.keys() - away) & there)
+        gone = (running.keys() - wanted.keys() - away) & there
         left = bool(gone) or any(name in running and running[name] != spec for name, spec in wanted.items())
         for thing in things:
             if _key_of(thing) not in running:
                 # a MAC beside one that vanished is another address of a nic that is there, and no further nic
                 is_other = key == "vif" and bool(gone)
-                left |= is_other or not self._attached(thing, wanted[_key_of(thing)])
+                why = None if is_other else self._attach(thing, wanted[_key_of(thing)])
+                if why is not None:
+                    self.draft.refuse(self.domain.target, f"{_told(thing)} is not attached{why}")
+                left |= why is not None
         for name in gone:
             text = (
                 f"{name} is in no file any more and stays attached until its next start; a part with attached = no"
@@ -72,19 +73,14 @@ class _Plug:
         in_both = [name for name in running if name in wanted]
         return left or (key == "vif" and in_both != [name for name in wanted if name in running])
 
-    def _attached(self, thing: Disk | Nic, spec: str) -> bool:
-        """It is there, or a step of this plan attaches it."""
+    def _attach(self, thing: Disk | Nic, spec: str) -> str | None:
+        """Plan it, unless it is there; or say why not."""
         here = self._here(thing)
         if here is not None:
-            if not self._is(thing, here):
-                text = f"{_told(thing)} is not attached: the guest has another one under that name until its next start"
-                self.draft.refuse(self.domain.target, text)
-                return False
-            return True
+            return None if self._is(thing, here) else ": the guest has another one under that name until its next start"
         hurdle = self._hurdle(thing)
         if hurdle is not None:
-            self.draft.refuse(self.domain.target, f"{_told(thing)} is not attached while it runs: {hurdle}")
-            return False
+            return f" while it runs: {hurdle}"
         if isinstance(thing, Disk):
             self.claims.take_disk(self.domain, thing, self.observed)
         before = self.draft.steps_of(_stands_on(thing))
@@ -97,7 +93,7 @@ class _Plug:
             needs,
             after,
         )
-        return True
+        return None
 
     def _hurdle(self, thing: Disk | Nic) -> str | None:
         mine = self._vbds() if isinstance(thing, Disk) else self._vifs()

@@ -64,9 +64,12 @@ def _usb(devices: Iterable[str]) -> Iterable[str]:
     once, by a number that the next plugging in changes."""
     yield from ("-device", "qemu-xhci,id=usb-of-host")
     for device in devices:
-        vendor, by_id, product = device.partition(":")
-        bus, _, port = device.partition("-")
-        which = f"vendorid=0x{vendor},productid=0x{product}" if by_id else f"hostbus={bus},hostport={port}"
+        if ":" in device:
+            vendor, product = device.split(":")
+            which = f"vendorid=0x{vendor},productid=0x{product}"
+        else:
+            bus, port = device.split("-")
+            which = f"hostbus={bus},hostport={port}"
         yield from ("-device", f"usb-host,bus=usb-of-host.0,{which}")
 
 
@@ -87,17 +90,16 @@ def differences(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:
         ("memory", "maxmem", domain.maxmem),
         ("vcpus", "maxvcpus", domain.maxvcpus),
     ):
-        if declared is None and limit in keys and int(wanted[key]) <= int(running.get(limit, "0")):
+        if declared is None and int(wanted[key]) <= int(running.get(limit, "0")):
             keys.discard(limit)
     return tuple(sorted(keys))
 
 
 def fits_live(key: str, wanted: Mapping[str, str], running: Mapping[str, str]) -> bool:
     """Whether Xen can bring a running domU to `wanted[key]`: within maxmem and maxvcpus as it was started."""
-    if key not in LIVE_KEYS or key not in wanted:
-        return False
     limit = {"memory": "maxmem", "vcpus": "maxvcpus"}.get(key)
-    return limit is None or int(wanted[key]) <= int(running.get(limit, "0"))
+    is_within = limit is None or int(wanted[key]) <= int(running.get(limit, "0"))
+    return is_within and key in LIVE_KEYS and key in wanted
 
 
 def pending(domain: Domain, running: Mapping[str, str]) -> tuple[str, ...]:
@@ -118,7 +120,8 @@ def parts(rendered: str) -> dict[str, str]:
 
 def name_of(item: str) -> str:
     """Of one of them."""
-    return next(word for key, _, word in (each.partition("=") for each in item.split(", ")) if key in ("vdev", "mac"))
+    words = dict(each.split("=", 1) for each in item.split(", "))
+    return words.get("vdev") or words["mac"]
 
 
 def joined(items: Iterable[str]) -> str:
