@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from xenlocal.model.actions import RetireVolume
 from xenlocal.model.desired import Backing, BlockDevice, Desired, Domain, ImageFile, LogicalVolume, State
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Unavailable, Volume, XenStore
+from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Unavailable, Volume
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import holders, identity, who
 from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
@@ -123,7 +123,7 @@ def _hurdle(
         return f"{domain.target} is still on the host"
     if not present.opened:
         return None
-    store = draft.table(Table.XENSTORE, observed.xenstore) if left else XenStore(())
+    store = draft.table(Table.XENSTORE, observed.xenstore)
     if store is None:
         return "who uses it could not be found out"
     using = holders(identity(lv, observed), store.vbds, None)
