@@ -52,11 +52,12 @@ def lvm_filter(patient: Patient) -> Iterator[Finding]:
         yield Finding(Code.LVM_FILTER, Severity.WARNING, text, "scan_lvs = 0 in /etc/lvm/lvm.conf, section devices")
 
 
-def _guest_disks(patient: Patient) -> tuple[Mapping[tuple[int, int], _GuestDisk], Mapping[str, _GuestDisk]]:
-    """Disks of guests, declared or attached now, by device number; and those that may hold partitions, by path."""
+def _guest_disks(patient: Patient) -> tuple[Mapping[tuple[int, int] | None, _GuestDisk], Mapping[str, _GuestDisk]]:
+    """Disks of guests, declared or attached now, by device number (None: no device); and those that may hold
+    partitions, by path."""
     observed = patient.observed
     paths, storage, live = known(observed.paths), known(observed.storage), known(observed.domains)
-    numbers: dict[tuple[int, int], _GuestDisk] = {}
+    numbers: dict[tuple[int, int] | None, _GuestDisk] = {}
     roots: dict[str, _GuestDisk] = {}
     for vbd in known(observed.xenstore).vbds:
         if vbd.device is not None:
@@ -70,11 +71,10 @@ def _guest_disks(patient: Patient) -> tuple[Mapping[tuple[int, int], _GuestDisk]
         if isinstance(backing, BlockDevice) and backing.path in paths:
             facts = paths[backing.path]
             roots[facts.real] = found
-            if facts.device is not None:
-                numbers[facts.device] = found
+            numbers[facts.device] = found
         elif isinstance(backing, LogicalVolume):
             present = storage.volumes.get((backing.vg, backing.lv))
-            if present is not None and present.device is not None:
+            if present is not None:
                 numbers[present.device] = found
     return numbers, roots
 
@@ -82,7 +82,7 @@ def _guest_disks(patient: Patient) -> tuple[Mapping[tuple[int, int], _GuestDisk]
 def _is_part(disk: PathFacts, root: str) -> bool:
     """As the kernel names partitions: sdb1, but nvme0n1p1."""
     number = disk.real.removeprefix(f"{root}p" if root[-1].isdigit() else root)
-    return number != disk.real and number.isdecimal()
+    return number.isdecimal()
 
 
 def pattern_of(path: str, partitions: bool = False) -> str:

@@ -109,7 +109,7 @@ def pinning(patient: Patient) -> Iterator[Finding]:
             shared.setdefault(names, set()).add(cpu)
     if shared:
         each = (f"CPU {ranges(cpus)} by {', '.join(sorted(names))}" for names, cpus in shared.items())
-        text = f"domains that are pinned share CPUs: {'; '.join(sorted(each))}"
+        text = f"domains that are pinned share CPUs: {'; '.join(each)}"
         yield Finding(
             Code.PINNING, Severity.WARNING, text, "give each CPUs of its own (cpus =), or none; `xl vcpu-list`"
         )

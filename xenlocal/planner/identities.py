@@ -37,9 +37,9 @@ class Guard:
 
     def plan_lock(self, draft: Draft, domain: Domain) -> None:
         """To be called before the step that starts it."""
-        if not domain.is_locked or isinstance(self.locked, Unavailable):
+        if not domain.is_locked:
             return
-        lock = self.locked.get(domain.uuid)
+        lock = self._known.get(domain.uuid)
         if lock != domain.identity:
             why = "its UUID and MACs are kept from now on" if lock is None else "its name or its disks have changed"
             draft.step(LockIdentity(domain.identity), f"hostid = locked: {why}")
@@ -49,17 +49,21 @@ class Guard:
         why = self.hurdle(domain)
         if why is not None:
             draft.refuse(domain.target, f"goes on running as it is: {why}")
-        elif domain.is_locked and not isinstance(self.locked, Unavailable) and domain.uuid not in self.locked:
+        elif domain.is_locked and domain.uuid not in self._known:
             draft.notice(domain.target, "hostid = locked: its UUID and MACs are recorded at its next start")
         return why is None
 
+    @property
+    def _known(self) -> Mapping[str, Identity]:
+        assert not isinstance(self.locked, Unavailable), "that is a hurdle"
+        return self.locked
+
     def _concerning(self, domain: Domain) -> list[Identity]:
         """Its own, by UUID or a name it has or had; and those of domUs whose section is gone and whose disks it has."""
-        assert not isinstance(self.locked, Unavailable)
         disks = {*domain.identity.disks}
         return [
             lock
-            for _, lock in sorted(self.locked.items())
+            for _, lock in sorted(self._known.items())
             if lock.uuid == domain.uuid
             or lock.name in (domain.name, domain.was)
             or (lock.name not in self.declared and not disks.isdisjoint(lock.disks))

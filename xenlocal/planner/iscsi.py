@@ -62,7 +62,7 @@ def _tell_guests(draft: Draft, desired: Desired, observed: Observed, lost: Iscsi
 
 def _tell_vanished(draft: Draft, vanished: Mapping[str, Login], facts: IscsiFacts) -> None:
     nodes: dict[str, Node] = {str(node): node for node in facts.sessions}
-    for key, login in sorted(vanished.items()):
+    for key, login in vanished.items():
         if key in nodes:
             node = nodes[key]
             text = (

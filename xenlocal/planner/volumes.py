@@ -105,7 +105,7 @@ class _Lvs:
             self._draft.refuse(lv.target, why)
 
     def tell_of_pools(self) -> None:
-        for vg, name in sorted(self._pools):
+        for vg, name in self._pools:
             tell_of_pool(self._draft, vg, name, self._storage)
 
     def _create(self, lv: LogicalVolume, want: _Want, group: VolumeGroup) -> str | None:
