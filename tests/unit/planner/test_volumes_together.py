@@ -13,6 +13,7 @@ from tests.unit.planner.build import (
     HERE,
     action,
     desired,
+    device,
     dom,
     file_facts,
     ids,
@@ -129,6 +130,15 @@ def test_one_whose_domu_has_gone_and_that_somebody_holds_is_kept(store: XenStore
 def test_one_that_nobody_holds_goes_and_xenstore_is_not_even_asked() -> None:
     made = plan(desired(ABSENT), replace(observed(storage=storage(volume("root"))), xenstore=Unavailable("hangs")))
     assert ids(made) == (f"retire {ROOT}",) and action(made, ids(made)[0]).trash == trash_name("root", 1_700_000_000.0)
+
+
+def test_of_several_devices_that_it_may_be_the_first_by_name_is_told() -> None:
+    paths = [f"/dev/disk/by-id/x{number}" for number in range(7, -1, -1)]
+    users = [dom(f"d{number}", device(path), state=State.STOPPED) for number, path in enumerate(paths)]
+    made = plan(desired(ABSENT, *users), observed(storage=storage(volume("root", active=False))))
+    assert refused(made, ROOT) == (
+        "not retired: it is not active, so it may be what /dev/disk/by-id/x0 is; type: lvchange -ay vg0/root"
+    )
 
 
 # Groups and pools in one order, each by itself.
