@@ -96,11 +96,12 @@ def _reboot(scene: Scene, dom0: SimulatedDom0) -> Rehearsal:
     cycle = up.loop.snapshot
     assert cycle is not None  # a request has ended, so there was one
     live = {each.name for each in scene.observed.by_uuid().values() if each.name}
+    phases = (stopped, started)
     return Rehearsal(
         "reboot",
-        (stopped, started),
+        phases,
         fates_of_reboot(scene, cycle.observed, up.keeper.memory, cycle.plan),
-        findings(scene, frozenset({*scene.desired.domains, *live})),
+        findings(scene, frozenset({*scene.desired.domains, *live}), phases),
     )
 
 
@@ -125,7 +126,7 @@ def _by_hand(scene: Scene, dom0: SimulatedDom0, what: str, name: str) -> Rehears
     observed = cycle.observed if cycle is not None else scene.observed
     said = process.answer
     fate = fate_by_hand(what, name, scene, (observed, process.keeper.memory), said)
-    return Rehearsal(what, (phase,), (fate,), findings(scene, frozenset({name})))
+    return Rehearsal(what, (phase,), (fate,), findings(scene, frozenset({name}), (phase,)))
 
 
 class _Process:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tests.faults.truth import Truth, keeps, paths_of
+from xenlocal.adapters.diskwork import PROGRAMS
 from xenlocal.model.desired import State
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.names import parse_trash_name
 from xenlocal.model.observed import OUR_ALIAS, OUR_TAG, OWNER_TAG
+from xenlocal.simulator import diskwork
 from xenlocal.simulator.state import Link, Volume
 
 _LVM = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove", "lvreduce", "lvresize")
@@ -18,6 +21,7 @@ _LVM = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove", "lvreduce", 
 class Ground:
     def __init__(self, truth: Truth, say: Callable[[int, str], None]) -> None:
         self.truth, self._say = truth, say
+        self._held: dict[str, str] = {}  # what was on each disk
         self._way_back: dict[str, Link] = {}  # the links as they were when a way back was set
 
     def issued(self, name: str, argv: Sequence[str], words: list[str]) -> None:
@@ -33,6 +37,28 @@ class Ground:
             self._file(words)
         elif name in ("mv", "rm"):
             self._copy(words)
+        elif words[0] in PROGRAMS.values():
+            self._works(words[0], words[1], words[2])
+
+    def happened(self) -> None:
+        """Rule 2: an installation leaves alone what somebody else has put on a disk; rule 1: and what a domain has."""
+        state = self.truth.dom0.state
+        for path, before in self._held.items():
+            if before not in ("", diskwork.UNFINISHED) and state.holds.get(path, "") != before:
+                self._say(2, f"{path} held {before}, and is written over")
+        self._held = dict(state.holds)
+        for event in diskwork.at_work(self.truth.dom0):
+            if self.truth.holds(event.config["disk"]):
+                self._say(1, f"{event.config['disk']} is worked on for {event.detail}, and a domain holds it")
+
+    def _works(self, program: str, name: str, path: str) -> None:
+        truth, declared = self.truth, self.truth.declared(name)
+        if truth.shutdown is not None:
+            self._say(12, f"{program} begins for {name} while the host shuts down")
+        resizes = any(disk.resize_fs and disk.backing.path == path for each in declared for disk in each.disks)
+        installs = any(each.install and each.disks[0].backing.path == path for each in declared)
+        if not (resizes if program == PROGRAMS[Preparation.RESIZE] else installs):
+            self._say(6, f"{program} begins for {name} on {path}, and no valid file says so")
 
     def _iscsi(self, words: list[str]) -> None:
         """Nothing is logged out, nothing but what a file declares is logged in to, and no record is made anew."""
@@ -159,7 +185,8 @@ class Ground:
         size = next(word.split("=", 1)[1] for word in words if word.startswith("--size="))
         if not size.startswith(">"):
             self._say(2, f"{' '.join(words)}: may shrink")
-        if not any(keeps(each, words[-1]) for each in self.truth.lately()):
+        path = words[-1].removesuffix(f".{Preparation.INSTALL.mark}").removesuffix(f".{Preparation.RESIZE.mark}")
+        if not any(keeps(each, path) for each in self.truth.lately()):
             self._say(4, f"{' '.join(words)}: nobody declares it")
 
     def _copy(self, words: list[str]) -> None:

@@ -16,8 +16,9 @@ from tests.faults.strikes import tool
 from tests.faults.truth import LATELY, Truth, words_of
 from xenlocal.model.desired import Disk, LogicalVolume, OnCrash, State
 from xenlocal.model.desired import Domain as Declared
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.iscsi import Node
-from xenlocal.simulator import xlcfg
+from xenlocal.simulator import diskwork, xlcfg
 from xenlocal.simulator.host import Trace
 from xenlocal.simulator.state import Domain
 
@@ -51,6 +52,7 @@ class Oracle:
             self.say(0, f"a command that the simulated host does not know: {entry.text}")
         self.ending.happened(entry)
         self._one_writer()
+        self.ground.happened()
 
     def _one_writer(self) -> None:
         """Rule 1: no volume is writable in two domains that exist."""
@@ -150,6 +152,8 @@ class Oracle:
                     continue
                 if (disk.writable or held.writable) and since > LATELY:
                     self.say(1, f"{name} is started on {disk.path}, which domid {other.domid} holds")
+            if diskwork.is_marked(truth.dom0, disk.path, Preparation.INSTALL) and not truth.lying:
+                self.say(6, f"{name} is started on {disk.path}, which is still to be installed into")
         self._nothing_lost(name, declared)
         self._nothing_unknown(name, declared)
 

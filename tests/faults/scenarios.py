@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.faults.stage import Happening, Scenario
 from tests.unit.engine.rig import conf, listens
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.names import parse_trash_name, trash_name
 from xenlocal.simulator.iscsi import IscsiTarget, Lun
 from xenlocal.simulator.state import (
@@ -146,6 +147,21 @@ def unwatched(host: Host, *names: str) -> None:
         domain.monitor = domain.monitor and bool(names) and domain.name not in names
 
 
+def _marked(host: Host) -> list[str]:
+    """Disks that still wait for work on them."""
+    marks = [work.mark for work in Preparation]
+    return [one.lv for one in host.volumes if {*marks} & {*one.tags}] + [
+        path for path in host.paths if path.endswith(tuple(marks))
+    ]
+
+
+def _filled_by_hand(host: Host) -> None:
+    """An LV that was made to be installed into, and on which somebody has made a file system."""
+    host.volumes.append(Volume("vg0", "web", GIB, host.next_minor, tags=["xenlocal", Preparation.INSTALL.mark]))
+    host.next_minor += 1
+    host.holds["/dev/vg0/web"] = "xfs"
+
+
 def _trunk(host: Host) -> None:
     """br0 is ours, and carries the default route over eno1."""
     eno1, br0 = host.link("eno1"), host.link("br0")
@@ -241,6 +257,8 @@ CHAIN = (BR0, conf("nas", lv("nas")), conf("db", "after = nas", lv("db")), conf(
 DIAMOND = (conf("nas"), conf("left", "needs = nas"), conf("right", "after = nas"), conf("top", "needs = left, right"))
 SHORT = "[host]\nshutdown_deadline = 3m"
 QUICK = "stop_timeout = 20s"
+INSTALL = "[[install]]\nsuite = bookworm"
+INSTALLS = {"web": {"install_seconds": 30.0}}
 FILE = "[[disk xvda]]\nfile = /srv/db.img"
 SHARED = lv("both", "1G", "xvdb") + "\nmode = w!"
 OTHER_MAC = "00:16:3e:00:00:99"
@@ -1219,5 +1237,77 @@ SCENARIOS: tuple[Scenario, ...] = (
         host=lambda host: _room_for_copies(host, False),
         holds=lambda host: kernels(host) <= {*copies(host), "/boot"},
         cold=True,
+    ),
+    # First installation
+    Scenario(
+        "first-installation",
+        files(conf("web", QUICK, lv("web"), INSTALL), conf("db", QUICK, "needs = web"), conf("free", QUICK)),
+        (ask(0, "boot"),),
+        running("web", "db", "free"),
+        behave=INSTALLS,
+        holds=lambda host: host.holds == {"/dev/vg0/web": "ext4"} and not _marked(host),
+        cold=True,
+    ),
+    Scenario(
+        "first-installation-of-an-image-into-a-file",
+        files(conf("web", QUICK, "[[disk xvda]]\nfile = /srv/web.img\nsize = 1G", "[[install]]\nimage = /srv/x.tar")),
+        (ask(0, "boot"),),
+        running("web"),
+        behave=INSTALLS,
+        host=lambda host: host.paths.update({"/srv/x.tar": Path("file", GIB)}),
+        holds=lambda host: host.holds == {"/srv/web.img": "ext4"} and not _marked(host),
+        cold=True,
+    ),
+    Scenario(
+        "first-installation-that-fails-once",
+        files(conf("web", QUICK, lv("web"), INSTALL), conf("free", QUICK)),
+        (ask(0, "boot"),),
+        running("web", "free"),
+        behave={"web": {"install_seconds": 20.0, "install_fails": 1}},
+        cold=True,
+    ),
+    Scenario(
+        "daemon-restarts-during-a-first-installation",
+        files(conf("web", QUICK, lv("web"), INSTALL), conf("free", QUICK)),
+        (ask(0, "boot"), restart(10), restart(20)),
+        running("web", "free"),
+        behave=INSTALLS,
+        cold=True,
+    ),
+    Scenario(
+        "host-goes-down-during-a-first-installation",
+        files(conf("web", QUICK, lv("web"), INSTALL), conf("free", QUICK)),
+        (ask(0, "boot"), ask(15, "shutdown")),
+        off("web", "free"),
+        behave=INSTALLS,
+        cold=True,
+    ),
+    Scenario(
+        "first-installation-into-what-somebody-has-filled",
+        files(conf("web", QUICK, lv("web"), INSTALL), conf("free", QUICK)),
+        (ask(0, "boot"),),
+        {**running("free"), **off("web")},
+        host=_filled_by_hand,
+        holds=lambda host: host.holds == {"/dev/vg0/web": "xfs"},
+        cold=True,
+    ),
+    Scenario(
+        "first-installation-that-no-file-asks-for-any-more",
+        files(conf("web", QUICK, lv("web"), INSTALL), conf("free", QUICK)),
+        (ask(0, "boot"), write(15, conf("web", QUICK, lv("web")), conf("free", QUICK)), ask(50, "apply")),
+        {**running("free"), "web": "running|off"},
+        behave=INSTALLS,
+        # off: struck before it had ended, nothing begins it anew
+        holds=lambda host: bool(_marked(host)) == all(domain.name != "web" for domain in host.domains),
+        cold=True,
+    ),
+    Scenario(
+        "file-system-grows-at-a-restart",
+        files(conf("web", QUICK, lv("web"), "resize_fs = yes")),
+        (write(5, conf("web", QUICK, lv("web", "2G"), "resize_fs = yes")), ask(15, "restart", "web")),
+        running("web"),
+        behave=INSTALLS,
+        # one that was taken for gone when it was to be restarted has it before it at its next start
+        holds=lambda host: volumes(host) == {"web": 2 * GIB} and bool(_marked(host)) == (host.domains[0].domid == 1),
     ),
 )

@@ -26,12 +26,12 @@ from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Network, Observed, Storage, XenStore
 from xenlocal.model.units import Duration
-from xenlocal.planner import disks, domains, hurdles, shutdown, volumes, xlcfg
+from xenlocal.planner import disks, domains, hurdles, preparing, shutdown, volumes, xlcfg
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims
 from xenlocal.planner.ladder import Rung
-from xenlocal.simulator import guests
+from xenlocal.simulator import diskwork, guests
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,9 @@ BREAKS = (
     Break(7, "boot-inactive-volume", XenstoreReader, "xenstore", _empty_for_unknown, struck="xenstore-ls"),
     Break(7, "kernel-replaced-in-place", Kernels, "_copies", lambda *_: frozenset(), says="is built from it"),
     Break(4, "kernel-replaced-in-place", mapping, "commands", _removes_the_kernel, says="no copy of a kernel"),
+    Break(2, "first-installation-into-what-somebody-has-filled", diskwork, "_why_not", lambda *_: "", says="held xfs"),
+    Break(6, "first-installation", domains, "plan_preparation", lambda *_: None, says="still to be installed into"),
+    Break(6, "first-installation-that-no-file-asks-for-any-more", preparing, "_hurdle_of_leftover", lambda *_: None),
     Break(8, "boot-diamond", transitions, "retry_delay", lambda _failures: 1e9, struck="xl create"),
     Break(8, "boot-diamond", xlcfg, "differences", lambda *_: ("memory",)),
     Break(9, "bridge-of-the-default-route", Network, "carries_default_route", lambda *_: False),

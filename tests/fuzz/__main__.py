@@ -21,7 +21,7 @@ BUILD = Path("build/fuzz")
 # fmt: off
 _WORDS = [
     "[domain ", "[bridge ", "[iscsi bay1]\n", "[host]\n", "[defaults]\n",
-    "[[disk xvda]]\n", "[[nic eth0]]\n", "[[ready]]\n", "[[xl]]\n",
+    "[[disk xvda]]\n", "[[nic eth0]]\n", "[[ready]]\n", "[[install]]\n", "[[xl]]\n",
     "= ", ", ", "none", "'", '"', '"""', "'''", "#", "\0", "5M", "20G", "30s", "vg0/a", "/dev/a", "domain/", "bridge/",
     "volume/", "device/", "running", "stopped", "absent", "manual", "pvh", "hvm", "\n",
 ]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from xenlocal.adapters import argv as mapping
-from xenlocal.adapters import iproute
+from xenlocal.adapters import diskwork, iproute
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import Files, write_private
 from xenlocal.adapters.identities import Identities
@@ -31,6 +31,7 @@ from xenlocal.model.actions import (
     StartDomain,
     StopDomain,
     UnlockIdentity,
+    WatchDisk,
 )
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
 from xenlocal.model.names import Kind
@@ -123,6 +124,8 @@ class HostActuator:
         """Shell commands, one a string; that of a file is a here-document of several lines."""
         if isinstance(action, LockIdentity | UnlockIdentity):
             return (f"# to {action.verb} {action.target} is no command: {self._identities.path} is xenlocal's own",)
+        if isinstance(action, WatchDisk):
+            return diskwork.watch_by_hand(action)
         context = self._context("by-hand")
         try:
             lines = [shlex.join(line) for line in mapping.commands(action, context)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from xenlocal.adapters import checked
+from xenlocal.adapters import checked, diskwork
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
@@ -26,6 +26,7 @@ from xenlocal.model.actions import (
     LockIdentity,
     LogIn,
     NudgeDomain,
+    PrepareDisk,
     PurgeVolume,
     ResizeFile,
     RestoreVolume,
@@ -36,7 +37,9 @@ from xenlocal.model.actions import (
     StopDomain,
     UnlockIdentity,
     UntagVolume,
+    WatchDisk,
 )
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.iscsi import Node
 from xenlocal.model.names import is_whole_copy, look_name
 from xenlocal.model.observed import KEPT_TAG, LOOK_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
@@ -60,14 +63,16 @@ class Context:
 def commands(action: Action, context: Context) -> tuple[Argv, ...]:
     """In order, each to be run only after the one before has succeeded. Raises ValueError for an unsafe argument."""
     match action:
-        case CreateVolume(vg, lv, size, host, pool):
-            tags = ("--addtag", OUR_TAG, "--addtag", f"{OWNER_TAG}{checked.name(host)}")
+        case CreateVolume(vg, lv, size, host, pool, install):
+            marks = (Preparation.INSTALL.mark,) if install else ()
+            tags = tuple(w for tag in (OUR_TAG, f"{OWNER_TAG}{checked.name(host)}", *marks) for w in ("--addtag", tag))
             # a thin pool hands out zeroed blocks by itself, and lvcreate takes no --zero there
             how = ("--zero", "y", "--size") if pool is None else ("--thinpool", checked.name(pool), "--virtualsize")
             where = (*how, checked.size(size), "--name", checked.name(lv), checked.name(vg))
             return (("lvcreate", "--yes", "--wipesignatures", "y", *tags, *where),)
-        case GrowVolume(vg, lv, size):
-            return (("lvextend", "--size", checked.size(size), checked.lv(vg, lv)),)
+        case GrowVolume(vg, lv, size, resize):
+            mark = ("lvchange", "--addtag", Preparation.RESIZE.mark, checked.lv(vg, lv))
+            return (*((mark,) if resize else ()), ("lvextend", "--size", checked.size(size), checked.lv(vg, lv)))
         case ActivateVolume(vg, lv):
             # lvchange succeeds without a word where activation/volume_list of lvm.conf(5) leaves the LV out
             return (
@@ -92,20 +97,23 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
             return (("lvchange", *options, checked.lv(vg, lv)),)
         case PurgeVolume(vg, lv):
             return (("lvremove", "--yes", checked.lv(vg, checked.trash(lv))),)
-        case ResizeFile(path, size, verb, full):
-            # GNU truncate reads `>N` as "at least N": whatever the file has become since, this never shrinks it.
+        case ResizeFile(path, size, verb, full, work):
+            # The mark comes first: a file that has its size and no mark would be taken for one that needs no work.
             # Its size comes last: a file that has it is whole, also where the disk was full or we were killed before.
+            begin = () if work is None else (_truncate(work.mark_of_file(path), 0),)
             fill: tuple[Argv, ...] = ()
             if full:
                 fill = (("fallocate", "--keep-size", "--length", str(size.bytes), checked.path(path)),)
             if verb == "create":
-                begin: tuple[Argv, ...] = (("truncate", "--size=>0", path),) if full else ()  # fallocate makes no file
-                return (*begin, *fill, ("truncate", f"--size=>{size.bytes}", checked.path(path)))
-            return (
-                _tell_guests((*fill, ("truncate", "--no-create", f"--size=>{size.bytes}", checked.path(path))), path),
-            )
+                make = (_truncate(path, 0),) if full else ()  # fallocate makes no file
+                return (*begin, *make, *fill, _truncate(path, size.bytes))
+            return (_tell_guests((*begin, *fill, _truncate(path, size.bytes, "--no-create")), path),)
         case ChangeBridge():
             return (*arm(action, context), *change(action), *verify(action), *disarm(action))
+        case PrepareDisk():
+            if not context.systemd:
+                raise ValueError("without systemd nothing keeps it apart from the rest of the host")
+            return (diskwork.begin(action),)
         case LogIn(node=node, known=known):
             return (*(() if known else make_record(node)), *log_in(node))
         case StartDomain(name):
@@ -137,7 +145,7 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
                 return (("rm", "-r", path),)
             # what a crash leaves of it is never taken for a whole one
             return (("mv", "-T", path, f"{path}.old"), ("rm", "-r", f"{path}.old"))
-        case AwaitReady() | CheckReady() | LockIdentity() | UnlockIdentity():
+        case AwaitReady() | CheckReady() | WatchDisk() | LockIdentity() | UnlockIdentity():
             return ()
 
 
@@ -189,6 +197,11 @@ def _create(name: str, context: Context) -> Argv:
         f"--description=domU {name}, started by xenlocal",
         "--property=Before=xenlocal-guests.service", "--", *create,
     )  # fmt: skip
+
+
+def _truncate(path: str, size: int, *options: str) -> Argv:
+    """GNU truncate reads `>N` as "at least N": whatever the file has become since, this never shrinks it."""
+    return ("truncate", *options, f"--size=>{size}", checked.path(path))
 
 
 def _tell_guests(resize: tuple[Argv, ...], path: str) -> Argv:

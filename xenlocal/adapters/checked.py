@@ -21,6 +21,7 @@ _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 _DISK = re.compile(r"format=raw, vdev=[a-z]+[0-9]*, access=r[ow], target=/[^\x00-\x20,;\"'\\]+")
 _VIF = re.compile(r"mac=[0-9a-f:]{17}|bridge=[A-Za-z0-9_.-]{1,15}")
 _DEVICE = re.compile(r"[a-z]+[0-9]*|[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+_SETTING = re.compile(r"[A-Z_]+=[^\x00-\x1f]*")
 _CPUS = re.compile(r"[0-9a-z^][0-9a-z,:^-]*")
 
 
@@ -123,3 +124,7 @@ def device(text: str) -> str:
 
 def cpus(text: str) -> str:
     return _matching(_CPUS, text, "a list of CPUs")
+
+
+def setting(text: str) -> str:
+    return _matching(_SETTING, text, "a setting")

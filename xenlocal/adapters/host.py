@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from xenlocal.adapters import diskwork
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.identities import Identities
@@ -17,6 +18,7 @@ from xenlocal.adapters.vbd import sectors_written
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.adapters.xl import XlReader
 from xenlocal.engine.ports import LastWords, Node
+from xenlocal.model.actions import WatchDisk
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
@@ -67,6 +69,12 @@ class HostReader:
 
     def iscsi(self) -> IscsiFacts:
         return read_iscsi(self._files)
+
+    def disks_at_work(self) -> frozenset[str]:
+        return diskwork.disks_at_work(self._files.command_lines())
+
+    def words_of_work(self, action: WatchDisk) -> str:
+        return diskwork.last_line(self._files.read_text(action.work.log_of(action.name)), action)
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         return self._xenstore.nodes(nodes)

@@ -11,6 +11,7 @@ from typing import Any
 
 from xenlocal.config import contradictions, identity, iscsi, names, passthrough, schema
 from xenlocal.config.contradictions import BOOT
+from xenlocal.config.install import build_install
 from xenlocal.config.problems import Place, Problems, clip, did_you_mean
 from xenlocal.config.sections import Section
 from xenlocal.config.settings import Settings, read_settings
@@ -28,6 +29,7 @@ from xenlocal.model.desired import (
     Nic,
     State,
 )
+from xenlocal.model.diskwork import Install
 from xenlocal.model.names import Kind
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.probes import NO_PROBE, ConsoleProbe, Probe
@@ -99,12 +101,15 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
     nics = tuple((nic, where) for nic, where in drawn if _is_attached(where))
     probe: Probe = NO_PROBE
     extra: dict[str, str] = {}
+    install: Install | None = None
     for part, kind, _ in parts:
         if kind == "ready":
             probe = _ready(part, problems)
             if isinstance(probe, ConsoleProbe) and settings.get("type") is GuestType.HVM:
                 message = "the console of an hvm guest is not logged; write tcp, ping, xenstore or command instead"
                 problems.add(part.place, message, "console")
+        elif kind == "install":
+            install = build_install(part, settings, disks, nics, problems)
         elif kind == "xl":
             extra = _xl(part, problems)
     contradictions.check(settings, disks, problems)
@@ -122,6 +127,7 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
         nics=tuple(nic for nic, _ in nics),
         unplugged=tuple(thing for thing, where in (*made, *drawn) if thing and not _is_attached(where)),
         probe=probe,
+        install=install,
         extra=tuple(sorted(extra.items())),
         unsupported=_unsupported(settings),
         **fields,
@@ -176,7 +182,7 @@ def _part_problem(text: str, kind: str, title: str) -> str | None:
         if kind in schema.SECTIONS:
             return f"[[{clip(text)}]] is no part of a domain; write [{clip(text)}]"
         return f"unknown part [[{clip(text)}]]" + did_you_mean(
-            kind, schema.PARTS, "write [[disk NAME]], [[nic NAME]], [[ready]] or [[xl]]"
+            kind, schema.PARTS, "write [[disk NAME]], [[nic NAME]], [[ready]], [[install]] or [[xl]]"
         )
     if schema.PARTS[kind] and not title:
         return f"[[{kind}]] has no name; write one such as [[{kind} {'xvda' if kind == 'disk' else 'eth0'}]]"
@@ -218,6 +224,10 @@ def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Se
     if cdrom and settings.get("mode") in ("w", "w!"):
         problems.add(settings.at("mode"), "mode is not for a cdrom, which is only read; remove it", "mode")
     mode = settings.get("mode")
+    resize_fs = settings.get("resize_fs") is True
+    if resize_fs and (cdrom or mode in ("r", "w!") or settings.lacks("size")):
+        message = "resize_fs is for a disk of one domU, writable and with a size, which xenlocal can grow; remove it"
+        problems.add(settings.at("resize_fs"), message, "resize_fs")
     disk = Disk(
         vdev,
         backing,
@@ -228,6 +238,7 @@ def _disk(part: Section, vdev: str, problems: Problems) -> tuple[Disk | None, Se
         shared=mode == "w!",
         pool=settings.get("pool"),
         full=settings.get("allocate") == "full",
+        resize_fs=resize_fs,
     )
     return disk, settings
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from xenlocal.config import guest_values as guest
 from xenlocal.config import identity, iscsi_values, names, values
+from xenlocal.config import install_values as install
 from xenlocal.config.values import Parser, checked, choice, duration, integer
 from xenlocal.model.desired import Firmware, GuestType, OnCrash, OnPoweroff, OnUnready, State
 from xenlocal.model.units import Duration, Size
@@ -42,7 +43,7 @@ REQUIRED = "required"
 SECTIONS: Mapping[str, bool] = MappingProxyType(
     {"host": False, "defaults": False, "bridge": True, "iscsi": True, "domain": True}
 )
-PARTS: Mapping[str, bool] = MappingProxyType({"disk": True, "nic": True, "ready": False, "xl": False})
+PARTS: Mapping[str, bool] = MappingProxyType({"disk": True, "nic": True, "ready": False, "install": False, "xl": False})
 
 
 def _host() -> tuple[Key, ...]:
@@ -135,6 +136,7 @@ def _parts() -> tuple[Key, ...]:
         Key("disk", "file", file, "", "one raw file on the dom0"),
         Key("disk", "cdrom", file, "", "an ISO image on the dom0, as a drive of an hvm guest"),
         Key("disk", "size", values.disk_size, "", "created if absent, grown if smaller, never shrunk"),
+        Key("disk", "resize_fs", values.boolean, "no", "grow its ext file system with it, before a start"),
         Key("disk", "pool", checked(names.pool), "", "thin pool of its volume group that the volume is made in"),
         Key(
             "disk",
@@ -156,7 +158,24 @@ def _parts() -> tuple[Key, ...]:
     )
 
 
-KEYS: tuple[Key, ...] = (*_host(), *_bridge(), *_iscsi(), *_domain(), *_parts())
+def _install() -> tuple[Key, ...]:
+    path = checked(names.path)
+    return (
+        Key("install", "suite", install.suite, "", "release of Debian, such as bookworm"),
+        Key("install", "image", install.image, "", "raw or tar image on the dom0, instead of a suite"),
+        Key("install", "mirror", install.mirror, "", "URL of an archive of Debian, or a file of apt sources"),
+        Key("install", "packages", install.packages, "none", "what is installed beside the least there is"),
+        Key("install", "hostname", install.hostname, "", "the name of the domU when not given"),
+        Key("install", "address", install.address, "dhcp", "of the first nic, with prefix length, or dhcp"),
+        Key("install", "gateway", install.gateway, "", "default route of a guest with a fixed address"),
+        Key("install", "dns", install.dns, "none", "addresses of name servers"),
+        Key("install", "ssh_key", path, "", "file of public keys that may log in as root"),
+        Key("install", "root_password", install.root_password, "locked", "locked, or a file with its hash"),
+        Key("install", "hooks", path, "", "directory of programs that run at the end"),
+    )
+
+
+KEYS: tuple[Key, ...] = (*_host(), *_bridge(), *_iscsi(), *_domain(), *_parts(), *_install())
 
 
 def keys_of(section: str) -> Mapping[str, Key]:

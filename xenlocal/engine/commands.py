@@ -16,6 +16,7 @@ from xenlocal.model.actions import (
     DestroyDomain,
     DetachDevice,
     LogIn,
+    PrepareDisk,
     SetLive,
     StageConfig,
     StartDomain,
@@ -78,7 +79,7 @@ class Command:
     def _ended(self, error: BaseException | None, now: float) -> tuple[Outcome, str]:
         action, keeper = self._action, self._tools.keeper
         if error is not None:
-            if isinstance(action, StartDomain):
+            if isinstance(action, StartDomain | PrepareDisk):
                 keeper.update(lambda memory: transitions.start_failed(memory, action.uuid, told(error), now))
             elif isinstance(action, StageConfig) and not isinstance(error, CommandFailed | Temporary):
                 keeper.update(lambda memory: memory.change(action.uuid, staged=self._staged))  # nothing has been run

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from xenlocal.engine.checking import Check
 from xenlocal.engine.commands import Command
 from xenlocal.engine.consoles import note_ends
+from xenlocal.engine.preparing import Preparing
 from xenlocal.engine.readiness import Readiness
 from xenlocal.engine.schedule import Schedule
 from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
-from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, StopDomain
+from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, StopDomain, WatchDisk
 from xenlocal.model.desired import Desired
 from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import Observed, Unavailable
@@ -51,6 +52,8 @@ def _task_for(step: Step, tools: Tools) -> Task:
         return Check(step.action, tools)
     if isinstance(step.action, StopDomain):
         return Stop(step.action, tools)
+    if isinstance(step.action, WatchDisk):
+        return Preparing(step.action, tools)
     return Command(step, tools)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from xenlocal.engine.ports import LastWords, Reader, Work
 from xenlocal.model.desired import BlockDevice, Desired, ImageFile, State
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.errors import ToolMissing, XenlocalError
 from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.memory import Memory, Off
@@ -20,6 +21,7 @@ from xenlocal.planner.hurdles import needed_packages, save_images
 from xenlocal.planner.kernels import boot_files
 from xenlocal.planner.looks import names_of_monitor, unexplained
 from xenlocal.planner.pci import device_paths
+from xenlocal.planner.preparing import MMDEBSTRAP
 
 _LONGEST = 90.0  # seconds of one look; half of the time after which systemd takes the daemon for dead
 
@@ -96,6 +98,7 @@ def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
         Table.MONITORS: reader.monitors,
         Table.IDENTITIES: reader.identities,
         Table.KERNELS: reader.kernels,
+        Table.AT_WORK: reader.disks_at_work,
         Table.ISCSI: partial(_iscsi, reader, desired),
     }
 
@@ -126,6 +129,11 @@ def declared_paths(desired: Desired) -> tuple[str, ...]:
         paths |= {disk.backing.path for disk in domain.disks if isinstance(disk.backing, BlockDevice)}
         paths |= {each.name for each in (*domain.needs_things, *domain.after_things) if each.kind is Kind.DEVICE}
         paths |= {*save_images(domain), *device_paths(domain)}
+        if domain.install is not None:
+            paths |= {path for _, path in domain.install.files}
+            paths.add(MMDEBSTRAP)
+        files = [disk.backing.path for disk in domain.disks if isinstance(disk.backing, ImageFile)]
+        paths |= {work.mark_of_file(path) for path in files for work in Preparation}
     return tuple(sorted(paths))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from xenlocal.model.actions import Action
+from xenlocal.model.actions import Action, WatchDisk
 from xenlocal.model.desired import ConfigFile
 from xenlocal.model.history import Entry, Query
 from xenlocal.model.identity import Identity
@@ -72,6 +72,12 @@ class Reader(Protocol):
 
     def iscsi(self) -> IscsiFacts:
         """Sessions and records. No command."""
+
+    def disks_at_work(self) -> frozenset[str]:
+        """Paths of the disks that are being prepared for a domU. No command."""
+
+    def words_of_work(self, action: WatchDisk) -> str:
+        """Why such work has failed, as far as its log tells. No command."""
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         """What guests have written to these nodes of xenstore, None where there is no such node. One command,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from xenlocal.engine.ports import History, Work
 from xenlocal.engine.tasks import Outcome, Result
-from xenlocal.model.actions import Action, StopDomain
+from xenlocal.model.actions import Action, StopDomain, WatchDisk
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import HOST, Deed, Entry, Event, Query, Stamp, What
 from xenlocal.model.memory import Memory
@@ -33,11 +33,12 @@ class Recorder:
 
     def ended(self, goal: Goal, result: Result, memory: Memory) -> None:
         """A step has ended. One that was never begun, or gave way, is no deed; nor is waiting for readiness, of which
-        the memory tells, unless it failed."""
+        the memory tells, unless it failed. Nothing else tells how long work on a disk took."""
         action = result.step.action
         if result.outcome in (Outcome.BLOCKED, Outcome.INTERRUPTED):
             return
-        if not result.step.changes_host and result.outcome is not Outcome.FAILED:
+        told = not result.step.changes_host and not isinstance(action, WatchDisk)
+        if told and result.outcome is not Outcome.FAILED:
             return
         seconds = result.seconds
         if isinstance(action, StopDomain) and action.asked is not None:

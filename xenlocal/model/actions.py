@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from xenlocal.model.desired import Patience
+from xenlocal.model.desired import Backing, Patience
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Chap, Node
 from xenlocal.model.names import Kind, Target
@@ -40,19 +41,23 @@ class _OfDomain:
 
 @dataclass(frozen=True)
 class CreateVolume(_OfVolume):
-    """A new LV, old signatures wiped, tagged ours and as of this dom0 (`host`), in a thin pool if one is named."""
+    """A new LV, old signatures wiped, tagged ours and as of this dom0 (`host`), in a thin pool if one is named.
+    `install`: marked as one to install into."""
 
     size: Size
     host: str
     pool: str | None = None
+    install: bool = False
     verb = "create"
 
 
 @dataclass(frozen=True)
 class GrowVolume(_OfVolume):
-    """`lvextend`; a running PV guest sees it at once (FACTS: blkback tells blkfront)."""
+    """`lvextend`; a running PV guest sees it at once (FACTS: blkback tells blkfront). `resize`: marked as one whose
+    file system has to grow too."""
 
     size: Size
+    resize: bool = False
     verb = "grow"
 
 
@@ -101,12 +106,14 @@ class PurgeVolume(_OfVolume):
 
 @dataclass(frozen=True)
 class ResizeFile:
-    """Create an image file, or grow it; a running PV guest sees that at once. Never shrinks. `full`: not sparse."""
+    """Create an image file, or grow it; a running PV guest sees that at once. Never shrinks. `full`: not sparse.
+    `work`: marked as one that waits for that."""
 
     path: str
     size: Size
     verb: str = "create"
     full: bool = False
+    work: Preparation | None = None
 
     @property
     def target(self) -> Target:
@@ -157,6 +164,29 @@ class LogIn:
     @property
     def target(self) -> Target:
         return Target(Kind.ISCSI, self.name)
+
+
+@dataclass(frozen=True)
+class PrepareDisk(_OfDomain):
+    """Begin work on a disk of it, in a unit of its own, since that takes minutes. `settings` are the environment of the
+    script, which checks once more that the disk is marked, as it has to be, and held by nobody."""
+
+    disk: Backing
+    settings: Mapping[str, str]
+    work: Preparation = Preparation.INSTALL
+
+    @property
+    def verb(self) -> str:
+        return "begin installing" if self.work is Preparation.INSTALL else "begin growing the file system of"
+
+
+@dataclass(frozen=True)
+class WatchDisk(_OfDomain):
+    """No command: waits until that has ended."""
+
+    disk: Backing
+    work: Preparation = Preparation.INSTALL
+    verb = "watch"
 
 
 @dataclass(frozen=True)
@@ -332,6 +362,8 @@ Action = (
     | ResizeFile
     | ChangeBridge
     | LogIn
+    | PrepareDisk
+    | WatchDisk
     | StartDomain
     | AwaitReady
     | CheckReady

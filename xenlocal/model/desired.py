@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from xenlocal.model.diskwork import Install
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Chap, Node
 from xenlocal.model.names import Kind, Target
@@ -162,6 +163,7 @@ class Disk:
     shared: bool = False  # `mode = w!`: other domUs that say the same may write to it at the same time
     pool: str | None = None  # the thin pool, in the group of its LV, that the LV is made in
     full: bool = False  # `allocate = full`: a file has its whole size on the disk from the first
+    resize_fs: bool = False  # the file system on it is to grow with it
 
     def goes_with(self, other: Disk) -> bool:
         """Whether two domUs may have the same backing at once, one by this disk and one by the other."""
@@ -253,6 +255,7 @@ class Domain:
     nics: tuple[Nic, ...] = ()
     unplugged: tuple[Disk | Nic, ...] = ()  # `attached = no`
     probe: Probe = NO_PROBE
+    install: Install | None = None  # what its first disk is to hold when that is new
     extra: tuple[tuple[str, str], ...] = ()  # [[xl]]: key and rendered value, sorted
     unsupported: tuple[str, ...] = ()  # valid, but this version cannot do it yet: `owner`, ...
 

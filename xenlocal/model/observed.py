@@ -34,6 +34,7 @@ class Table(StrEnum):
     MONITORS = "monitors"  # /proc: needed only to start; no command
     IDENTITIES = "identities"  # what `hostid = locked` has recorded; no command
     KERNELS = "kernels"  # copies of kernels, and the xl.cfg that name them; no command
+    AT_WORK = "at_work"  # /proc: needed only while a disk is marked; no command
     ISCSI = "iscsi"  # sessions in /sys and records of open-iscsi: needed only where a file declares one; no command
 
 
@@ -290,6 +291,7 @@ class Observed:
     hardware: Hardware | Unavailable = NOT_ASKED
     monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
     identities: Mapping[str, Identity] | Unavailable = NOT_ASKED  # by UUID
+    at_work: frozenset[str] | Unavailable = NOT_ASKED  # paths of the disks that are being prepared
     iscsi: IscsiFacts | Unavailable = NOT_ASKED
     kernels: Kept | Unavailable = NOT_ASKED
     xl: Unavailable | None = None  # why `domains` is only an `Outline`; None where it is none

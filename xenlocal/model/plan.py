@@ -28,7 +28,7 @@ class Step:
 
     @property
     def changes_host(self) -> bool:
-        return self.action.verb not in ("await", "check")
+        return self.action.verb not in ("await", "check", "watch")
 
 
 @dataclass(frozen=True, order=True)

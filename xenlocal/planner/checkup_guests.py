@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 
 from xenlocal.model.desired import Desired, Disk, Domain, GuestType, State
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.inspection import Code, Finding, Severity
 from xenlocal.model.units import Size
 from xenlocal.planner.hurdles import hurdle_of_type, needed_packages
 from xenlocal.planner.kernels import missing_boot_file, newest_copy
 from xenlocal.planner.patient import Patient, known
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
+from xenlocal.planner.preparing import is_marked
 
 GUEST_CODES = (
     Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.MODULES, Code.PCI, Code.IOMMU, Code.USB,
@@ -50,8 +52,10 @@ def menu(patient: Patient) -> Iterator[Finding]:
         if disk is None:
             continue
         found, where = known(patient.facts.menus).get(disk.backing.path), f"disk {disk.vdev}, {disk.backing.target}"
-        if found is None:
-            text = f"{domain.target}: {where}, is not there yet; what it would boot is not known"
+        to_install = is_marked(disk.backing, Preparation.INSTALL, patient.observed)
+        if found is None or to_install:
+            how = "still to be installed into" if to_install else "not there yet"
+            text = f"{domain.target}: {where}, is {how}; what it would boot is not known"
             yield Finding(Code.BOOT_MENU, Severity.INFO, text)
         elif found.error:
             text = f"{domain.target} cannot boot from its {where}: pygrub says: {found.error}"

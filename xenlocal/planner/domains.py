@@ -21,6 +21,7 @@ from xenlocal.planner.hurdles import Budget, hurdle_to_start
 from xenlocal.planner.identities import Guard
 from xenlocal.planner.memory import REBOOT_GRACE
 from xenlocal.planner.order import critical_first, nearest, start_order, successors, with_predecessors
+from xenlocal.planner.preparing import plan_preparation, tell_unprepared
 from xenlocal.planner.running import plan_readiness, plan_settings, tell_withdrawn
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
@@ -78,6 +79,7 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
         elif is_up(case.live) and case.wish.want in (Want.LEAVE, Want.RESTART):
             draft.table(Table.PATHS, observed.paths)  # no step follows: a kernel that goes missing is to be noticed
             tell_withdrawn(draft, case.domain, case.record, now)
+            tell_unprepared(draft, case.domain, observed)
             # RESTART: it was refused, so the domU runs on, and may be ready again
             plan_readiness(draft, case.domain, case.record, desired.host.resync.seconds, now)
             if memory.boot_done and case.wish.want is Want.LEAVE:
@@ -229,6 +231,7 @@ def _plan_start(
         return
     budget.claims.take(domain, observed)
     case.guard.plan_lock(draft, domain)
+    plan_preparation(draft, domain, observed)
     start = draft.step(
         StartDomain(domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain)),
         case.wish.reason + without,

@@ -27,6 +27,7 @@ from xenlocal.planner.identities import Guard
 from xenlocal.planner.kernels import missing_boot_file, newest_copy
 from xenlocal.planner.looks import names_of_monitor
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
+from xenlocal.planner.preparing import hurdle_of_preparation
 from xenlocal.planner.things import ask_for, hurdle_of_needs
 
 SAVE_DIR = "/var/lib/xen/save"
@@ -90,6 +91,7 @@ def hurdle_to_start(
     return (
         hurdle_of_needs(draft, domain, observed)
         or _paths(draft, domain, observed)
+        or hurdle_of_preparation(draft, domain, live, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
         or _devices(draft, domain, live, observed)

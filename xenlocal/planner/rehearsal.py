@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from xenlocal.model.actions import WatchDisk
+from xenlocal.model.clock import length
 from xenlocal.model.desired import Desired, Domain, State
 from xenlocal.model.history import Deed, Entry, What
 from xenlocal.model.memory import Memory
@@ -149,10 +151,10 @@ def fate_by_hand(verb: str, name: str, scene: Scene, end: tuple[Observed, Memory
     return Fate(name, not is_up(live), True, said)
 
 
-def findings(scene: Scene, names: frozenset[str]) -> tuple[Finding, ...]:
+def findings(scene: Scene, names: frozenset[str], phases: Sequence[Phase]) -> tuple[Finding, ...]:
     """What the planner has no reason to refuse, and a reboot of the host, or of the guest, brings to light. `names`: of
-    the domUs that are concerned."""
-    found = [*_memory(scene)]
+    the domUs that are concerned. `phases`: of the rehearsal."""
+    found = [*_memory(scene), *_guessed(phases)]
     for live in scene.observed.by_uuid().values():
         if live.name in names and is_up(live):
             found += _of_live(scene, live.name, live.domid, live.uuid)
@@ -167,6 +169,13 @@ def _memory(scene: Scene) -> Iterator[Finding]:
         yield Finding(THIS_HOST, "memory", text)
     if not isinstance(hardware, Unavailable) and hardware.autoballoon and scene.desired.domains:
         yield Finding(THIS_HOST, "autoballoon", f"{AUTOBALLOON}. Give the dom0 its own: {grub_line()}")
+
+
+def _guessed(phases: Sequence[Phase]) -> Iterator[Finding]:
+    """An installation is there once, so nothing is ever learned of it."""
+    for moment in (each for phase in phases for each in phase.moments if each.what == WatchDisk.verb):
+        text = f"how long the work on its disk takes is not known: {length(moment.end - moment.begin)} is taken for it"
+        yield Finding(Target.parse(moment.target), "durations", text)
 
 
 def _of_live(scene: Scene, name: str, domid: int, uuid: str) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from xenlocal.model.actions import (
     UntagVolume,
 )
 from xenlocal.model.desired import Desired, Disk, Domain, ImageFile, LogicalVolume, State
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import parse_trash_name, volume
 from xenlocal.model.observed import (
@@ -44,6 +45,8 @@ class _Want:
     where: str
     pool: str | None
     full: bool
+    install: bool  # where it is made, it is to be installed into
+    resize: bool  # where it grows, its file system is to grow too
 
 
 def plan_volumes(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
@@ -68,12 +71,14 @@ def live_disks(desired: Desired) -> Iterator[tuple[Domain, Disk]]:
 
 def _wants(desired: Desired, kind: type[_Kind]) -> Mapping[_Kind, _Want]:
     wants: dict[_Kind, _Want] = {}
-    for _, disk in live_disks(desired):
+    for domain, disk in live_disks(desired):
         if isinstance(disk.backing, kind):
-            before = wants.get(disk.backing) or _Want(None, str(disk.source), None, False)
+            before = wants.get(disk.backing) or _Want(None, str(disk.source), None, False, False, False)
             size = max((size for size in (before.size, disk.size) if size is not None), default=None)
             pool, full = before.pool or disk.pool, before.full or disk.full
-            wants[disk.backing] = _Want(size, before.where, pool, full)
+            install = before.install or (domain.install is not None and disk is domain.disks[0])
+            resize = before.resize or disk.resize_fs
+            wants[disk.backing] = _Want(size, before.where, pool, full, install, resize)
     return dict(sorted(wants.items(), key=lambda item: str(item[0].target)))
 
 
@@ -120,7 +125,8 @@ class _Lvs:
             return why
         self._take(lv.vg, want.pool, size)
         reason = f"declared in {want.where}, does not exist"
-        self._draft.step(CreateVolume(lv.vg, lv.lv, size, self._storage.host, want.pool), reason)
+        create = CreateVolume(lv.vg, lv.lv, size, self._storage.host, want.pool, want.install)
+        self._draft.step(create, reason)
         return None
 
     def _resize(self, present: Volume, want: _Want, group: VolumeGroup) -> None:
@@ -147,7 +153,7 @@ class _Lvs:
                 return
             self._take(present.vg, present.pool, more)
             reason = f"is {present.size}, declared {want.size} in {want.where}"
-            self._draft.step(GrowVolume(present.vg, present.lv, size), reason)
+            self._draft.step(GrowVolume(present.vg, present.lv, size, want.resize), reason)
         elif size < present.size:
             self._draft.refuse(
                 target,
@@ -223,8 +229,7 @@ def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observ
             if want.size is None:
                 draft.refuse(image.target, "does not exist, and without size = ... it is not created")
             else:
-                reason = f"declared in {want.where}, does not exist"
-                draft.step(ResizeFile(image.path, want.size, full=want.full), reason)
+                draft.step(_resize(image, want.size, want, "create"), f"declared in {want.where}, does not exist")
         elif facts.kind is not PathKind.FILE:
             draft.refuse(
                 image.target,
@@ -233,12 +238,15 @@ def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observ
         elif want.size is not None and want.size > facts.size:
             # empty: it has been made, and has not got its size, as where the disk was full; no guest starts on that
             verb = "grow" if facts.size.bytes else "create"
-            draft.step(
-                ResizeFile(image.path, want.size, verb, want.full),
-                f"is {facts.size}, declared {want.size} in {want.where}",
-            )
+            reason = f"is {facts.size}, declared {want.size} in {want.where}"
+            draft.step(_resize(image, want.size, want, verb), reason)
         elif want.size is not None and want.size < facts.size:
             draft.refuse(
                 image.target,
                 f"is {facts.size}, {want.where} says {want.size}: a file is never shrunk; write size = {facts.size}",
             )
+
+
+def _resize(image: ImageFile, size: Size, want: _Want, verb: str) -> ResizeFile:
+    work, wanted = (Preparation.INSTALL, want.install) if verb == "create" else (Preparation.RESIZE, want.resize)
+    return ResizeFile(image.path, size, verb, want.full, work if wanted else None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import PathFacts
-from xenlocal.simulator import conduct, iscsi, paths
+from xenlocal.simulator import conduct, diskwork, iscsi, paths
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import Alone, Sleeper
 from xenlocal.simulator.state import Path
@@ -70,10 +70,11 @@ class SimFiles:
         with self._dom0.hold() as state:
             names = {domain.name for domain in state.domains if domain.monitor and not domain.elsewhere}
             names |= {event.detail for event in state.agenda if event.what == "reborn"}
+            installations = diskwork.command_lines(self._dom0)
             console = ("/usr/lib/xen-4.17/bin/xenconsoled", *(["--log=guest"] if state.console_log else []))
         paths = {f"/run/xenlocal/domains/{name}.cfg" for name in names} | {*self._dom0.creating}
         creates = (("xl", "create", "-q", path) for path in sorted(paths))
-        return (console, *creates)
+        return (console, *creates, *installations)
 
     def head(self, path: str, size: int) -> bytes | None:
         """Of a bzImage, which a kernel is here, whatever else the file is."""

@@ -12,7 +12,7 @@ import itertools
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from xenlocal.simulator import conduct, paths, xlcfg
+from xenlocal.simulator import conduct, diskwork, paths, xlcfg
 from xenlocal.simulator.answer import Refused
 from xenlocal.simulator.state import Disk, Domain, Happening, Link, Nic
 
@@ -192,6 +192,8 @@ def happen(dom0: SimulatedDom0, event: Happening) -> None:
     domain = next((dom for dom in dom0.state.domains if dom.domid == event.domid), None)
     if event.what == "reborn":
         _reborn(dom0, event)
+    elif event.what == diskwork.DONE:
+        diskwork.end(dom0, event)
     elif domain and event.what == "heard":
         conduct.heard(dom0, domain, event.detail)
     elif domain and event.what == "say":

@@ -99,6 +99,7 @@ def seed(scene: Scene) -> Host:
             state.agenda.append(Happening(state.now + 1.0, state.seq, "gone", domid))
     state.next_domid = max(live, default=0) + 1
     state.texts[f"{STATE_DIR}/{identities.FILE}"] = identities.encode(_known(observed.identities, Table.IDENTITIES))
+    _known(observed.at_work, Table.AT_WORK)  # a reboot ends it, and it begins anew: its disk is marked
     _hardware(state, _known(observed.hardware, Table.HARDWARE))
     names = {*scene.desired.domains, *(each.name for each in live.values())}
     state.behaviours = {name: _behaviour(scene, name, state.durations) for name in sorted(names)}

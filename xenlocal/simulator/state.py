@@ -14,7 +14,13 @@ from xenlocal.simulator.surroundings import Surroundings
 GIB = 1 << 30
 
 
-_FILES = ("/boot/vmlinu[xz]*", "/boot/initrd*", "/usr/libexec/xen-qemu-system-i386", "/usr/share/seabios/bios-256k.bin")
+_FILES = (
+    "/boot/vmlinu[xz]*",
+    "/boot/initrd*",
+    "/usr/bin/mmdebstrap",
+    "/usr/libexec/xen-qemu-system-i386",
+    "/usr/share/seabios/bios-256k.bin",
+)
 
 
 @dataclass
@@ -31,6 +37,8 @@ class Behaviour:
     """How a guest behaves. Kept by domain name, so it holds for every birth under that name."""
 
     create_seconds: float | None = None  # of its `xl create`; None: as the host's durations say
+    install_seconds: float | None = None  # of work on its disks before a start; None: as the host's durations say
+    install_fails: int = 0  # so many times
     boot_seconds: float = 3.0  # from birth until it can be asked to stop (control/feature-poweroff = "1")
     stop_seconds: float | None = 1.0  # from hearing the request until it is off; None: it never stops
     deaf: bool = False  # never even acknowledges a request
@@ -195,7 +203,7 @@ class Happening:
 
     at: float
     seq: int
-    what: str  # say | release | heard | end | torn | gone | reborn
+    what: str  # say | release | heard | end | torn | gone | reborn | disk done
     domid: int = -1
     detail: str = ""
     config: dict[str, Any] = field(default_factory=dict)
@@ -215,6 +223,7 @@ class Durations:
     lvm_list: float = 0.1
     lvm_change: float = 0.3
     ip: float = 0.01
+    install: float = 180.0  # a first installation, or the growth of a file system
     other: float = 0.01
     probe: float = 0.0  # a TCP connection accepted or refused
     teardown: float = 0.3  # how long a monitor takes to destroy a domU that has ended
@@ -259,6 +268,7 @@ class Host:
     paths: dict[str, Path] = field(default_factory=dict)
     full: bool = False  # no room for copies of kernels
     patterns: list[str] = field(default_factory=lambda: [*_FILES])  # regular files
+    holds: dict[str, str] = field(default_factory=dict)  # what `blkid` finds on a disk, by its path; nothing: empty
     texts: dict[str, str] = field(default_factory=dict)  # readable files: xl's logs, configs of tests
     targets: list[IscsiTarget] = field(default_factory=list)
     sessions: list[IscsiSession] = field(default_factory=list)

@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from xenlocal.simulator import commands, iproute, paths, surroundings
+from xenlocal.simulator import commands, diskwork, iproute, paths, surroundings
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand, split_options
 from xenlocal.simulator.state import Domain, Path, Timer
 
@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
 
 _RUN_FLAGS = ("--scope", "--collect", "-G", "--quiet", "-q", "--no-block")
-_RUN_VALUED = ("--slice", "--unit", "-u", "--property", "-p", "--description", "--on-active", "--timer-property")
+_RUN_VALUED = (
+    "--slice",
+    "--unit",
+    "-u",
+    "--property",
+    "-p",
+    "--description",
+    "--on-active",
+    "--timer-property",
+    "--service-type",
+    "--setenv",
+)
 
 
 def truncate(dom0: SimulatedDom0, argv: list[str]) -> Answer:
@@ -136,7 +147,7 @@ def ping(dom0: SimulatedDom0, argv: list[str]) -> Answer:
 
 
 def systemd_run(dom0: SimulatedDom0, argv: list[str], stdin: str | None) -> Answer:
-    """A scope around a command, or a transient timer."""
+    """A scope around a command, a transient timer, or a transient service."""
     split = next((at for at, word in enumerate(argv) if at and _starts_command(argv, at)), len(argv))
     options, rest = split_options(argv[:split], _RUN_FLAGS, _RUN_VALUED)
     command = argv[split + 1 :] if argv[split : split + 1] == ["--"] else argv[split:]
@@ -146,8 +157,10 @@ def systemd_run(dom0: SimulatedDom0, argv: list[str], stdin: str | None) -> Answ
     if "--on-active" in options:
         answer = _timer(dom0, argv, unit or f"run-{dom0.state.seq}", options["--on-active"][0], command)
         return Answer() if options.keys() & {"--quiet", "-q"} else answer
+    if "--service-type" in options:
+        return diskwork.begin(dom0, argv, unit, command)
     if "--scope" not in options:
-        raise UnknownCommand(argv, "neither --scope nor --on-active")
+        raise UnknownCommand(argv, "neither --scope nor --on-active nor --service-type")
     scope = unit if unit.endswith(".scope") or not unit else f"{unit}.scope"
     if scope and _scope_taken(dom0, scope):
         text = f"Failed to start transient scope unit: Unit {scope} was already loaded or has a fragment file.\n"

@@ -14,6 +14,7 @@ from tests.unit.adapters.scripted import NO_KERNELS, Answer, ScriptedRunner
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.identities import Identities
 from xenlocal.model import actions as act
+from xenlocal.model.desired import ImageFile, LogicalVolume
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
 from xenlocal.model.identity import Identity
 from xenlocal.model.units import Duration, Size
@@ -89,6 +90,39 @@ def test_script_of_a_start_can_be_run_by_a_shell(tmp_path: Path) -> None:
     subprocess.run(["sh", "-e"], input="\n".join(lines[:-1]), text=True, check=True)
     path = tmp_path / "run dir/domains/web.cfg"
     assert path.read_text() == text and path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("lvs", "marked", "lv_goes_on", "file_goes_on"),
+    [
+        ("echo xenlocal,xenlocal-install", True, False, False),
+        ("echo xenlocal", False, True, True),
+        ("exit 5", False, False, True),
+    ],
+)
+def test_script_of_an_installation_ends_where_that_has_failed(
+    tmp_path: Path, lvs: str, marked: bool, lv_goes_on: bool, file_goes_on: bool
+) -> None:
+    """By hand as well, nothing starts from a half-installed disk. The unit is over when it is asked a second time."""
+    asks = 'echo "$@" >>asked; [ "$(wc -l <asked)" = 1 ]'
+    for name, text in {"lvs": lvs, "systemctl": asks, "sleep": "echo slept"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    disk = ImageFile(str(tmp_path / "a b.img"))
+    if marked:
+        Path(f"{disk.path}.xenlocal-install").touch()
+    host = HostActuator(ScriptedRunner(), str(tmp_path), True, Identities(str(tmp_path)))
+    for backing, goes_on in ((LogicalVolume("vg0", "web"), lv_goes_on), (disk, file_goes_on)):
+        (tmp_path / "asked").unlink(missing_ok=True)
+        lines = ["set -e", *host.script(act.WatchDisk("w+b", UUID, backing)), "echo starts"]
+        path = f"{tmp_path}:/usr/bin:/bin"
+        done = subprocess.run(
+            ["/bin/sh", "-c", "\n".join(lines)],
+            env={"PATH": path}, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (tmp_path / "asked").read_text() == "--quiet is-active xenlocal-install-w\\x2bb\n" * 2
+        assert (done.returncode == 0, "starts" in done.stdout) == (goes_on, goes_on)
+        assert ("see /var/log/xenlocal/install-w+b.log" in done.stderr) == (not goes_on and lvs != "exit 5")
 
 
 BACK = act.ChangeBridge("br0", mtu=1500)

@@ -13,6 +13,8 @@ from xenlocal.adapters.argv import Context, arm, ask_through_xenstore, commands,
 from xenlocal.adapters.checked import unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model.actions import Action
+from xenlocal.model.desired import ImageFile, LogicalVolume
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Chap, Node, Portal
 from xenlocal.model.names import trash_name
@@ -46,6 +48,17 @@ EXPECTED: list[tuple[Action, list[str]]] = [
         "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0 --zero y --size 1024b"
         " --name a vg0"]),
     (act.GrowVolume("vg0", "web-root", Size.mib(8)), ["lvextend --size 8388608b vg0/web-root"]),
+    (act.GrowVolume("vg0", "a", Size(1024), resize=True),
+        ["lvchange --addtag xenlocal-resize vg0/a", "lvextend --size 1024b vg0/a"]),
+    (act.PrepareDisk("web", UUID, ImageFile("/a.img"), {}, Preparation.RESIZE),
+        ["systemd-run --collect --quiet --slice=xenlocal.slice --unit=xenlocal-resize-web "
+         "'--description=Growth of a file system of domU web by xenlocal' --service-type=exec "
+         "--property=PrivateMounts=yes --property=TimeoutStopSec=10s --property=RuntimeMaxSec=2h "
+         "-- /usr/libexec/xenlocal/resize web /a.img"]),
+    (act.ResizeFile("/a.img", Size.mib(1), "grow", work=Preparation.RESIZE), [shlex.join(("sh", "-ec",
+        "truncate '--size=>0' /a.img.xenlocal-resize; truncate --no-create '--size=>1048576' /a.img; "
+        "devices=$(losetup --noheadings --output NAME --associated /a.img); "
+        'for device in $devices; do losetup --set-capacity "$device"; done'))]),
     (act.ActivateVolume("vg0", "web-root"),
         ["lvchange --activate ey vg0/web-root", "blockdev --getsize64 /dev/vg0/web-root"]),
     (act.DeactivateVolume("vg0", "web-root"), ["lvchange --activate n vg0/web-root"]),
@@ -89,6 +102,19 @@ EXPECTED: list[tuple[Action, list[str]]] = [
             "ip link set dev br0 up",
         ],
     ),
+    (act.CreateVolume("vg0", "a", Size(512), "dom0", install=True), [
+        "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0 --addtag xenlocal-install"
+        " --zero y --size 512b --name a vg0"]),
+    (act.ResizeFile("/srv/a b.img", Size.mib(1), work=Preparation.INSTALL), [
+        "truncate '--size=>0' '/srv/a b.img.xenlocal-install'", "truncate '--size=>1048576' '/srv/a b.img'"]),
+    (
+        act.PrepareDisk("w+b", UUID, LogicalVolume("vg0", "web"), {"XENLOCAL_SUITE": "sid", "XENLOCAL_DNS": "a b"}),
+        ["systemd-run --collect --quiet --slice=xenlocal.slice '--unit=xenlocal-install-w\\x2bb' "
+         "'--description=Installation of domU w+b by xenlocal' --service-type=exec --property=PrivateMounts=yes "
+         "--property=TimeoutStopSec=10s --property=RuntimeMaxSec=2h '--setenv=XENLOCAL_DNS=a b' "
+         "--setenv=XENLOCAL_SUITE=sid -- /usr/libexec/xenlocal/install w+b /dev/vg0/web"],
+    ),
+    (act.WatchDisk("web", UUID, LogicalVolume("vg0", "web")), []),
     (
         act.ChangeBridge("br0", add_ports=("eno2",), gateway="192.0.2.1",
                          way_back=act.ChangeBridge("br0", remove_ports=("eno2",), remove_address="10.0.0.1/8")),
@@ -157,7 +183,16 @@ def test_without_systemd_xl_is_called_directly() -> None:
     assert commands(start, context) == (("xl", "create", "-q", "/run/xenlocal/domains/web.cfg"),)
 
 
+def test_without_systemd_nothing_is_installed() -> None:
+    context = Context("/run/xenlocal", systemd=False, unique="k1")
+    with pytest.raises(ValueError, match="without systemd"):
+        commands(act.PrepareDisk("web", UUID, LogicalVolume("vg0", "web"), {}), context)
+
+
 REFUSED: list[Action] = [
+    act.PrepareDisk("-x", UUID, LogicalVolume("vg0", "web"), {}),
+    act.PrepareDisk("web", UUID, ImageFile("a.img"), {}),
+    act.PrepareDisk("web", UUID, ImageFile("/a.img"), {"XENLOCAL_DNS": "a\nPATH=/tmp"}),
     act.PurgeVolume("vg0", "web-root"),
     act.PurgeVolume("vg0", "xenlocal-trash.x.web-root"),
     act.PurgeVolume("vg0", "xenlocal-trash.1.a --force"),

@@ -63,7 +63,7 @@ def test_every_key_is_there_once_and_explained() -> None:
 
 
 def test_every_setting_of_the_model_can_be_written() -> None:
-    made = {"name", "source", "disks", "nics", "unplugged", "probe", "extra", "unsupported"}
+    made = {"name", "source", "disks", "nics", "unplugged", "probe", "install", "extra", "unsupported"}
     made |= {"after_things", "needs_things"}
     for section, model in MODELS.items():
         fields = {field.name for field in dataclasses.fields(model)} - made

@@ -46,7 +46,7 @@ class Host(ThreadWork):
         hangs = self.asked and len(left) == 1 and not self.answers.is_set()
         return super().now() + (3600 if hangs else 0)
 
-    storage = network = xenstore = hardware = monitors = domains
+    storage = network = xenstore = hardware = monitors = disks_at_work = domains
 
 
 def test_a_table_that_hangs_is_unknown_is_not_asked_twice_and_comes_back() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from xenlocal.model import actions
 from xenlocal.model.actions import Action
+from xenlocal.model.desired import LogicalVolume
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Node, Portal
 from xenlocal.model.probes import PingProbe
@@ -26,6 +28,11 @@ ALL: dict[str, Action] = {
     "create file//srv/x.img": actions.ResizeFile("/srv/x.img", Size(1)),
     "create bridge/br0": actions.ChangeBridge("br0", create=True),
     "change bridge/br0": actions.ChangeBridge("br0"),
+    "begin installing domain/web": actions.PrepareDisk(*WEB, LogicalVolume(*ROOT), {}),
+    "begin growing the file system of domain/web": actions.PrepareDisk(
+        *WEB, LogicalVolume(*ROOT), {}, Preparation.RESIZE
+    ),
+    "watch domain/web": actions.WatchDisk(*WEB, LogicalVolume(*ROOT)),
     "log in to iscsi/bay1": actions.LogIn("bay1", Node("iqn.2012-10.example:bay1", Portal("192.0.2.10"))),
     "start domain/web": actions.StartDomain(*WEB, ""),
     "await domain/web": actions.AwaitReady(*WEB, PingProbe("192.0.2.1"), Duration(1)),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.planner.build import GIB, HERE, device, dom, hardware, lv, observed
+from tests.unit.planner.build import GIB, HERE, device, dom, hardware, lv, observed, storage, volume
 from tests.unit.planner.patients import only, patient, said
 from xenlocal.model.desired import Disk, Firmware, GuestType, ImageFile, State
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.inspection import BootMenu, Code, Severity
-from xenlocal.model.observed import PathFacts, PathKind
+from xenlocal.model.observed import OUR_TAG, PathFacts, PathKind
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_guests import GUEST_CODES, LIMIT
 from xenlocal.planner.doctor import diagnose
@@ -64,6 +65,13 @@ def test_menus() -> None:
     text = f"domain/web cannot boot from its {where}: pygrub says: The requested kernel file does not exist"
     assert case(a=BootMenu("", "The requested kernel file does not exist")) == [(Severity.CRITICAL, text, True)]
     assert "`pygrub -l /dev/a`" in said(patient(web, menus={"/dev/a": BootMenu("", "x")}), Code.BOOT_MENU)[0].next
+
+
+def test_a_disk_that_is_still_to_be_installed_into_has_no_menu_yet() -> None:
+    web, menus = dom("web", lv("web"), bootloader="pygrub"), {"/dev/vg0/web": BootMenu("", "broken")}
+    seen = observed(storage=storage(volume("web", tags=frozenset({OUR_TAG, Preparation.INSTALL.mark}))))
+    finding = only(patient(web, seen=seen, menus=menus), Code.BOOT_MENU, Severity.INFO)
+    assert "is still to be installed into; what it would boot is not known" in finding.text
 
 
 def test_one_that_boots_a_kernel_of_the_dom0_or_has_no_disk_has_no_menu() -> None:

@@ -17,6 +17,7 @@ from xenlocal.model.actions import (
     DestroyDomain,
     GrowVolume,
     LockIdentity,
+    PrepareDisk,
     ResizeFile,
     RetireVolume,
     SetLive,
@@ -24,8 +25,10 @@ from xenlocal.model.actions import (
     StartDomain,
     StopDomain,
     UntagVolume,
+    WatchDisk,
 )
-from xenlocal.model.desired import Desired, LogicalVolume
+from xenlocal.model.desired import Desired, ImageFile, LogicalVolume
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import (
     OUR_ALIAS,
@@ -64,10 +67,23 @@ def apply(action: Action, seen: Observed, remembered: Memory, want: Desired, now
             return replace(seen, storage=_storage(action, seen.storage)), remembered
         case ResizeFile():
             paths = {**_map(seen.paths), action.path: PathFacts(PathKind.FILE, action.size, action.path)}
+            if action.work is not None:
+                mark = action.work.mark_of_file(action.path)
+                paths[mark] = PathFacts(PathKind.FILE, Size(0), mark)
             return replace(seen, paths=paths), remembered
         case ChangeBridge():
             assert isinstance(seen.network, Network)
             return replace(seen, network=_network(action, seen.network)), remembered
+        case PrepareDisk(disk=LogicalVolume(vg, lv)):
+            assert isinstance(seen.storage, Storage)
+            volume = seen.storage.volumes[vg, lv]
+            volumes = {**seen.storage.volumes, (vg, lv): replace(volume, tags=volume.tags - {action.work.mark})}
+            return replace(seen, storage=replace(seen.storage, volumes=volumes)), remembered
+        case PrepareDisk(disk=ImageFile(path)):
+            left = {name: facts for name, facts in _map(seen.paths).items() if name != action.work.mark_of_file(path)}
+            return replace(seen, paths=left), remembered
+        case WatchDisk():
+            return seen, remembered
         case StartDomain():
             remembered = transitions.started(remembered, action.uuid, action.settings)
             seen = _start(action, seen, want)
@@ -111,16 +127,18 @@ def _map(table: object) -> Mapping[str, PathFacts]:
 def _storage(action: Action, before: Storage) -> Storage:
     volumes, groups = dict(before.volumes), dict(before.groups)
     match action:
-        case CreateVolume(vg, lv, size):
+        case CreateVolume(vg, lv, size, install):
+            tags = frozenset({OUR_TAG, Preparation.INSTALL.mark} if install else {OUR_TAG})
             assert (vg, lv) not in volumes, "an LV of this name is there"
             assert groups[vg].free.bytes >= size.bytes, "the VG is full"
             number = (253, 1 + max((each.device[1] for each in volumes.values() if each.device), default=0))
-            volumes[vg, lv] = Volume(vg, lv, size, True, False, frozenset({OUR_TAG}), number)
+            volumes[vg, lv] = Volume(vg, lv, size, True, False, tags, number)
             groups[vg] = replace(groups[vg], free=Size(groups[vg].free.bytes - size.bytes))
-        case GrowVolume(vg, lv, size):
+        case GrowVolume(vg, lv, size, resize):
             more = size.bytes - volumes[vg, lv].size.bytes
             assert 0 < more <= groups[vg].free.bytes
-            volumes[vg, lv] = replace(volumes[vg, lv], size=size)
+            marks = {Preparation.RESIZE.mark} if resize else set[str]()
+            volumes[vg, lv] = replace(volumes[vg, lv], size=size, tags=volumes[vg, lv].tags | marks)
             groups[vg] = replace(groups[vg], free=Size(groups[vg].free.bytes - more))
         case ActivateVolume(vg, lv):
             volumes[vg, lv] = replace(volumes[vg, lv], active=True)

@@ -58,6 +58,16 @@ def test_a_kernel_or_ramdisk_that_is_gone(path: str, what: str) -> None:
     assert machine.running == {"web": "running"}
 
 
+def test_an_installation_whose_time_nobody_knows() -> None:
+    machine = Machine(conf("web", "[[disk xvda]]", "volume = vg0/web", "size = 1G", "[[install]]", "suite = sid"))
+    foreseen = rehearsed(machine)
+    told = [each.text for each in foreseen.findings if str(each.target) == "domain/web"]
+    assert "how long the work on its disk takes is not known: 3 min is taken for it" in told
+    assert [link.seconds for link in foreseen.phases[1].path if link.step == "watch domain/web"] == [
+        pytest.approx(180, abs=2)
+    ]
+
+
 def test_a_device_a_volume_a_bridge_that_is_gone() -> None:
     machine = one_host()
     del machine.dom0.state.paths["/dev/sdb"]
@@ -202,8 +212,8 @@ def test_one_that_is_to_be_absent_has_no_fate_to_tell() -> None:
 
 def test_a_host_whose_memory_is_not_known_is_not_said_to_have_too_little() -> None:
     scene = scene_of(with_a_past(Machine(conf("web"), conf("big").replace("512M", "900G"))))
-    assert "memory" in {each.kind for each in findings(scene, frozenset({"web"}))}
+    assert "memory" in {each.kind for each in findings(scene, frozenset({"web"}), ())}
     unknown = replace(scene, observed=replace(scene.observed, hardware=Unavailable("xl info hangs")))
-    assert not findings(unknown, frozenset({"web"}))
+    assert not findings(unknown, frozenset({"web"}), ())
     with pytest.raises(XenlocalError, match="cannot rehearse: hardware unknown: xl info hangs"):
         rehearse(unknown)

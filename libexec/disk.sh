@@ -1,0 +1,42 @@
+# What the scripts beside this one share: the disk is an LV, `volume`, or an image file, and its mark is `MARK`.
+# shellcheck shell=sh disable=SC2154
+
+say() { echo "$(date '+%F %T') $*"; }
+fail() { echo "cannot ${0##*/} $name: $*"; exit 1; }
+
+marked() {
+	if [ -n "$volume" ]; then
+		tags=$(lvs --noheadings -o lv_tags "$volume") || fail "whether $disk carries the mark $MARK could not be found out"
+		echo "$tags" | tr ',' '\n' | grep -qx " *$MARK *"
+	else
+		[ -e "$disk.$MARK" ]
+	fi
+}
+
+held() {
+	if [ -n "$volume" ]; then
+		holders=$(lvs --noheadings -o lv_device_open "$volume") || fail "whether $disk is in use could not be found out"
+	else
+		holders=$(losetup --noheadings --output NAME --associated "$disk") || fail "whether $disk is in use could not be found out"
+	fi
+	[ -n "$(echo "$holders" | tr -d ' ')" ]
+}
+
+# Ends at once where there is nothing to do: it has just been done, or was never wanted.
+require_mark() {
+	if ! marked; then
+		say "does nothing: $disk does not carry the mark $MARK"
+		exit 0
+	fi
+	! held || fail "$disk is in use; \`lsblk\` tells where"
+	# blkid ends with 2 where there is nothing, and without a word where it cannot read as well
+	dd if="$disk" of=/dev/null bs=64k count=16 status=none || fail "$disk cannot be read"
+}
+
+how_to_unmark() {
+	if [ -n "$volume" ]; then echo "lvchange --deltag $MARK $volume"; else echo "rm $disk.$MARK"; fi
+}
+
+unmark() {
+	if [ -n "$volume" ]; then lvchange --deltag "$MARK" "$volume"; else rm "$disk.$MARK"; fi
+}

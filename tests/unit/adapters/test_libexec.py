@@ -1,0 +1,201 @@
+"""The scripts of `libexec` themselves, on image files, with the tools of this machine; what they mount is tried on a
+real Xen."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[3] / "libexec"
+MIB = 1 << 20
+
+
+@dataclass
+class Place:
+    """A disk of 4 MiB with its mark, and a raw image of 3 MiB that is not the same anywhere."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self.disk.write_bytes(bytes(4 * MIB))
+        self.mark.touch()
+        self.image.write_bytes(b"".join(number.to_bytes(4, "big") for number in range(3 * MIB // 4)))
+
+    @property
+    def disk(self) -> Path:
+        return self.path / "web.img"
+
+    @property
+    def mark(self) -> Path:
+        return self.path / "web.img.xenlocal-install"
+
+    @property
+    def resize_mark(self) -> Path:
+        return self.path / "web.img.xenlocal-resize"
+
+    @property
+    def image(self) -> Path:
+        return self.path / "debian.img"
+
+    def install(self, **settings: str) -> tuple[int, str]:
+        return self.run("install", IMAGE=str(self.image), **settings)
+
+    def run(self, script: str, **settings: str) -> tuple[int, str]:
+        """Its exit status, and the last line of its log."""
+        own = {"CACHE": str(self.path / "cache"), "LOGS": str(self.path), "DISK": str(self.disk), "NAME": "web"}
+        environment = {f"XENLOCAL_{key}": value for key, value in {**own, **settings}.items()}
+        argv = [str(SCRIPTS / script), "web", str(self.disk)]
+        done = subprocess.run(argv, env=environment, timeout=60, check=False, capture_output=True)
+        assert (done.stdout, done.stderr) == (b"", b""), "all it says is in its log"
+        return done.returncode, (self.path / f"{script}-web.log").read_text().splitlines()[-1]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_raw_image(place: Place) -> None:
+    status, said = place.install()
+    assert status == 0 and said.endswith("is installed")
+    assert place.disk.read_bytes() == place.image.read_bytes() + bytes(MIB) and not place.mark.exists()
+
+
+def test_one_that_was_ended_in_the_middle_begins_anew(place: Place) -> None:
+    """Its beginning comes last: until then nothing tells of what is on the disk."""
+    place.disk.write_bytes(bytes(MIB) + b"half" * (MIB // 4) + bytes(2 * MIB))
+    assert place.install()[0] == 0
+    assert place.disk.read_bytes() == place.image.read_bytes() + bytes(MIB)
+
+
+def test_one_that_was_ended_before_the_mark_had_gone_is_complete(place: Place) -> None:
+    whole = place.image.read_bytes() + b"guest" * (MIB // 5) + b"."
+    place.disk.write_bytes(whole)
+    assert place.install()[0] == 0
+    assert place.disk.read_bytes() == whole and not place.mark.exists()
+    file_system(place.disk, "xenlocal-root")
+    place.mark.touch()
+    whole = place.disk.read_bytes()
+    assert place.run("install", IMAGE=str(place.path / "a.tar"))[0] == 0
+    assert place.disk.read_bytes() == whole and not place.mark.exists()
+
+
+def file_system(path: Path, label: str = "") -> None:
+    subprocess.run(["/usr/sbin/mkfs.ext4", "-q", "-F", "-L", label, str(path)], check=True, timeout=60)
+
+
+def test_what_somebody_else_has_made_is_never_written_over(place: Place) -> None:
+    file_system(place.disk, "data")
+    before = place.disk.read_bytes()
+    status, said = place.install()
+    assert status == 1 and place.disk.read_bytes() == before and place.mark.exists()
+    assert f"{place.disk} is not empty: LABEL=data" in said
+    assert said.endswith(f"to use it as it is type: rm {place.mark}")
+
+
+def test_what_nobody_knows_is_not_taken_for_empty(place: Place) -> None:
+    """Such as an encrypted disk without a header, which looks like noise."""
+    before = b"noise" + bytes(4 * MIB - 5)
+    place.disk.write_bytes(before)
+    status, said = place.install()
+    assert status == 1 and "is not empty: data of an unknown kind" in said and place.disk.read_bytes() == before
+
+
+def test_what_was_left_unfinished_is_ours(place: Place) -> None:
+    file_system(place.disk, "xenlocal-new")
+    assert place.install()[0] == 0
+    assert place.disk.read_bytes()[: 3 * MIB] == place.image.read_bytes()
+
+
+def test_without_the_mark_nothing_is_done(place: Place) -> None:
+    place.mark.unlink()
+    status, said = place.install()
+    assert status == 0 and "does not carry the mark" in said
+    assert place.disk.read_bytes() == bytes(4 * MIB)
+
+
+def test_what_cannot_be_read_does_not_count_as_empty(place: Place) -> None:
+    place.disk.unlink()
+    assert place.install() == (1, f"cannot install web: {place.disk} cannot be read") and not place.disk.exists()
+
+
+def test_an_image_that_is_too_large(place: Place) -> None:
+    place.image.write_bytes(bytes(5 * MIB))
+    assert place.install() == (1, f"cannot install web: {place.image} is larger than {place.disk}; write a larger size")
+    assert place.disk.read_bytes() == bytes(4 * MIB) and place.mark.exists()
+
+
+def test_an_image_that_begins_with_nothing_is_not_taken_for_complete(place: Place) -> None:
+    whole = bytes(MIB) + b"data" * (MIB // 4)
+    place.image.write_bytes(whole)
+    assert place.install()[0] == 0
+    assert place.disk.read_bytes() == whole + bytes(2 * MIB)
+
+
+def test_a_hook_that_others_can_write_is_not_run(place: Place) -> None:
+    hooks = place.path / "hooks"
+    hooks.mkdir()
+    (hooks / "10-x").write_text("#!/bin/sh\n")
+    (hooks / "10-x").chmod(0o777)
+    status, said = place.install(HOOKS=str(hooks))
+    assert status == 1 and "can be written by others than root, and" in said and place.mark.exists()
+    assert place.disk.read_bytes() == bytes(4 * MIB)
+
+
+def test_an_lv_of_which_nothing_is_known_is_left_alone(place: Place) -> None:
+    status, said = place.install(VOLUME="no-such-group/web")
+    assert status == 1 and "could not be found out" in said
+    assert place.disk.read_bytes() == bytes(4 * MIB)
+
+
+@pytest.fixture
+def grown(place: Place) -> Place:
+    """A file system of 4 MiB on a disk that has become larger."""
+    place.mark.rename(place.resize_mark)
+    file_system(place.disk, "data")
+    with open(place.disk, "ab") as disk:
+        disk.truncate(9 * MIB)
+    return place
+
+
+def size_of(disk: Path) -> int:
+    """Bytes of the file system on it."""
+    shown = subprocess.run(["/usr/sbin/dumpe2fs", "-h", str(disk)], capture_output=True, text=True, check=True).stdout
+    facts = dict(line.split(":", 1) for line in shown.splitlines() if ":" in line)
+    return int(facts["Block count"]) * int(facts["Block size"])
+
+
+def test_a_file_system_grows_with_its_disk(grown: Place) -> None:
+    assert size_of(grown.disk) == 4 * MIB
+    status, said = grown.run("resize")
+    assert status == 0 and said.endswith("is done")
+    assert size_of(grown.disk) == 9 * MIB and not grown.resize_mark.exists()
+    assert grown.run("resize")[1].endswith("does not carry the mark xenlocal-resize")
+
+
+def test_what_is_no_ext_file_system_is_left_alone(grown: Place) -> None:
+    for content in (bytes(9 * MIB), b"XFSB" + bytes(9 * MIB - 4)):
+        grown.disk.write_bytes(content)
+        grown.resize_mark.touch()
+        assert grown.run("resize")[0] == 0
+        assert "leaves" in (grown.path / "resize-web.log").read_text()
+        assert grown.disk.read_bytes() == content and not grown.resize_mark.exists()
+
+
+def test_one_that_is_damaged_is_not_grown(grown: Place) -> None:
+    """Its superblock is whole, and much of the rest is not: nothing that can be mended without asking."""
+    with open(grown.disk, "r+b") as disk:
+        disk.seek(4096)
+        disk.write(b"\xff" * MIB)
+    status, said = grown.run("resize")
+    assert status == 1 and f"or, to start it as it is, rm {grown.resize_mark}" in said
+    assert grown.resize_mark.exists() and size_of(grown.disk) == 4 * MIB
+
+
+def test_a_disk_that_cannot_be_read_is_not_taken_for_empty(grown: Place) -> None:
+    grown.disk.unlink()
+    assert grown.run("resize") == (1, f"cannot resize web: {grown.disk} cannot be read")
+    assert grown.resize_mark.exists()

@@ -1,0 +1,152 @@
+"""What is done to the disks of a domU before it starts: its first installation, and the growth of a file system.
+
+The mark of an installation says that the disk holds nothing, or what one of ours has left unfinished. A disk without it
+is used as it is, whatever `[[install]]` says; no domU is started on one with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from xenlocal.model.actions import PrepareDisk, WatchDisk
+from xenlocal.model.desired import Backing, Disk, Domain, LogicalVolume
+from xenlocal.model.diskwork import Install, Preparation
+from xenlocal.model.observed import LiveDomain, Observed, Table, Unavailable
+from xenlocal.planner.draft import Draft
+
+MMDEBSTRAP = "/usr/bin/mmdebstrap"
+_MAKES = {Preparation.INSTALL: ("create ",), Preparation.RESIZE: ("grow ",)}  # steps that put the mark there
+
+
+def plan_preparation(draft: Draft, domain: Domain, observed: Observed) -> None:
+    """Steps of the domU that its start has to wait for, where a disk is marked or about to be."""
+    before = draft.ends_of(domain.target)  # its former self lets go of the disk first
+    for disk, work in _due(draft, domain, observed):
+        target = disk.backing.target
+        made = tuple(step for step in draft.steps_of(target) if step.startswith(("create ", "activate ", "grow ")))
+        if not is_at_work(disk.backing, observed):
+            action = PrepareDisk(domain.name, domain.uuid, disk.backing, _settings(domain, disk, work), work)
+            before = (draft.step(action, _reason(domain, disk, work), needs=(*made, *before)),)
+        doing = "is installed" if work is Preparation.INSTALL else f"has the file system of {target} grown"
+        how = f"`tail -f {work.log_of(domain.name)}` shows how far that is"
+        draft.notice(domain.target, f"{doing} before it starts, which takes minutes; {how}")
+        watch = WatchDisk(domain.name, domain.uuid, disk.backing, work)
+        before = (draft.step(watch, "it is not started before that has ended", needs=before),)
+
+
+def tell_unprepared(draft: Draft, domain: Domain, observed: Observed) -> None:
+    """What is left to do on the disks of a domU that runs."""
+    for disk, work in _due(draft, domain, observed):
+        if work is Preparation.RESIZE:
+            how = f"type `resize2fs /dev/{disk.vdev}` inside the guest; else it grows before its next start"
+            draft.notice(domain.target, f"{disk.backing.target} has grown, and the file system on it has not: {how}")
+
+
+def hurdle_of_preparation(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed) -> str | None:
+    """What is in its way, where there is something to do. `live`: its present self, which is to be stopped."""
+    due = tuple(_due(draft, domain, observed))
+    others = tuple(each for each in _marked(domain, observed) if each not in due)
+    if not due and not others:
+        return None
+    if draft.table(Table.AT_WORK, observed.at_work) is None:
+        return "whether a disk of it is being worked on could not be found out"
+    for disk, work in others:
+        if (why := _hurdle_of_leftover(disk, work, observed)) is not None:
+            return f"{disk.backing.target} {why}"
+    if domain.install is None or not due or due[0][1] is not Preparation.INSTALL:
+        return None
+    if live is not None:
+        first = domain.disks[0].backing
+        return (
+            f"it runs from {first.target}, which is marked as one to be installed into; to keep what is on it type:"
+            f" {_how_to_unmark(first)}"
+        )
+    paths = draft.table(Table.PATHS, observed.paths)
+    for key, path in domain.install.files:
+        if paths is not None and path not in paths:
+            return f"{key} {path} of its [[install]] does not exist ({domain.source})"
+    if domain.install.suite is not None and paths is not None and MMDEBSTRAP not in paths:
+        return f"{MMDEBSTRAP} is missing, which installs a suite; type: apt install mmdebstrap"
+    return None
+
+
+def _hurdle_of_leftover(disk: Disk, work: Preparation, observed: Observed) -> str | None:
+    """Of a mark that no file asks for any more: the part is gone, or the disk has come to another domU."""
+    if is_at_work(disk.backing, observed):
+        return f"is being worked on, until what `systemctl list-units 'xenlocal-{work}-*'` shows has ended"
+    if work is Preparation.RESIZE:
+        return None
+    return (
+        f"is marked as one to be installed into, and no [[install]] says what ({disk.source}); write one, or to use the"
+        f" disk as it is type: {_how_to_unmark(disk.backing)}"
+    )
+
+
+def _marked(domain: Domain, observed: Observed) -> Iterator[tuple[Disk, Preparation]]:
+    return ((disk, work) for disk in domain.disks for work in Preparation if is_marked(disk.backing, work, observed))
+
+
+def _due(draft: Draft, domain: Domain, observed: Observed) -> Iterator[tuple[Disk, Preparation]]:
+    """Disks that wait for work, or will when this plan is done."""
+    for number, disk in enumerate(domain.disks):
+        declared = {Preparation.INSTALL: domain.install is not None and number == 0, Preparation.RESIZE: disk.resize_fs}
+        for work in Preparation:
+            made = any(step.startswith(_MAKES[work]) for step in draft.steps_of(disk.backing.target))
+            if declared[work] and (made or is_marked(disk.backing, work, observed)):
+                yield disk, work
+
+
+def _reason(domain: Domain, disk: Disk, work: Preparation) -> str:
+    if work is Preparation.RESIZE:
+        return f"{disk.backing.target} has grown"
+    install = domain.install or Install()
+    return f"{disk.backing.target} is new, and to hold {install.suite or install.image}"
+
+
+def _how_to_unmark(disk: Backing) -> str:
+    if isinstance(disk, LogicalVolume):
+        return f"lvchange --deltag {Preparation.INSTALL.mark} {disk.vg}/{disk.lv}"
+    return f"rm {Preparation.INSTALL.mark_of_file(disk.path)}"
+
+
+def is_marked(disk: Backing, work: Preparation, observed: Observed) -> bool:
+    """Whether it waits for that, as far as the tables at hand tell."""
+    if isinstance(disk, LogicalVolume):
+        if isinstance(observed.storage, Unavailable):
+            return False
+        volume = observed.storage.volumes.get((disk.vg, disk.lv))
+        return volume is not None and volume.ours and work.mark in volume.tags
+    return not isinstance(observed.paths, Unavailable) and work.mark_of_file(disk.path) in observed.paths
+
+
+def is_at_work(disk: Backing, observed: Observed) -> bool:
+    return not isinstance(observed.at_work, Unavailable) and disk.path in observed.at_work
+
+
+def _settings(domain: Domain, disk: Disk, work: Preparation) -> Mapping[str, str]:
+    """The environment of the script and of the hooks, as xenlocal.conf(5) describes it."""
+    install = domain.install if work is Preparation.INSTALL and domain.install is not None else Install()
+    nic = domain.nics[0] if domain.nics else None
+    backing = disk.backing
+    values = {
+        "NAME": domain.name,
+        "UUID": domain.uuid,
+        "VOLUME": f"{backing.vg}/{backing.lv}" if isinstance(backing, LogicalVolume) else None,
+        "DISK": backing.path,
+        "VDEV": disk.vdev,
+        "KERNEL": domain.kernel,
+        "SUITE": install.suite,
+        "IMAGE": install.image,
+        "MIRROR": install.mirror,
+        "PACKAGES": ",".join(install.packages),
+        "HOSTNAME": install.hostname or domain.name,
+        "MAC": None if nic is None else nic.mac,
+        "ADDRESS": install.address,
+        "GATEWAY": install.gateway,
+        "DNS": " ".join(install.dns),
+        "SSH_KEY": install.ssh_key,
+        "ROOT_PASSWORD": install.root_password,
+        "HOOKS": install.hooks,
+    }
+    return MappingProxyType({f"XENLOCAL_{key}": value for key, value in values.items() if value})
