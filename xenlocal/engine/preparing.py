@@ -12,7 +12,7 @@ from xenlocal.model.desired import LogicalVolume
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.observed import Observed
 from xenlocal.planner import memory as transitions
-from xenlocal.planner.preparing import is_marked
+from xenlocal.planner.preparing import is_marked, is_there
 
 _WHAT = {Preparation.INSTALL: "its installation", Preparation.RESIZE: "to grow its file system"}
 _INTERVAL = 2.0  # seconds between two looks at /proc
@@ -29,7 +29,7 @@ class Preparing:
         self._look: Future[None] | None = tools.work.submit(self._ask)
 
     def _ask(self) -> None:
-        self._answer = _why_not(self._tools.reader, self._action)
+        self._answer = why_not(self._tools.reader, self._action)
 
     def poll(self) -> tuple[Outcome, str] | None:
         now = self._tools.work.now()
@@ -51,12 +51,15 @@ class Preparing:
         return None
 
 
-def _why_not(reader: Reader, action: WatchDisk) -> str | None:
+def why_not(reader: Reader, action: WatchDisk) -> str | None:
     """None while it is at work; "" when the mark is gone; else why it is not. Raises XenlocalError for unknown."""
-    if action.disk.path in reader.disks_at_work():
+    disk, work = action.disk, action.work
+    if disk.path in reader.disks_at_work():
         return None
-    if isinstance(action.disk, LogicalVolume):
+    if isinstance(disk, LogicalVolume):
         seen = Observed(storage=reader.storage())
     else:
-        seen = Observed(paths=reader.paths((action.work.mark_of_file(action.disk.path),)))
-    return reader.words_of_work(action) if is_marked(action.disk, action.work, seen) else ""
+        seen = Observed(paths=reader.paths((disk.path, work.mark_of_file(disk.path))))
+    if is_marked(disk, work, seen):
+        return reader.words_of_work(action)
+    return "" if is_there(disk, seen) else f"{disk.target} is not there any more"

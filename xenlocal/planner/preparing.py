@@ -120,6 +120,13 @@ def is_marked(disk: Backing, work: Preparation, observed: Observed) -> bool:
     return not isinstance(observed.paths, Unavailable) and work.mark_of_file(disk.path) in observed.paths
 
 
+def is_there(disk: Backing, observed: Observed) -> bool:
+    """A disk without a mark is done; one that is not to be seen is not, whatever has become of it."""
+    if isinstance(disk, LogicalVolume):
+        return not isinstance(observed.storage, Unavailable) and (disk.vg, disk.lv) in observed.storage.volumes
+    return not isinstance(observed.paths, Unavailable) and disk.path in observed.paths
+
+
 def is_at_work(disk: Backing, observed: Observed) -> bool:
     return not isinstance(observed.at_work, Unavailable) and disk.path in observed.at_work
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail
+from xenlocal.engine import preparing
 from xenlocal.engine.reconcile import survey
 from xenlocal.model.actions import WatchDisk
-from xenlocal.model.desired import LogicalVolume
+from xenlocal.model.desired import ImageFile, LogicalVolume
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Memory
@@ -156,6 +157,28 @@ def test_a_look_that_fails_in_the_middle_says_nothing() -> None:
     reader.disks_at_work = fails_once  # type: ignore[method-assign]
     daemon.run(250)
     assert len(asked) > 50 and len(begun(machine)) == 1 and machine.running == {"web": "running"}
+
+
+def test_a_disk_that_is_not_to_be_seen_is_not_done() -> None:
+    """LVM says nothing of it, once: so it does not say that there is no mark. Or somebody has removed the file."""
+    machine = Machine(web())
+    daemon = Daemon(machine)
+    daemon.run(30)
+    reader, watch = daemon.tools.reader, WatchDisk("web", "", LogicalVolume("vg0", "web"))
+    machine.dom0.state.agenda.clear()
+    assert (
+        preparing.why_not(reader, watch) == "works on /dev/vg0/web; the whole is in /var/log/xenlocal/install-web.log"
+    )
+    (volume,) = machine.dom0.state.volumes
+    machine.dom0.state.volumes = []
+    assert preparing.why_not(reader, watch) == "volume/vg0/web is not there any more"
+    volume.tags.remove(Preparation.INSTALL.mark)
+    machine.dom0.state.volumes = [volume]
+    assert preparing.why_not(reader, watch) == ""
+    of_file = WatchDisk("web", "", ImageFile("/srv/web.img"))
+    assert preparing.why_not(reader, of_file) == "file//srv/web.img is not there any more"
+    machine.dom0.state.paths["/srv/web.img"] = Path("file", 1)
+    assert preparing.why_not(reader, of_file) == ""
 
 
 def test_by_hand() -> None:
