@@ -36,6 +36,10 @@ SECTIONS_THAT_HOLD_IT = {
     "disk": domain("a") + DISK.format("volume = vg0/a"),
     "nic": "[bridge br0]\n" + domain("a") + "[[nic eth0]]\nbridge = br0\n",
     "ready": domain("a") + "[[ready]]\nping = h\n",
+    "install": "[bridge br0]\n"
+    + domain("a")
+    + DISK.format("volume = vg0/a\nsize = 4G")
+    + "[[nic eth0]]\nbridge = br0\n[[install]]\nsuite = bookworm\n",
 }
 
 

@@ -24,7 +24,7 @@ DISK = WEB + "[[disk xvda]]\nvolume = vg0/a\n"
         (
             DISK + "frobnicate = 1",
             "6: domain web / disk xvda: unknown key 'frobnicate'; write one of allocate, attached, cdrom, device, file,"
-            " mode, pool, size, volume",
+            " mode, pool, resize_fs, size, volume",
         ),
         (
             "[bridge br0]\nroot = /dev/xvda",
