@@ -16,6 +16,7 @@ from xenlocal.model.desired import LogicalVolume
 from xenlocal.model.diskwork import Preparation
 
 PROGRAMS = {work: f"/usr/libexec/xenlocal/{work}" for work in Preparation}
+LAST_WORDS = 4096  # bytes; of the end of a log that a hook can make as long as it likes
 _LONGEST = "2h"
 
 Argv = tuple[str, ...]
@@ -62,9 +63,9 @@ def disks_at_work(command_lines: Iterable[tuple[str, ...]]) -> frozenset[str]:
     )
 
 
-def last_line(text: str | None, action: WatchDisk) -> str:
+def last_line(text: str, action: WatchDisk) -> str:
     """Why it has failed, as far as its log tells."""
-    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return f"it has left no word; see journalctl -u {unit_of(action.name, action.work)}"
     return f"{lines[-1][:300]}; the whole is in {action.work.log_of(action.name)}"

@@ -74,7 +74,12 @@ class HostReader:
         return diskwork.disks_at_work(self._files.command_lines())
 
     def words_of_work(self, action: WatchDisk) -> str:
-        return diskwork.last_line(self._files.read_text(action.work.log_of(action.name)), action)
+        """Of a log that cannot be read that is what is told: the work has ended all the same."""
+        try:
+            found = self._files.read_on(action.work.log_of(action.name), "", diskwork.LAST_WORDS)
+        except XenlocalError as error:
+            return str(error)
+        return diskwork.last_line("" if found is None else found[1], action)
 
     def nodes(self, nodes: Sequence[Node]) -> Mapping[Node, str | None]:
         return self._xenstore.nodes(nodes)

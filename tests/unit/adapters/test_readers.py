@@ -10,9 +10,12 @@ import pytest
 
 from tests.unit.adapters.scripted import NO_KERNELS, ScriptedRunner, TextFiles
 from xenlocal.adapters import iproute, lvm, xenstore, xl
+from xenlocal.adapters.files import Files
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.engine.ports import LastWords
+from xenlocal.model.actions import WatchDisk
+from xenlocal.model.desired import LogicalVolume
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.observed import Fill, LiveState, PciUse, Signs, Vif
 from xenlocal.model.units import Size
@@ -314,6 +317,27 @@ def test_signs_of_guests_that_stop() -> None:
     assert HostReader(runner, TextFiles(texts), Identities("/var/lib/xenlocal"), NO_KERNELS).signs((3,)) == {
         3: Signs(None, 88)
     }
+
+
+class _Elsewhere(Files):
+    """The log of an installation lies in a directory of the test."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read_on(self, path: str, place: str, limit: int) -> tuple[str, str] | None:
+        return super().read_on(str(self._directory / Path(path).name), place, limit)
+
+
+def test_why_an_installation_has_failed_is_told_whatever_its_log_is(tmp_path: Path) -> None:
+    reader = HostReader(ScriptedRunner(), _Elsewhere(tmp_path), Identities("/var/lib/xenlocal"))
+    watch, log = WatchDisk("web", UUID, LogicalVolume("vg0", "web")), tmp_path / "install-web.log"
+    assert reader.words_of_work(watch) == "it has left no word; see journalctl -u xenlocal-install-web"
+    log.write_bytes(b"verbose hook\n" * 500_000 + b"E: no \xff room\n\n")
+    assert reader.words_of_work(watch) == "E: no \ufffd room; the whole is in /var/log/xenlocal/install-web.log"
+    log.unlink()
+    log.mkdir()
+    assert reader.words_of_work(watch) == f"cannot read {log}: Is a directory"
 
 
 def test_backends_of_every_kind_and_half_made_ones() -> None:
