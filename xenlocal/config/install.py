@@ -32,12 +32,14 @@ def _check_source(found: Install, settings: Settings, domain: Settings, problems
         problems.add(settings.at("image"), "suite and image are two ways to install; write only one of them", "image")
     elif settings.lacks("suite") and settings.lacks("image"):
         problems.add(settings.place, "suite is missing; write one such as suite = bookworm, or image = FILE", "suite")
-    if found.suite is not None and domain.get("type") is GuestType.HVM:
-        message = "an hvm guest boots its disk, which a suite does not make bootable; write image = FILE with a raw one"
-        problems.add(settings.at("suite"), message, "suite")
+    raw = found.image is not None and kind_of_image(found.image) == "raw"
+    if domain.get("type") is GuestType.HVM and (found.suite or found.image) and not raw:
+        key = "suite" if found.suite else "image"
+        what = "a suite" if found.suite else "a tar"
+        message = f"an hvm guest boots its disk, which {what} does not make bootable; write image = FILE with a raw one"
+        problems.add(settings.at(key), message, key)
     if found.image is None:
         return
-    raw = kind_of_image(found.image) == "raw"
     needless = (*_OF_SUITE, *_NAMES[0], *_NAMES[1]) if raw else _OF_SUITE
     for key in needless:
         if key in settings.values:

@@ -11,7 +11,7 @@ from xenlocal.config.values import list_of
 from xenlocal.model.diskwork import kind_of_image
 
 _SUITE = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_URL = re.compile(r"(?:https?|file|copy)://?[A-Za-z0-9._~:/\[\]@%+-]+")
+_URL = re.compile(r"(?:https?|file|copy)://?[A-Za-z0-9._~:/\[\]%+-]+")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")
 _HOSTNAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -33,6 +33,10 @@ def image(key: str, text: str) -> str:
 def mirror(key: str, text: str) -> str:
     if text.startswith("/"):
         return names.path(text)
+    if "@" in text:
+        raise ValueError(
+            f"{key} says how to log in there, which ps shows to everybody; write the path of a file of apt sources"
+        )
     if not _URL.fullmatch(text):
         raise ValueError(f"{key} '{clip(text)}' is neither a URL nor the path of a file of apt sources")
     return text

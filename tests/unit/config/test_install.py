@@ -74,6 +74,11 @@ def test_what_it_reads_of_the_dom0() -> None:
             "9: domain web / install: mirror 'ftp.example' is neither a URL nor the path of a file of apt sources",
         ),
         (
+            "suite = sid\nmirror = http://me:secret@ftp.example/debian",
+            "9: domain web / install: mirror says how to log in there, which ps shows to everybody; write the path of a"
+            " file of apt sources",
+        ),
+        (
             "suite = sid\nmirror = /a//b",
             "9: domain web / install: path '/a//b' is not in its shortest form; write /a/b",
         ),
@@ -164,6 +169,10 @@ _FIRST = "the first disk of the domU is what is installed into, and"
         (
             HVM + "suite = sid\n",
             "8: domain web / install: an hvm guest boots its disk, which a suite does not make bootable",
+        ),
+        (
+            HVM + "image = /a.tar\n",
+            "8: domain web / install: an hvm guest boots its disk, which a tar does not make bootable",
         ),
     ],
 )
