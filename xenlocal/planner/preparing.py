@@ -12,7 +12,7 @@ from types import MappingProxyType
 from xenlocal.model.actions import PrepareDisk, WatchDisk
 from xenlocal.model.desired import Backing, Disk, Domain, LogicalVolume
 from xenlocal.model.diskwork import Install, Preparation
-from xenlocal.model.observed import LiveDomain, Observed, Table, Unavailable
+from xenlocal.model.observed import OUR_TAG, LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.planner.draft import Draft
 
 MMDEBSTRAP = "/usr/bin/mmdebstrap"
@@ -52,7 +52,7 @@ def hurdle_of_preparation(draft: Draft, domain: Domain, live: LiveDomain | None,
     if draft.table(Table.AT_WORK, observed.at_work) is None:
         return "whether a disk of it is being worked on could not be found out"
     for disk, work in others:
-        if (why := _hurdle_of_leftover(disk, work, observed)) is not None:
+        if (why := _hurdle_of_leftover(domain, disk, work, observed)) is not None:
             return f"{disk.backing.target} {why}"
     if domain.install is None or not due or due[0][1] is not Preparation.INSTALL:
         return None
@@ -64,22 +64,37 @@ def hurdle_of_preparation(draft: Draft, domain: Domain, live: LiveDomain | None,
         )
     paths = draft.table(Table.PATHS, observed.paths)
     for key, path in domain.install.files:
-        if paths is not None and path not in paths:
-            return f"{key} {path} of its [[install]] does not exist ({domain.source})"
+        if paths is not None and (wrong := _why_not_read(key, paths.get(path))):
+            return f"{key} {path} of its [[install]] {wrong} ({domain.source})"
     if domain.install.suite is not None and paths is not None and MMDEBSTRAP not in paths:
         return f"{MMDEBSTRAP} is missing, which installs a suite; type: apt install mmdebstrap"
     return None
 
 
-def _hurdle_of_leftover(disk: Disk, work: Preparation, observed: Observed) -> str | None:
-    """Of a mark that no file asks for any more: the part is gone, or the disk has come to another domU."""
+def _why_not_read(key: str, facts: PathFacts | None) -> str | None:
+    if facts is None:
+        return "does not exist"
+    if key == "hooks":
+        return "is no directory" if facts.kind in (PathKind.FILE, PathKind.BLOCK) else None
+    return None if facts.kind is PathKind.FILE else "is not a regular file"
+
+
+def _hurdle_of_leftover(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> str | None:
+    """Of a mark that nothing follows from: no file asks for it any more, since the part is gone or the disk has come to
+    another domU; or the disk is not ours."""
     if is_at_work(disk.backing, observed):
         return f"is being worked on, until what `systemctl list-units 'xenlocal-{work}-*'` shows has ended"
     if work is Preparation.RESIZE:
         return None
+    what, how = "no [[install]] says what", "write one"
+    if _declares(domain, disk, work) and isinstance(disk.backing, LogicalVolume):
+        what, how = (
+            f"does not carry the tag {OUR_TAG}",
+            f"type: lvchange --addtag {OUR_TAG} {disk.backing.vg}/{disk.backing.lv}",
+        )
     return (
-        f"is marked as one to be installed into, and no [[install]] says what ({disk.source}); write one, or to use the"
-        f" disk as it is type: {_how_to_unmark(disk.backing)}"
+        f"is marked as one to be installed into, and {what} ({disk.source}); {how}, or to use the disk as it is type:"
+        f" {_how_to_unmark(disk.backing)}"
     )
 
 
@@ -89,12 +104,16 @@ def _marked(domain: Domain, observed: Observed) -> Iterator[tuple[Disk, Preparat
 
 def _due(draft: Draft, domain: Domain, observed: Observed) -> Iterator[tuple[Disk, Preparation]]:
     """Disks that wait for work, or will when this plan is done."""
-    for number, disk in enumerate(domain.disks):
-        declared = {Preparation.INSTALL: domain.install is not None and number == 0, Preparation.RESIZE: disk.resize_fs}
+    for disk in domain.disks:
         for work in Preparation:
             made = any(step.startswith(_MAKES[work]) for step in draft.steps_of(disk.backing.target))
-            if declared[work] and (made or is_marked(disk.backing, work, observed)):
+            marked = is_marked(disk.backing, work, observed) and not _is_foreign(disk.backing, observed)
+            if _declares(domain, disk, work) and (made or marked):
                 yield disk, work
+
+
+def _declares(domain: Domain, disk: Disk, work: Preparation) -> bool:
+    return disk.resize_fs if work is Preparation.RESIZE else domain.install is not None and disk is domain.disks[0]
 
 
 def _reason(domain: Domain, disk: Disk, work: Preparation) -> str:
@@ -116,8 +135,16 @@ def is_marked(disk: Backing, work: Preparation, observed: Observed) -> bool:
         if isinstance(observed.storage, Unavailable):
             return False
         volume = observed.storage.volumes.get((disk.vg, disk.lv))
-        return volume is not None and volume.ours and work.mark in volume.tags
+        return volume is not None and work.mark in volume.tags
     return not isinstance(observed.paths, Unavailable) and work.mark_of_file(disk.path) in observed.paths
+
+
+def _is_foreign(disk: Backing, observed: Observed) -> bool:
+    """An LV without our tag is used as it is, and never changed."""
+    if not isinstance(disk, LogicalVolume) or isinstance(observed.storage, Unavailable):
+        return False
+    volume = observed.storage.volumes.get((disk.vg, disk.lv))
+    return volume is not None and not volume.ours
 
 
 def is_there(disk: Backing, observed: Observed) -> bool:

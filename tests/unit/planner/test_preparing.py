@@ -13,7 +13,7 @@ from xenlocal.model.actions import CreateVolume, GrowVolume, PrepareDisk, Resize
 from xenlocal.model.desired import Disk, Domain, ImageFile, LogicalVolume, Nic
 from xenlocal.model.diskwork import Install, Preparation
 from xenlocal.model.memory import Hand
-from xenlocal.model.observed import NOT_ASKED, OUR_TAG, Observed, Table, Unavailable
+from xenlocal.model.observed import NOT_ASKED, OUR_TAG, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.plan import Plan
 from xenlocal.model.units import Size
 from xenlocal.planner.preparing import MMDEBSTRAP
@@ -29,7 +29,8 @@ def web(install: Install = BOOKWORM, **values: Any) -> Domain:
 
 
 def seen(*volumes: Any, at_work: Any = frozenset(), paths: tuple[str, ...] = (MMDEBSTRAP,), **tables: Any) -> Observed:
-    known = {path: build.file_facts(path) for path in paths}
+    known = {path: build.file_facts(path) for path in paths if not path.endswith("/")}
+    known |= {path[:-1]: PathFacts(PathKind.OTHER, Size(0), path[:-1]) for path in paths if path.endswith("/")}
     lives = tables.pop("lives", ())
     return build.observed(*lives, storage=storage(*volumes), paths=known, at_work=at_work, **tables)
 
@@ -60,10 +61,19 @@ def test_a_new_volume_is_made_marked_and_the_start_waits_for_its_installation() 
 
 def test_a_volume_without_the_mark_is_used_as_it_is() -> None:
     assert ids(plan(seen(volume("web")))) == ["start domain/web", "await domain/web"]
-    foreign = seen(volume("web", tags=frozenset({Preparation.INSTALL.mark})))
-    assert ids(plan(foreign)) == ["start domain/web", "await domain/web"], (
-        "one that is not ours is never installed into"
+
+
+def test_one_that_is_not_ours_is_never_installed_into_and_says_how_to_hand_it_over() -> None:
+    """Somebody has set the mark of an LV that was there before, and not our tag."""
+    made = plan(seen(volume("web", tags=frozenset({Preparation.INSTALL.mark}))))
+    assert not made.steps
+    assert made.refusals[0].reason == (
+        "volume/vg0/web is marked as one to be installed into, and does not carry the tag xenlocal (a.conf:1); type:"
+        " lvchange --addtag xenlocal vg0/web, or to use the disk as it is type: lvchange --deltag"
+        " xenlocal-install vg0/web"
     )
+    grown = volume("web", Size.mib(2048), tags=frozenset({Preparation.RESIZE.mark}))
+    assert ids(plan(seen(grown), grows())) == ["start domain/web", "await domain/web"]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +150,16 @@ def test_nothing_is_done_where_the_mark_could_not_be_looked_for() -> None:
             "ssh_key /root/keys of its [[install]] does not exist (a.conf:1)",
         ),
         (Install(image="/a.img"), (), "image /a.img of its [[install]] does not exist (a.conf:1)"),
+        (
+            replace(BOOKWORM, hooks="/a.txt"),
+            (MMDEBSTRAP, "/a.txt"),
+            "hooks /a.txt of its [[install]] is no directory (a.conf:1)",
+        ),
+        (
+            replace(BOOKWORM, root_password="/root"),
+            (MMDEBSTRAP, "/root/"),
+            "root_password /root of its [[install]] is not a regular file (a.conf:1)",
+        ),
     ],
 )
 def test_what_it_needs_of_the_dom0(install: Install, paths: tuple[str, ...], reason: str) -> None:
@@ -201,7 +221,9 @@ def test_what_installs_is_told_everything() -> None:
     domain = web(install, kernel="/boot/vmlinuz-6.1")
     domain = replace(domain, nics=(Nic("eth0", "br0", "00:16:3e:00:00:01", build.HERE),))
     network = build.network(build.bridge_link("br0"))
-    observed = seen(paths=(MMDEBSTRAP, "/etc/apt/lab.list", "/k", "/h", "/hooks", "/boot/vmlinuz-6.1"), network=network)
+    observed = seen(
+        paths=(MMDEBSTRAP, "/etc/apt/lab.list", "/k", "/h", "/hooks/", "/boot/vmlinuz-6.1"), network=network
+    )
     action = plan(observed, domain).steps[1].action
     assert isinstance(action, PrepareDisk)
     assert {key.removeprefix("XENLOCAL_"): value for key, value in action.settings.items()} == {
