@@ -107,11 +107,27 @@ def test_one_that_is_ended_in_the_middle_leaves_nothing_behind_but_its_mark(cont
         lambda: "web.img" not in container.run("losetup", "--list").stdout, "its loop device to be let go of"
     )
     assert (container.root / MARK[1:]).exists() and at_work(container) == frozenset()
+    assert log_of(container).endswith("cannot install web: it was ended before it was done\n")
     (container.root / "root/go").touch()
     install(container, **settings)
     ended(container, 30)
     assert "begins anew" in log_of(container) and not (container.root / MARK[1:]).exists()
     assert in_its_root(container, "cat etc/hostname") == "web\n"
+
+
+@pytest.mark.parametrize("link", ["root", "etc", "lib/modules"])
+def test_a_tar_whose_directories_are_links_writes_nothing_to_the_dom0(container: Container, link: str) -> None:
+    """Its own /root would be that of dom0, where keys let people in."""
+    container.write("/root/keys", "ssh-ed25519 AAAA somebody\n")
+    made = "rm -rf /srv/evil; mkdir -p /srv/evil/etc /srv/evil/lib; cd /srv/evil; rm -rf"
+    container.run(
+        "sh", "-c", f"{made} {link}; ln -s /srv/outside {link}; tar -cf /srv/evil.tar .; mkdir -p /srv/outside"
+    )
+    install(container, IMAGE="/srv/evil.tar", SSH_KEY="/root/keys")
+    ended(container, 30)
+    wrong = f"{link} in /srv/evil.tar leads out of it, to /srv/outside"
+    assert log_of(container).endswith(f"cannot install web: {wrong}\n") and (container.root / MARK[1:]).exists()
+    assert not list((container.root / "srv/outside").iterdir())
 
 
 def test_a_debian_from_packages(container: Container) -> None:

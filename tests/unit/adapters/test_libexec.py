@@ -3,7 +3,13 @@ real Xen."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +49,19 @@ class Place:
     def install(self, **settings: str) -> tuple[int, str]:
         return self.run("install", IMAGE=str(self.image), **settings)
 
-    def run(self, script: str, **settings: str) -> tuple[int, str]:
-        """Its exit status, and the last line of its log."""
+    def begin(self, script: str, *limits: str, **settings: str) -> subprocess.Popen[bytes]:
         own = {"CACHE": str(self.path / "cache"), "LOGS": str(self.path), "DISK": str(self.disk), "NAME": "web"}
         environment = {f"XENLOCAL_{key}": value for key, value in {**own, **settings}.items()}
-        argv = [str(SCRIPTS / script), "web", str(self.disk)]
-        done = subprocess.run(argv, env=environment, timeout=60, check=False, capture_output=True)
-        assert (done.stdout, done.stderr) == (b"", b""), "all it says is in its log"
-        return done.returncode, (self.path / f"{script}-web.log").read_text().splitlines()[-1]
+        argv = [*limits, str(SCRIPTS / script), "web", str(self.disk)]
+        return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def ended(self, process: subprocess.Popen[bytes], script: str = "install") -> tuple[int, str]:
+        """Its exit status, and the last line of its log."""
+        assert process.communicate(timeout=60)[0] == b"", "all it says is in its log"
+        return process.returncode, (self.path / f"{script}-web.log").read_text().splitlines()[-1]
+
+    def run(self, script: str, *limits: str, **settings: str) -> tuple[int, str]:
+        return self.ended(self.begin(script, *limits, **settings), script)
 
 
 @pytest.fixture
@@ -64,11 +75,26 @@ def test_a_raw_image(place: Place) -> None:
     assert place.disk.read_bytes() == place.image.read_bytes() + bytes(MIB) and not place.mark.exists()
 
 
-def test_one_that_was_ended_in_the_middle_begins_anew(place: Place) -> None:
-    """Its beginning comes last: until then nothing tells of what is on the disk."""
-    place.disk.write_bytes(bytes(MIB) + b"half" * (MIB // 4) + bytes(2 * MIB))
-    assert place.install()[0] == 0
-    assert place.disk.read_bytes() == place.image.read_bytes() + bytes(MIB)
+BEGUN = b"an unfinished installation by xenlocal"
+
+
+@pytest.mark.parametrize("done", [0, 512, 2 * MIB, 3 * MIB])
+def test_one_that_was_ended_in_the_middle_begins_anew(place: Place, done: int) -> None:
+    """Its first sector comes last: until then it does not matter what the rest looks like, such as a file system."""
+    place.image.write_bytes(bytes(3 * MIB))
+    file_system(place.image, "data")
+    image = place.image.read_bytes()
+    place.disk.write_bytes(BEGUN + bytes(512 - len(BEGUN)) + image[512:done] + bytes(4 * MIB - max(done, 512)))
+    assert place.install()[0] == 0 and not place.mark.exists()
+    assert place.disk.read_bytes() == image + bytes(MIB)
+
+
+def test_a_copy_that_fails_in_the_middle_can_begin_anew(place: Place) -> None:
+    """The disk has less room than it shows, as a thin volume whose pool is full."""
+    limits = ("/usr/bin/prlimit", f"--fsize={2 * MIB}")
+    assert place.run("install", *limits, IMAGE=str(place.image))[0] != 0
+    assert place.mark.exists() and place.disk.read_bytes().startswith(BEGUN)
+    assert place.install()[0] == 0 and place.disk.read_bytes() == place.image.read_bytes() + bytes(MIB)
 
 
 def test_one_that_was_ended_before_the_mark_had_gone_is_complete(place: Place) -> None:
@@ -141,8 +167,87 @@ def test_a_hook_that_others_can_write_is_not_run(place: Place) -> None:
     (hooks / "10-x").write_text("#!/bin/sh\n")
     (hooks / "10-x").chmod(0o777)
     status, said = place.install(HOOKS=str(hooks))
-    assert status == 1 and "can be written by others than root, and" in said and place.mark.exists()
-    assert place.disk.read_bytes() == bytes(4 * MIB)
+    assert status == 1 and f"others than root can change {hooks}/10-x" in said and "-rwxrwxrwx root root 10-x;" in said
+    # nor one that a link leads to, by way of a link that others can swap
+    (place.path / "open").mkdir()
+    (place.path / "open").chmod(0o777)
+    (place.path / "open/next").symlink_to("/bin/true")
+    (hooks / "10-x").unlink()
+    (hooks / "10-x").symlink_to("../open/next")
+    status, said = place.install(HOOKS=str(hooks))
+    assert status == 1 and "drwxrwxrwx root root open;" in said
+    assert place.disk.read_bytes() == bytes(4 * MIB) and place.mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "wrong"),
+    [
+        ("$6$salt$hash\n", 0o640, "others than its owner can read {0}; type: chmod 600 {0}"),
+        ("secret\n", 0o600, "{0} holds no hash of a password, as `openssl passwd -6` prints it"),
+    ],
+)
+def test_a_password_is_a_secret_and_a_hash(place: Place, content: str, mode: int, wrong: str) -> None:
+    password = place.path / "password"
+    password.write_text(content)
+    password.chmod(mode)
+    assert place.install(ROOT_PASSWORD=str(password)) == (1, f"cannot install web: {wrong.format(password)}")
+    assert place.disk.read_bytes() == bytes(4 * MIB) and place.mark.exists()
+    password.write_text("$6$salt$hash\n")
+    password.chmod(0o600)
+    assert place.install(ROOT_PASSWORD=str(password))[0] == 0
+
+
+def test_an_image_that_is_no_file_is_not_waited_for(place: Place) -> None:
+    place.image.write_bytes(b"")
+    wrong = (1, f"cannot install web: {place.image} is not a regular file, or empty")
+    assert place.install() == wrong
+    place.image.unlink()
+    os.mkfifo(place.image)
+    assert place.install() == wrong and place.mark.exists()
+
+
+@contextmanager
+def waiting(place: Place) -> Iterator[subprocess.Popen[bytes]]:
+    """It waits for another one that fetches packages, which are there then."""
+    cache = place.path / "cache"
+    cache.mkdir()
+    key = hashlib.sha256(b"bookworm  systemd-sysv,udev\n").hexdigest()[:16]
+    (cache / f"bookworm-{key}.tar").touch()
+    with open(cache / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = place.begin("install", SUITE="bookworm")
+        try:
+            deadline = time.monotonic() + 30
+            while "flock" not in children_of(process.pid):
+                assert time.monotonic() < deadline and process.poll() is None, "it has not come to wait for the lock"
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def children_of(pid: int) -> set[str]:
+    """What they run. One that has just ended runs nothing."""
+    names = set()
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):
+            names.add(Path(f"/proc/{child}/comm").read_text().strip())
+    return names
+
+
+def test_what_somebody_fills_while_packages_are_fetched_is_not_written_over(place: Place) -> None:
+    with waiting(place) as process:
+        file_system(place.disk, "data")
+        before = place.disk.read_bytes()
+    status, said = place.ended(process)
+    assert status == 1 and "is not empty: LABEL=data" in said and place.disk.read_bytes() == before
+
+
+def test_one_that_is_ended_says_so(place: Place) -> None:
+    with waiting(place) as process:
+        process.terminate()
+    assert place.ended(process) == (1, "cannot install web: it was ended before it was done")
+    assert place.disk.read_bytes() == bytes(4 * MIB) and place.mark.exists()
 
 
 def test_an_lv_of_which_nothing_is_known_is_left_alone(place: Place) -> None:
