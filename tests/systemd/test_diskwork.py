@@ -115,6 +115,26 @@ def test_one_that_is_ended_in_the_middle_leaves_nothing_behind_but_its_mark(cont
     assert in_its_root(container, "cat etc/hostname") == "web\n"
 
 
+def test_a_file_system_that_grows_is_let_finish_when_the_host_goes_down(container: Container) -> None:
+    program, mark = "/usr/sbin/resize2fs", f"{DISK}.{Preparation.RESIZE.mark}"
+    container.run(
+        "sh", "-c", f"rm {MARK}; mkfs.ext4 -q {DISK}; truncate -s 2G {DISK}; touch {mark}; mv {program} {program}.real"
+    )
+    waits = "touch /root/waits; while [ ! -e /root/go ]; do sleep 0.1; done"
+    container.write(program, f'#!/bin/sh\n{waits}; exec {program}.real "$@"\n', 0o755)
+    container.run(*begin(PrepareDisk("web", "u", ImageFile(DISK), {}, Preparation.RESIZE)))
+    unit = unit_of("web", Preparation.RESIZE)
+    container.wait((container.root / "root/waits").exists, "resize2fs")
+    container.run("systemctl", "stop", "--no-block", unit)
+    container.wait(lambda: container.state(unit) == "deactivating", "the unit to be told to end")
+    (container.root / "root/go").touch()
+    container.wait(lambda: container.state(unit) == "inactive", unit, 60)
+    assert (container.root / "var/log/xenlocal/resize-web.log").read_text().endswith("is done\n")
+    assert not (container.root / mark[1:]).exists()
+    assert "Block count:              524288\n" in container.run("dumpe2fs", "-h", DISK).stdout
+    container.run("mv", f"{program}.real", program)
+
+
 @pytest.mark.parametrize("link", ["root", "etc", "lib/modules"])
 def test_a_tar_whose_directories_are_links_writes_nothing_to_the_dom0(container: Container, link: str) -> None:
     """Its own /root would be that of dom0, where keys let people in."""

@@ -21,6 +21,7 @@ _LONGEST = "2h"
 
 Argv = tuple[str, ...]
 
+_STOP = {Preparation.INSTALL: "10s", Preparation.RESIZE: "5min"}  # resize2fs is let finish
 _WHAT = {Preparation.INSTALL: "Installation", Preparation.RESIZE: "Growth of a file system"}
 
 
@@ -35,7 +36,8 @@ def begin(action: PrepareDisk) -> Argv:
     return (
         "systemd-run", "--collect", "--quiet", "--slice=xenlocal.slice", f"--unit={unit_of(action.name, action.work)}",
         f"--description={_WHAT[action.work]} of domU {checked.name(action.name)} by xenlocal", "--service-type=exec",
-        "--property=PrivateMounts=yes", "--property=TimeoutStopSec=10s", f"--property=RuntimeMaxSec={_LONGEST}",
+        "--property=PrivateMounts=yes", f"--property=TimeoutStopSec={_STOP[action.work]}",
+        f"--property=RuntimeMaxSec={_LONGEST}",
         *settings, "--", PROGRAMS[action.work], checked.name(action.name), checked.path(action.disk.path),
     )  # fmt: skip
 

@@ -53,7 +53,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.PrepareDisk("web", UUID, ImageFile("/a.img"), {}, Preparation.RESIZE),
         ["systemd-run --collect --quiet --slice=xenlocal.slice --unit=xenlocal-resize-web "
          "'--description=Growth of a file system of domU web by xenlocal' --service-type=exec "
-         "--property=PrivateMounts=yes --property=TimeoutStopSec=10s --property=RuntimeMaxSec=2h "
+         "--property=PrivateMounts=yes --property=TimeoutStopSec=5min --property=RuntimeMaxSec=2h "
          "-- /usr/libexec/xenlocal/resize web /a.img"]),
     (act.ResizeFile("/a.img", Size.mib(1), "grow", work=Preparation.RESIZE), [shlex.join(("sh", "-ec",
         "truncate '--size=>0' /a.img.xenlocal-resize; truncate --no-create '--size=>1048576' /a.img; "
