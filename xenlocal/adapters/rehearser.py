@@ -52,13 +52,13 @@ def _fates(data: Mapping[str, Any]) -> Iterator[Notice]:
 
 
 def _findings(data: Mapping[str, Any]) -> Iterator[Notice]:
-    thin = []
+    thin = set()
     for finding in data["findings"]:
         target = Target.parse(finding["target"])
         if finding["kind"] == _THIN:
-            thin.append(target.name)
+            thin.add(target.name)
         elif finding["kind"] != _SHOWN_ANYWAY:
             yield Notice(target, finding["text"])
     if thin:
-        text = f"how long a reboot would take is partly a guess, nothing was learned yet of {', '.join(thin)}"
+        text = f"how long a reboot would take is partly a guess, nothing was learned yet of {', '.join(sorted(thin))}"
         yield Notice(THIS_HOST, f"{text}; `xenlocal rehearse` tells what")

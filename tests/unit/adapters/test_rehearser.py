@@ -48,6 +48,7 @@ def test_findings_but_what_status_says_by_itself_and_the_thin_ones_in_one_line()
         finding("domain/a", "monitor", "is gone"),
         finding("domain/a", "pending", "vcpus"),
         finding("domain/a", "durations", "nothing was learned"),
+        finding("domain/a", "durations", "how long the work on its disk takes is not known"),
         finding("domain/b", "durations", "nothing was learned"),
     ]
     assert rehearsed({**EMPTY, "findings": findings}) == [
