@@ -199,10 +199,13 @@ def test_a_password_is_a_secret_and_a_hash(place: Place, content: str, mode: int
 
 def test_an_image_that_is_no_file_is_not_waited_for(place: Place) -> None:
     place.image.write_bytes(b"")
-    wrong = (1, f"cannot install web: {place.image} is not a regular file, or empty")
+    wrong = (1, f"cannot install web: {place.image} is not a regular file, or empty, or the disk itself")
     assert place.install() == wrong
     place.image.unlink()
     os.mkfifo(place.image)
+    assert place.install() == wrong
+    place.image.unlink()
+    place.image.symlink_to(place.disk)
     assert place.install() == wrong and place.mark.exists()
 
 
