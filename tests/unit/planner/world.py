@@ -127,7 +127,7 @@ def _map(table: object) -> Mapping[str, PathFacts]:
 def _storage(action: Action, before: Storage) -> Storage:
     volumes, groups = dict(before.volumes), dict(before.groups)
     match action:
-        case CreateVolume(vg, lv, size, install):
+        case CreateVolume(vg, lv, size, install=install):
             tags = frozenset({OUR_TAG, Preparation.INSTALL.mark} if install else {OUR_TAG})
             assert (vg, lv) not in volumes, "an LV of this name is there"
             assert groups[vg].free.bytes >= size.bytes, "the VG is full"
