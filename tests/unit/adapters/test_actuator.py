@@ -111,7 +111,7 @@ def test_script_of_an_installation_ends_where_that_has_failed(
     disk = ImageFile(str(tmp_path / "a b.img"))
     if marked:
         Path(f"{disk.path}.xenlocal-install").touch()
-    host = HostActuator(ScriptedRunner(), str(tmp_path), True, Identities(str(tmp_path)))
+    host = HostActuator(ScriptedRunner(), str(tmp_path), True, Identities(str(tmp_path)), NO_KERNELS)
     for backing, goes_on in ((LogicalVolume("vg0", "web"), lv_goes_on), (disk, file_goes_on)):
         (tmp_path / "asked").unlink(missing_ok=True)
         lines = ["set -e", *host.script(act.WatchDisk("w+b", UUID, backing)), "echo starts"]

@@ -330,7 +330,7 @@ class _Elsewhere(Files):
 
 
 def test_why_an_installation_has_failed_is_told_whatever_its_log_is(tmp_path: Path) -> None:
-    reader = HostReader(ScriptedRunner(), _Elsewhere(tmp_path), Identities("/var/lib/xenlocal"))
+    reader = HostReader(ScriptedRunner(), _Elsewhere(tmp_path), Identities("/var/lib/xenlocal"), NO_KERNELS)
     watch, log = WatchDisk("web", UUID, LogicalVolume("vg0", "web")), tmp_path / "install-web.log"
     assert reader.words_of_work(watch) == "it has left no word; see journalctl -u xenlocal-install-web"
     log.write_bytes(b"verbose hook\n" * 500_000 + b"E: no \xff room\n\n")

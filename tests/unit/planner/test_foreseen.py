@@ -60,7 +60,7 @@ def scene(
 
 
 def found(of: Scene, *names: str) -> list[tuple[str, str, str]]:
-    return [(str(each.target), each.kind, each.text) for each in findings(of, frozenset(names or ("web",)))]
+    return [(str(each.target), each.kind, each.text) for each in findings(of, frozenset(names or ("web",)), ())]
 
 
 def kinds(of: Scene, *names: str) -> list[tuple[str, str]]:
