@@ -170,7 +170,8 @@ KEPT = {
 
 def test_who_holds_its_devices_is_asked_at_once_too() -> None:
     wanted = plan(desired(dom("web", pci=(PCI,))), Observed(domains={})).wanted
-    assert wanted == {Table.PATHS, Table.HARDWARE, Table.MONITORS, Table.IDENTITIES, Table.XENSTORE}
+    asked = {Table.PATHS, Table.HARDWARE, Table.MONITORS, Table.IDENTITIES, Table.KERNELS, Table.XENSTORE}
+    assert wanted == asked
 
 
 @pytest.mark.parametrize(("holder", "restarts"), [(3, True), (7, False)])
