@@ -43,7 +43,7 @@ def test_doctor_and_capacity(installed: Machine) -> None:
     wait_all_ready(m, "web")
 
     found = doctor(m, 5)
-    assert severities(found) == {"clock": "warning", "guest-clock": "info", "console-log": "warning"}
+    assert severities(found) == {"clock": "warning", "guest-clock": "info", "console-log": "warning", "modules": "info"}
     assert "dom0_mem=" in m.out("xl info xen_commandline")
     assert "NTPSynchronized=no" in m.out("timedatectl show")
     assert "--log" not in m.out("tr '\\0' ' ' < /proc/$(pgrep -x xenconsoled)/cmdline")
@@ -65,7 +65,7 @@ def test_doctor_and_capacity(installed: Machine) -> None:
     found = doctor(m, 1)
     assert severities(found) == {
         "save-image": "critical", "auto-link": "warning", "lvm-filter": "critical", "clock": "warning",
-        "guest-clock": "info", "console-log": "warning",
+        "guest-clock": "info", "console-log": "warning", "modules": "info",
     }  # fmt: skip
     (filtered,) = found["lvm-filter"]
     line = re.search(r"global_filter = \[ .* \]", filtered["next"])
@@ -74,7 +74,7 @@ def test_doctor_and_capacity(installed: Machine) -> None:
     m.run("sed -i '/^devices {/r /root/line' /etc/lvm/lvm.conf; rm /var/lib/xen/save/web /etc/xen/auto/old.cfg")
     assert m.out("vgs --noheadings -o vg_name").split() == ["vg0"]
     found = doctor(m, 5)
-    assert severities(found) == {"clock": "warning", "guest-clock": "info", "console-log": "warning"}
+    assert severities(found) == {"clock": "warning", "guest-clock": "info", "console-log": "warning", "modules": "info"}
 
     m.run("systemctl stop xenlocal; rm -r /usr/lib/systemd/system/xendomains.service.d; systemctl daemon-reload")
     found = doctor(m, 1)
