@@ -19,6 +19,7 @@ _PATH_PART = st.text(string.ascii_letters + string.digits + "._:+@%~-", min_size
 _PATH = st.lists(_PATH_PART.filter(lambda part: part not in (".", "..")), min_size=1, max_size=4).map("/".join)
 _ADDRESS = st.ip_addresses(v=4, network="192.0.2.0/24").map(str)
 _MIB = st.integers(4, 1 << 24)
+_OWN_ADDRESS = "192.0.2.21/24"
 
 
 def _number(low: int, high: int) -> Text:
@@ -196,15 +197,24 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
         lines.append(("usb", f"{number:04x}:{product}, 1-{number}.{draw(st.integers(1, 9))}"))
     text = writer.section("domain", f"[domain {name}]", lines)
     states[name] = state
+    nics = draw(st.integers(0, 2))
+    install = _install(writer, hvm, nics > 0) if writer.perhaps() else []
+    if install:
+        what = [("volume", f"vg0/root{number}"), ("size", draw(VALUES["disk", "size"])), ("mode", "w")]
+        text += writer.section("disk", "[[disk xvdz]]", [*what, ("attached", "yes")])
     for vdev in draw(
         st.lists(st.sampled_from(("xvda", "xvdb", "xvdaa", "xvdc1", "sda", "hdc")), max_size=3, unique=True)
     ):
         text += _disk(writer, f"{number}{vdev}", vdev, hvm)
-    for nic in range(draw(st.integers(0, 2))):
+    for nic in range(nics):
         # the declared MAC of a nic must be nobody else's
         mac = f"00:16:3e:{number:02x}:{nic:02x}:{draw(st.integers(0, 255)):02X}"
         given = [("bridge", writer.one(bridges))] + ([("mac", mac)] if writer.perhaps() else [])
+        if ("address", _OWN_ADDRESS) in install:
+            given.append(("attached", "yes"))
         text += writer.section("nic", f"[[nic eth{nic}]]", given)
+    if install:
+        text += writer.section("install", "[[install]]", install)
     if writer.perhaps():
         key = writer.one([key for section, key in VALUES if section == "ready" and not (hvm and key == "console")])
         text += writer.section("ready", "[[ready]]", [(key, draw(VALUES["ready", key]))])
@@ -212,6 +222,20 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
         keys = draw(st.lists(st.sampled_from(sorted(XL)), min_size=1, max_size=4, unique=True))
         text += writer.written("[[xl]]", [(key, draw(XL[key])) for key in keys])
     return text
+
+
+def _install(writer: _Writer, hvm: bool, nic: bool) -> list[tuple[str, str]]:
+    way = "raw" if hvm else writer.one(("raw", "tar", "suite"))
+    if way == "raw":
+        return [("image", f"/srv/{writer.draw(_WORD)}.raw")]  # it is written as it is
+    lines = [("image", f"/srv/{writer.draw(_WORD)}.tar.xz")]
+    if way == "suite":
+        lines = [("suite", writer.one(("bookworm", "trixie"))), ("packages", writer.one(("ssh", "ssh, e2fsprogs")))]
+        lines.append(("mirror", writer.one(("http://deb.example/debian", "/etc/xen/packages.list"))))
+    if nic:
+        lines += [("address", _OWN_ADDRESS), ("gateway", "192.0.2.1"), ("dns", "192.0.2.2, 192.0.2.3")]
+    files = [("ssh_key", "/root/keys"), ("root_password", "/root/hash"), ("hooks", "/root/hooks")]
+    return [*lines, *files, ("hostname", writer.draw(_WORD.map("h{}".format)))]
 
 
 def _boot(writer: _Writer, number: int) -> list[tuple[str, str]]:
@@ -241,4 +265,6 @@ def _disk(writer: _Writer, unique: str, vdev: str, hvm: bool) -> str:
     sized = [("size", writer.draw(VALUES["disk", "size"]))] if kind != "device" and writer.perhaps() else []
     how = {"volume": ["pool"], "file": ["allocate"]}.get(kind, [])
     made = [(key, writer.draw(VALUES["disk", key])) for key in how if writer.perhaps()]
+    if sized and writer.perhaps():
+        made += [("resize_fs", "yes"), ("mode", "w")]
     return writer.section("disk", f"[[disk {vdev}]]", [(kind, value), *sized, *made])
