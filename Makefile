@@ -58,7 +58,7 @@ lint: venv
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy xenlocal tests demo bench
-	shellcheck -x .ci/run completion/xenlocal debian/tests/smoke debian/xenlocal.postinst debian/xenlocal.postrm libexec/install libexec/resize tests/package/build-deb
+	shellcheck -x .ci/run completion/xenlocal debian/tests/smoke debian/xenlocal.postinst debian/xenlocal.postrm libexec/install libexec/modules libexec/resize tests/package/build-deb
 
 .PHONY: check
 check: lint  ## lint, types, layers, unit and property tests: what to run after every edit (seconds)

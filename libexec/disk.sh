@@ -1,8 +1,9 @@
-# What the scripts beside this one share: the disk is an LV, `volume`, or an image file, and its mark is `MARK`.
+# What the scripts beside this one share: the disk is an LV, `volume`, or an image file, and its mark is `MARK`;
+# what cannot be done is `doing`, or the name of the script.
 # shellcheck shell=sh disable=SC2154
 
 say() { echo "$(date '+%F %T') $*"; }
-fail() { echo "cannot ${0##*/} $name: $*"; exit 1; }
+fail() { echo "cannot ${doing:-${0##*/}} $name: $*"; exit 1; }
 
 marked() {
 	if [ -n "$volume" ]; then

@@ -307,3 +307,173 @@ def test_a_disk_that_cannot_be_read_is_not_taken_for_empty(grown: Place) -> None
     grown.disk.unlink()
     assert grown.run("resize") == (1, f"cannot resize web: {grown.disk} cannot be read")
     assert grown.resize_mark.exists()
+
+
+RELEASE = "6.1.0-49-amd64"
+
+
+@dataclass
+class Guest:
+    """A disk of 24 MiB with a root file system, marked for modules; and those of the dom0."""
+
+    place: Place
+
+    def __post_init__(self) -> None:
+        self.mark.touch()
+        of_dom0 = self.place.path / "modules" / RELEASE
+        (of_dom0 / "kernel").mkdir(parents=True)
+        (of_dom0 / "kernel/xen.ko").write_bytes(b"new" * MIB)
+        (of_dom0 / "modules.dep").write_text("kernel/xen.ko:\n")
+        (of_dom0 / "build").symlink_to("/usr/src/linux-headers")
+        with open(self.place.disk, "wb") as disk:
+            disk.truncate(24 * MIB)
+        file_system(self.place.disk)
+
+    @property
+    def mark(self) -> Path:
+        return self.place.path / "web.img.xenlocal-modules"
+
+    def inside(self, script: str) -> str:
+        """What a shell prints in the root of the guest's file system."""
+        root = self.place.path / "root"
+        root.mkdir(exist_ok=True)
+        mounted = f"mount -o loop {self.place.disk} {root}; cd {root}; {script}\ncd /; umount {root}"
+        argv = ["unshare", "--mount", "sh", "-euc", mounted]
+        done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+        return done.stdout
+
+    def run(self, *limits: str) -> tuple[int, str]:
+        places = {"RELEASE": RELEASE, "MODULES": str(self.place.path / "modules")}
+        status, said = self.place.run("modules", "/usr/bin/unshare", "--mount", *limits, **places)
+        used = ["losetup", "--noheadings", "--associated", str(self.place.disk)]
+        assert subprocess.run(used, check=True, capture_output=True, timeout=60).stdout == b"", "it is unmounted"
+        return status, said
+
+
+@pytest.fixture
+def guest(place: Place) -> Guest:
+    place.mark.unlink()
+    tried = Guest(place)
+    try:
+        tried.inside("mkdir -p usr/lib; ln -s usr/lib lib")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"nothing can be mounted here: {error.stderr}")
+    return tried
+
+
+SHOW = f"find usr/lib/modules | sort; cat usr/lib/modules/{RELEASE}/kernel/xen.ko | head -c 6"
+OF_RELEASE = ("", "/kernel", "/kernel/xen.ko", "/modules.dep")
+GIVEN = "usr/lib/modules\n" + "".join(f"usr/lib/modules/{RELEASE}{each}\n" for each in OF_RELEASE)
+
+
+@pytest.mark.parametrize("lib", ["usr/lib", "/usr/lib"])
+def test_a_guest_gets_the_modules_of_the_dom0(guest: Guest, lib: str) -> None:
+    guest.inside(f"rm lib; ln -s {lib} lib")
+    status, said = guest.run()
+    assert status == 0 and said.endswith("is done") and not guest.mark.exists()
+    assert guest.inside(SHOW) == f"{GIVEN}newnew"
+    assert guest.inside(f"stat -c '%U %a' usr/lib/modules usr/lib/modules/{RELEASE}") == "root 755\nroot 755\n"
+    assert guest.run()[1].endswith("does not carry the mark xenlocal-modules")
+
+
+def test_a_lib_that_is_no_link(guest: Guest) -> None:
+    guest.inside("rm lib; mkdir -p lib/modules/6.0/kernel")
+    assert guest.run()[0] == 0
+    assert guest.inside("ls lib/modules; ls usr/lib") == f"6.0\n{RELEASE}\n"
+
+
+def test_those_it_has_are_replaced_and_what_was_left_by_one_that_was_killed_is_tidied(guest: Guest) -> None:
+    guest.inside(
+        f"cd usr/lib; mkdir -p modules/{RELEASE} modules/.xenlocal-new/x modules/.xenlocal-old-6.0/kernel modules/5.0"
+        f" modules/.xenlocal-old-5.0; echo old > modules/{RELEASE}/gone"
+    )
+    assert guest.run()[0] == 0
+    others = "usr/lib/modules/5.0\nusr/lib/modules/6.0\nusr/lib/modules/6.0/kernel\n"
+    assert guest.inside(SHOW) == GIVEN.replace("usr/lib/modules\n", f"usr/lib/modules\n{others}") + "newnew"
+
+
+def test_one_that_was_killed_between_two_names_begins_anew(guest: Guest) -> None:
+    guest.inside(f"mkdir -p usr/lib/modules/.xenlocal-old-{RELEASE}/kernel usr/lib/modules/.xenlocal-new")
+    assert guest.run()[0] == 0 and guest.inside(SHOW) == f"{GIVEN}newnew"
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong"),
+    [
+        ("rm lib; ln -s ../../../../{0} lib", "lib in {1} is a link to"),
+        ("rm lib; ln -s usr/../../lib lib", "lib in {1} is a link to"),
+        ("rmdir usr/lib; ln -s {0} usr/lib", "usr/lib in {1} is a link, and none is followed"),
+        ("rm -r usr; ln -s {0} usr; mkdir -p x", "usr in {1} is a link, and none is followed"),
+        ("ln -s {0} usr/lib/modules", "usr/lib/modules in {1} is a link, and none is followed"),
+        ("mkdir usr/lib/modules; ln -s {0} usr/lib/modules/" + RELEASE, "is a link, and none is followed"),
+        ("mkdir usr/lib/modules; ln -s {0} usr/lib/modules/.xenlocal-new", "is a link, and none is followed"),
+        ("touch usr/lib/modules", "usr/lib/modules in {1} is no directory"),
+        ("rmdir usr/lib usr", "{1} holds no root file system: there is no usr/lib in it"),
+    ],
+)
+def test_nothing_is_written_where_a_guest_leads_it(guest: Guest, made: str, wrong: str) -> None:
+    outside = guest.place.path / "outside"
+    outside.mkdir()
+    guest.inside(made.format(outside))
+    status, said = guest.run()
+    assert status == 1 and wrong.format(outside, guest.place.disk) in said
+    assert not list(outside.iterdir()) and guest.mark.exists()
+
+
+def test_a_left_over_that_is_a_link_is_renamed_or_removed_and_never_followed(guest: Guest) -> None:
+    outside = guest.place.path / "outside"
+    (outside / "kernel").mkdir(parents=True)
+    links = "".join(f"ln -s {outside} .xenlocal-old-{each}; " for each in ("5.0", "6.0"))
+    guest.inside(f"mkdir -p usr/lib/modules/5.0; cd usr/lib/modules; {links}")
+    assert guest.run()[0] == 0 and (outside / "kernel").exists()
+
+
+def test_room_is_looked_for_before_anything_is_written(guest: Guest) -> None:
+    guest.inside("fallocate -l 14M usr/filler")
+    status, said = guest.run()
+    assert status == 1 and f"the modules of {RELEASE} need " in said and " kB free" in said
+    assert guest.inside("find usr -mindepth 2") == "usr/lib/modules\n" and guest.mark.exists()
+
+
+def test_a_copy_that_fails_takes_no_room_of_the_guest(guest: Guest) -> None:
+    subprocess.run(["/usr/sbin/mkfs.ext4", "-q", "-F", "-N", "16", str(guest.place.disk)], check=True, timeout=60)
+    guest.inside("mkdir lib")
+    for number in range(1000):
+        (guest.place.path / "modules" / RELEASE / f"{number}.ko").touch()
+    status, said = guest.run()
+    assert status == 1 and "No space left on device" in said, "it has run out of inodes"
+    assert guest.inside("ls -A lib/modules") == "" and guest.mark.exists()
+
+
+def test_a_file_system_that_says_panic_does_not_stop_the_dom0(guest: Guest) -> None:
+    subprocess.run(["/usr/sbin/tune2fs", "-e", "panic", str(guest.place.disk)], check=True, capture_output=True)
+    assert guest.run()[0] == 0
+    script = (SCRIPTS / "modules").read_text()
+    assert "nosuid,nodev,noexec,errors=remount-ro" in script
+
+
+def test_modules_are_only_put_into_a_file_system_that_is_known(guest: Guest) -> None:
+    guest.place.disk.write_bytes(bytes(9 * MIB))
+    for what in ("no file system", "swap"):
+        if what == "swap":
+            subprocess.run(["/usr/sbin/mkswap", "-q", str(guest.place.disk)], check=True, timeout=60)
+        content = guest.place.disk.read_bytes()
+        status, said = guest.run()
+        assert status == 1 and f"holds {what}, and modules are only put into ext2, ext3 and ext4" in said
+        assert guest.place.disk.read_bytes() == content and guest.mark.exists()
+
+
+def test_a_damaged_one_is_not_mounted(guest: Guest) -> None:
+    with open(guest.place.disk, "r+b") as disk:
+        disk.seek(4096)
+        disk.write(b"\xff" * MIB)
+    status, said = guest.run()
+    assert status == 1 and said.endswith(f"has errors; type: e2fsck -f {guest.place.disk}") and guest.mark.exists()
+
+
+def test_modules_that_the_dom0_does_not_have(guest: Guest) -> None:
+    (guest.place.path / "modules" / RELEASE / "modules.dep").unlink()
+    before = guest.place.disk.read_bytes()
+    status, said = guest.run()
+    assert status == 1 and said.endswith(f"type: apt install linux-image-{RELEASE}")
+    assert guest.place.disk.read_bytes() == before and guest.mark.exists()
