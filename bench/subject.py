@@ -26,6 +26,7 @@ from xenlocal.adapters.inspection import Inspector
 from xenlocal.adapters.kernels import Kernels, copy_whole
 from xenlocal.adapters.probe import HostProber
 from xenlocal.adapters.process import Lock
+from xenlocal.adapters.trials import Trials
 from xenlocal.adapters.work import ThreadWork
 from xenlocal.app import App
 from xenlocal.hosts import Host
@@ -40,7 +41,8 @@ class StubbedParts(Parts):
     def host(self, live: bool = True) -> Host:
         commands = Commands(search_path=str(self._directory / "bin"))
         identities = Identities(self.places.state_dir)
-        kernels = Kernels(self.places.state_dir, str(self._directory / "run"), Files(), Files(), copy_whole)
+        state, run = self.places.state_dir, str(self._directory / "run")
+        kernels = Kernels(state, run, Files(), Files(), copy_whole, Trials(state))
         return Host(
             HostReader(commands, Files(), identities, kernels),
             Inspector(commands, Files()),

@@ -18,6 +18,7 @@ from xenlocal.adapters.inspection import Inspector
 from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.adapters.kernels import Kernels, copy_whole
 from xenlocal.adapters.probe import HostProber
+from xenlocal.adapters.trials import Trials
 from xenlocal.adapters.work import ThreadWork
 from xenlocal.engine.ports import Actuator, Prober, Reader, Work
 from xenlocal.model.errors import XenlocalError
@@ -43,7 +44,7 @@ def is_dom0() -> bool:
 def real(run_dir: str, state_dir: str) -> Host:
     commands, files = Commands(), Files()
     systemd, identities = os.path.isdir("/run/systemd/system"), Identities(state_dir)
-    kernels = Kernels(state_dir, run_dir, files, files, copy_whole)
+    kernels = Kernels(state_dir, run_dir, files, files, copy_whole, Trials(state_dir))
     return Host(
         HostReader(commands, files, identities, kernels),
         Inspector(commands, files),
@@ -72,7 +73,7 @@ def simulated(path: str, run_dir: str, state_dir: str, live: bool) -> Host:
     work: ThreadWork | VirtualWork = ThreadWork() if live else VirtualWork(dom0)
     runner, files = SimRunner(dom0, dom0 if isinstance(work, ThreadWork) else work), SimFiles(dom0)
     identities, chap = Identities(state_dir), ChapRecords(files, files.secret, files.write)
-    kernels = Kernels(state_dir, run_dir, files, Files(), files.copy)
+    kernels = Kernels(state_dir, run_dir, files, Files(), files.copy, Trials(state_dir))
     if isinstance(work, VirtualWork):
         actuator = HostActuator(runner, run_dir, True, identities, kernels, chap=chap, clock=work.now, pause=work.sleep)
     else:

@@ -16,6 +16,7 @@ from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.adapters.kernels import Kernels
+from xenlocal.adapters.trials import Trials
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
 from xenlocal.engine.lookout import Lookout
@@ -136,7 +137,8 @@ class _Process:
         self._dom0, self._work = dom0, Bounded(dom0)
         runner, files = SimRunner(dom0, self._work), SimFiles(dom0)
         identities = Identities(STATE_DIR, read=files.read_text, write=files.write)
-        kernels = Kernels(STATE_DIR, "/run/xenlocal", files, files, files.copy)
+        trials = Trials(STATE_DIR, read=files.read_text, write=files.write)
+        kernels = Kernels(STATE_DIR, "/run/xenlocal", files, files, files.copy, trials)
         reader, work = HostReader(runner, files, identities, kernels), self._work
         chap = ChapRecords(files, files.secret, files.write)
         actuator = HostActuator(

@@ -24,7 +24,10 @@ from xenlocal.adapters.own import read_secret
 from xenlocal.model.actions import (
     Action,
     ActivateVolume,
+    BeginTrial,
     ChangeBridge,
+    EndTrial,
+    FailTrial,
     LockIdentity,
     LogIn,
     StageConfig,
@@ -89,12 +92,21 @@ class HostActuator:
             return self._identities.lock(action.identity)
         if isinstance(action, UnlockIdentity):
             return self._identities.forget(action.identity.uuid)
+        if isinstance(action, FailTrial):
+            return self._kernels.trials.put(action.trial)
+        if isinstance(action, EndTrial):
+            return self._kernels.trials.forget(action.trial.uuid)
         context = self._context(self._unique())
         try:
             lines = mapping.commands(action, context)
             if isinstance(action, StartDomain | StageConfig):
                 path, text = mapping.config_file(action, context)
-                self._put(path, self._kernels.from_copy(text, action.settings))
+                self._put(path, self._kernels.from_copy(text, action.settings, action.copy))
+            if isinstance(action, BeginTrial):
+                self._kernels.make(action.files, action.trial.copy)
+                self._run(lines)
+                self._kernels.trials.put(action.trial)
+                return
             if isinstance(action, ChangeBridge) and action.way_back is not None:
                 self._change_with_way_back(action, action.way_back, context)
                 return
@@ -124,6 +136,8 @@ class HostActuator:
         """Shell commands, one a string; that of a file is a here-document of several lines."""
         if isinstance(action, LockIdentity | UnlockIdentity):
             return (f"# to {action.verb} {action.target} is no command: {self._identities.path} is xenlocal's own",)
+        if isinstance(action, FailTrial | EndTrial):
+            return (f"# to {action.verb} {action.target} is no command: {self._kernels.trials.path} is xenlocal's own",)
         if isinstance(action, WatchDisk):
             return diskwork.watch_by_hand(action)
         context = self._context("by-hand")
@@ -131,11 +145,11 @@ class HostActuator:
             lines = [shlex.join(line) for line in mapping.commands(action, context)]
             if isinstance(action, StartDomain | StageConfig):
                 path, text = mapping.config_file(action, context)
-                copying, text = self._kernels.by_hand(text, action.settings)
+                copying, text = self._kernels.by_hand(text, action.settings, action.copy)
                 lines = [*copying, *_here_document(path, text), *lines]
             if isinstance(action, LogIn) and action.chap is not None:
                 lines[-2:-2] = [by_hand(mapping.update_record(action.node), action.chap)]
-        except ValueError as error:
+        except (ValueError, XenlocalError) as error:
             return (f"# cannot {action.verb} {action.target}: {error}",)
         return tuple(lines)
 

@@ -15,6 +15,7 @@ from xenlocal.model.actions import (
     ActivateVolume,
     AttachDevice,
     AwaitReady,
+    BeginTrial,
     ChangeBridge,
     CheckReady,
     CreateVolume,
@@ -22,6 +23,8 @@ from xenlocal.model.actions import (
     DestroyDomain,
     DetachDevice,
     DropKernel,
+    EndTrial,
+    FailTrial,
     GrowVolume,
     LockIdentity,
     LogIn,
@@ -39,6 +42,7 @@ from xenlocal.model.actions import (
     UntagVolume,
     WatchDisk,
 )
+from xenlocal.model.desired import LogicalVolume
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.iscsi import Node
 from xenlocal.model.names import is_whole_copy, look_name
@@ -145,7 +149,11 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
                 return (("rm", "-r", path),)
             # what a crash leaves of it is never taken for a whole one
             return (("mv", "-T", path, f"{path}.old"), ("rm", "-r", f"{path}.old"))
-        case AwaitReady() | CheckReady() | WatchDisk() | LockIdentity() | UnlockIdentity():
+        case BeginTrial(disk=LogicalVolume(vg, lv)):
+            return (("lvchange", "--addtag", Preparation.MODULES.mark, checked.lv(vg, lv)),)
+        case BeginTrial(disk=disk):
+            return (_truncate(Preparation.MODULES.mark_of_file(disk.path), 0),)
+        case AwaitReady() | CheckReady() | WatchDisk() | LockIdentity() | UnlockIdentity() | FailTrial() | EndTrial():
             return ()
 
 

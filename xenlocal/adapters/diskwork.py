@@ -1,5 +1,5 @@
-"""The unit in which a disk of a domU is installed into, or its file system grows: how it is begun (PURE), and what
-/proc and its log tell of it.
+"""The unit in which a disk of a domU is installed into, its file system grows, or gets modules: how it is begun (PURE),
+and what /proc and its log tell of it.
 
 What it runs is a script of the package, in `libexec`. It outlives the daemon, and a host that goes down ends it; the
 mark of the disk then says that it has to begin anew.
@@ -21,8 +21,12 @@ _LONGEST = "2h"
 
 Argv = tuple[str, ...]
 
-_STOP = {Preparation.INSTALL: "10s", Preparation.RESIZE: "5min"}  # resize2fs is let finish
-_WHAT = {Preparation.INSTALL: "Installation", Preparation.RESIZE: "Growth of a file system"}
+_STOP = {Preparation.INSTALL: "10s", Preparation.RESIZE: "5min", Preparation.MODULES: "10s"}  # resize2fs is let finish
+_WHAT = {
+    Preparation.INSTALL: "Installation",
+    Preparation.RESIZE: "Growth of a file system",
+    Preparation.MODULES: "Installation of modules",
+}
 
 
 def unit_of(domain: str, work: Preparation) -> str:

@@ -23,6 +23,8 @@ from xenlocal.model.errors import XenlocalError
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
+from xenlocal.model.trial import Trial
+from xenlocal.planner.update import Kernel, list_of_modules
 
 _Value = TypeVar("_Value")
 
@@ -66,6 +68,14 @@ class HostReader:
 
     def kernels(self) -> Kept:
         return self._kernels.kept()
+
+    def trials(self) -> Mapping[str, Trial]:
+        return self._kernels.trials.all()
+
+    def kernel(self, path: str) -> Kernel:
+        release = self._kernels.release(path)
+        modules = () if release is None else (list_of_modules(release),)
+        return Kernel(release, bool(self._files.paths(modules)))
 
     def iscsi(self) -> IscsiFacts:
         return read_iscsi(self._files)

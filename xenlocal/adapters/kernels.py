@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from xenlocal.adapters import own
 from xenlocal.adapters.files import FileReader
+from xenlocal.adapters.trials import Trials
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.names import KERNELS
 from xenlocal.model.observed import Built, Kept, PathKind
@@ -25,6 +26,8 @@ _NONE = "# no copy of its kernel: "
 _USERDATA = "/var/lib/xen"  # of libxl: what each domU was made of; and what `xl config-update` said, which goes first
 _OF_DOMU = re.compile(r"userdata-d\.(\d+)\.([0-9a-f-]+)\.(libxl-json|xl)")
 _BOOTS = re.compile(r'\b(?:kernel|ramdisk)"?\s*[=:]\s*"(/[^"]*)"')  # in JSON or in xl.cfg
+HEADER = 0x200 + 0x10000 + 256
+"""Bytes of a kernel: up to the end of its header, to the furthest place of its release, and of that."""
 
 log = logging.getLogger("xenlocal")
 
@@ -32,7 +35,7 @@ log = logging.getLogger("xenlocal")
 class Kernels:
     """`files` is where the kernels are, `own` where the generated xl.cfg are; they differ only on a simulated host.
     `copy(place, name, sources, still)` makes a directory `name` with a file for each of `sources`, whole or not at all,
-    and not where these are not `still` what they were."""
+    and not where these are not `still` what they were. `trials` says which copies are on trial."""
 
     def __init__(
         self,
@@ -41,7 +44,9 @@ class Kernels:
         files: FileReader,
         own: FileReader,
         copy: Callable[[str, str, Mapping[str, str], Callable[[], bool]], None],
+        trials: Trials,
     ) -> None:
+        self.trials = trials
         self.place = os.path.join(os.path.abspath(state_dir), KERNELS)
         self._configs = os.path.join(os.path.abspath(run_dir), "domains")
         self._files, self._own, self._copy = files, own, copy
@@ -55,7 +60,20 @@ class Kernels:
             if path.endswith(".cfg")
         }
         named = frozenset[str]().union(*map(self._copies, texts.values()))
-        return Kept(self.place, frozenset(self._files.names(self.place)), named, self._without(texts), self._built())
+        starts = {os.path.basename(path).removesuffix(".cfg"): text for path, text in texts.items()}
+        started = {
+            name: copy
+            for name, text in starts.items()
+            for copy in sorted(self._copies(text))
+            if not name.endswith(".next")  # that is for its own reboot
+        }
+        copies = frozenset(self._files.names(self.place))
+        return Kept(self.place, copies, named, self._without(texts), self._built(), started)
+
+    def release(self, path: str) -> str | None:
+        """None where it names none, or is not there. Raises XenlocalError."""
+        head = self._files.head(path, HEADER)
+        return None if head is None else parse_release(head)
 
     def _without(self, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Of a domU's xl.cfg, that of its start and that for the next reboot, the last one that was written counts."""
@@ -83,36 +101,58 @@ class Kernels:
     def _copies(self, text: str) -> frozenset[str]:
         return frozenset(re.findall(rf"{re.escape(self.place)}/([^/\"'\s]+)/", text))
 
-    def from_copy(self, text: str, settings: Mapping[str, str]) -> str:
+    def from_copy(self, text: str, settings: Mapping[str, str], copy: str | None = None) -> str:
         """The text of an xl.cfg that says `settings`, to start from a copy. Where there can be none, from the files
-        themselves: a full disk keeps no domU off."""
+        themselves: a full disk keeps no domU off. `copy`: from this one and no other. Raises XenlocalError then."""
         declared = _declared(settings)
         if not declared:
             return text
-        paths = tuple(declared.values())
+        if copy is not None:
+            return self._from(copy, text, declared)
         try:
-            with self._copying:
-                name, is_there = self._choose(paths)
-                if not is_there:
-                    sources = dict(zip(_KEYS, paths, strict=False))
-                    self._copy(self.place, name, sources, lambda: self._choose(paths)[0] == name)
+            name = self._make(tuple(declared.values()))
         except XenlocalError as error:
             log.warning("%s is used as it is: %s", declared["kernel"], error)
             return f"{text}{_NONE}{' '.join(str(error).split())}\n"
         return self._naming(name, text, declared)
 
-    def by_hand(self, text: str, settings: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
-        """The same for an administrator: shell commands that make the copy, and the text."""
+    def make(self, paths: tuple[str, ...], name: str) -> None:
+        """The copy of this name of a kernel and its ramdisk, unless it is there. Raises XenlocalError."""
+        if (made := self._make(paths)) != name:
+            raise XenlocalError(f"{' or '.join(paths)} has just changed: {made} is not {name}; try it once more")
+
+    def _make(self, paths: tuple[str, ...]) -> str:
+        """The name of the copy to start from, which is there then. Raises XenlocalError where there can be none."""
+        with self._copying:
+            name, is_there = self._choose(paths)
+            if not is_there:
+                sources = dict(zip(_KEYS, paths, strict=False))
+                self._copy(self.place, name, sources, lambda: self._choose(paths)[0] == name)
+        return name
+
+    def _from(self, copy: str, text: str, declared: Mapping[str, str]) -> str:
+        """A kernel before may have had no ramdisk, or it alone. Raises XenlocalError where the copy is not there."""
+        there = [key for key in _KEYS if self._files.paths([f"{self.place}/{copy}/{key}"])]
+        if "kernel" not in there:
+            raise XenlocalError(f"{self.place}/{copy} is not there any more, and it is the kernel that a trial says")
+        replaced = tuple(f"{key} = " for key in _KEYS)
+        lines = [line for line in text.splitlines(keepends=True) if not line.startswith(replaced)]
+        return "".join([*lines, *(f'{key} = "{self.place}/{copy}/{key}"\n' for key in there)])
+
+    def by_hand(self, text: str, settings: Mapping[str, str], copy: str | None = None) -> tuple[tuple[str, ...], str]:
+        """The same for an administrator: shell commands that make the copy, and the text. Raises XenlocalError."""
         declared = _declared(settings)
         if not declared:
             return (), text
+        if copy is not None:
+            return (), self._from(copy, text, declared)
         try:
             name, is_there = self._choose(tuple(declared.values()))
         except XenlocalError as error:
             return (f"# {declared['kernel']} is used as it is: {' '.join(str(error).split())}",), text
-        copy = shlex.quote(f"{self.place}/{name}")
-        files = " && ".join(f"cp {shlex.quote(path)} {copy}.new/{key}" for key, path in declared.items())
-        make = f"[ -d {copy} ] || {{ mkdir -p -m 700 {copy}.new && {files} && mv -T {copy}.new {copy}; }}"
+        place = shlex.quote(f"{self.place}/{name}")
+        files = " && ".join(f"cp {shlex.quote(path)} {place}.new/{key}" for key, path in declared.items())
+        make = f"[ -d {place} ] || {{ mkdir -p -m 700 {place}.new && {files} && mv -T {place}.new {place}; }}"
         return () if is_there else (make,), self._naming(name, text, declared)
 
     def _naming(self, name: str, text: str, declared: Mapping[str, str]) -> str:
@@ -144,6 +184,15 @@ class Kernels:
 
 def _declared(settings: Mapping[str, str]) -> Mapping[str, str]:
     return {key: settings[key].strip('"') for key in _KEYS if key in settings}
+
+
+def parse_release(head: bytes) -> str | None:
+    """Of a bzImage: Documentation/arch/x86/boot.rst, kernel_version. None for any other file."""
+    place = int.from_bytes(head[0x20E:0x210], "little")
+    if head[0x202:0x206] != b"HdrS" or not place:
+        return None
+    found = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._+~-]*").match(head, place + 0x200)
+    return found[0].decode() if found else None
 
 
 def copy_whole(place: str, name: str, sources: Mapping[str, str], still: Callable[[], bool]) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from xenlocal.adapters import argv, checked
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
+from xenlocal.adapters.kernels import HEADER, parse_release
 from xenlocal.model.desired import Desired, Domain
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.inspection import GuestModules
@@ -24,7 +25,6 @@ from xenlocal.planner.checkup_modules import TABLES, Look, how_to_look, modular,
 DEBUGFS = ("debugfs", "-c", "-f", "-")
 REQUESTS = "ls -p /\nls -p /lib/modules\n"
 _SECONDS = 60.0
-_HEADER = (0x200, 0x10000, 256)  # bytes: up to its end, to the furthest place of the release, and of that
 _ROW = re.compile(r"/\d+/04\d{4}/\d+/\d+/([A-Za-z0-9][A-Za-z0-9._+~-]*)//")
 
 
@@ -44,7 +44,7 @@ def _of_kernel(runner: Runner, files: FileReader, domain: Domain, observed: Obse
     """None where its kernel has no modules, or is not there, which another check says."""
     kernel = domain.kernel or ""
     place, _, name = kernel.rpartition("/")
-    head = files.head(kernel, sum(_HEADER))
+    head = files.head(kernel, HEADER)
     config = files.read_text(f"{place}/config-{name.removeprefix('vmlinuz-')}")
     if head is None or (config is not None and "\nCONFIG_MODULES=y\n" not in config):
         return None
@@ -60,15 +60,6 @@ def _of_kernel(runner: Runner, files: FileReader, domain: Domain, observed: Obse
     except CommandFailed as error:
         return GuestModules(release, unknown=str(error))
     return parse_modules(release, said, root.disk.backing.path)
-
-
-def parse_release(head: bytes) -> str | None:
-    """Of a bzImage: Documentation/arch/x86/boot.rst, kernel_version. None for any other file."""
-    place = int.from_bytes(head[0x20E:0x210], "little")
-    if head[0x202:0x206] != b"HdrS" or not place:
-        return None
-    found = re.compile(rb"[A-Za-z0-9._+~-]+").match(head, place + 0x200)
-    return found[0].decode() if found else None
 
 
 def parse_modules(release: str, said: str, path: str) -> GuestModules:

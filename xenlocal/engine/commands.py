@@ -15,6 +15,7 @@ from xenlocal.model.actions import (
     AttachDevice,
     DestroyDomain,
     DetachDevice,
+    FailTrial,
     LogIn,
     PrepareDisk,
     SetLive,
@@ -91,6 +92,8 @@ class Command:
             self._tools.lookout.call(within=FIRST_LOOK)
         elif isinstance(action, LogIn):
             keeper.update(lambda memory: logins.logged_in(memory, action))
+        elif isinstance(action, FailTrial):
+            keeper.update(partial(transitions.trial_failed, uuid=action.trial.uuid))
         elif isinstance(action, SetLive):
             keeper.update(lambda memory: transitions.changed_live(memory, action.uuid, action.key, action.rendered))
         elif isinstance(action, AttachDevice):

@@ -98,6 +98,7 @@ def _calls(reader: Reader, desired: Desired) -> dict[Table, Callable[[], Any]]:
         Table.MONITORS: reader.monitors,
         Table.IDENTITIES: reader.identities,
         Table.KERNELS: reader.kernels,
+        Table.TRIALS: reader.trials,
         Table.AT_WORK: reader.disks_at_work,
         Table.ISCSI: partial(_iscsi, reader, desired),
     }

@@ -21,6 +21,8 @@ from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
 from xenlocal.model.plan import Notice
 from xenlocal.model.probes import Probe
+from xenlocal.model.trial import Trial
+from xenlocal.planner.update import Kernel
 
 Node = tuple[int, str]
 """A domid and a path below its own directory in xenstore: (7, "data/xenlocal/ready")."""
@@ -69,6 +71,12 @@ class Reader(Protocol):
 
     def kernels(self) -> Kept:
         """Copies of kernels. No command."""
+
+    def trials(self) -> Mapping[str, Trial]:
+        """Kernels on trial, and those that have failed, by UUID. No command."""
+
+    def kernel(self, path: str) -> Kernel:
+        """What a file of the dom0 that a domU boots is. No table: only a trial asks. No command."""
 
     def iscsi(self) -> IscsiFacts:
         """Sessions and records. No command."""

@@ -14,7 +14,11 @@ from xenlocal.model.observed import Observed
 from xenlocal.planner import memory as transitions
 from xenlocal.planner.preparing import is_marked, is_there
 
-_WHAT = {Preparation.INSTALL: "its installation", Preparation.RESIZE: "to grow its file system"}
+_WHAT = {
+    Preparation.INSTALL: "its installation",
+    Preparation.RESIZE: "to grow its file system",
+    Preparation.MODULES: "the installation of its modules",
+}
 _INTERVAL = 2.0  # seconds between two looks at /proc
 
 

@@ -16,6 +16,7 @@ from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Chap, Node
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import Probe
+from xenlocal.model.trial import Trial
 from xenlocal.model.units import Duration, Size
 
 
@@ -166,6 +167,13 @@ class LogIn:
         return Target(Kind.ISCSI, self.name)
 
 
+_BEGINNINGS = {
+    Preparation.INSTALL: "begin installing",
+    Preparation.RESIZE: "begin growing the file system of",
+    Preparation.MODULES: "begin installing the modules of",
+}
+
+
 @dataclass(frozen=True)
 class PrepareDisk(_OfDomain):
     """Begin work on a disk of it, in a unit of its own, since that takes minutes. `settings` are the environment of the
@@ -177,7 +185,7 @@ class PrepareDisk(_OfDomain):
 
     @property
     def verb(self) -> str:
-        return "begin installing" if self.work is Preparation.INSTALL else "begin growing the file system of"
+        return _BEGINNINGS[self.work]
 
 
 @dataclass(frozen=True)
@@ -191,10 +199,12 @@ class WatchDisk(_OfDomain):
 
 @dataclass(frozen=True)
 class StartDomain(_OfDomain):
-    """`xl create` in a scope of its own. `config` is the whole xl.cfg, `settings` what it says, key by key."""
+    """`xl create` in a scope of its own. `config` is the whole xl.cfg, `settings` what it says, key by key. `copy`: of
+    the kernel, where a trial says which; None: of the files that are declared, as they are."""
 
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    copy: str | None = None
     verb = "start"
 
 
@@ -285,11 +295,12 @@ class SetLive(_OfDomain):
 
 @dataclass(frozen=True)
 class StageConfig(_OfDomain):
-    """`xl config-update`: takes effect at the guest's own next reboot."""
+    """`xl config-update`: takes effect at the guest's own next reboot. `copy` as for a start."""
 
     domid: int
     config: str
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    copy: str | None = None
     verb = "stage"
 
 
@@ -324,6 +335,39 @@ class DropKernel:
     @property
     def target(self) -> Target:
         return Target(Kind.FILE, self.path)
+
+
+@dataclass(frozen=True)
+class _OfTrial:
+    trial: Trial
+
+    @property
+    def target(self) -> Target:
+        return self.trial.target
+
+
+@dataclass(frozen=True)
+class BeginTrial(_OfTrial):
+    """Copy the kernel, which are the `files`, mark the disk as one that waits for its modules, and record the trial, in
+    this order: what a crash leaves of it is nothing that a start would follow. Only `xenlocal kernel` makes this."""
+
+    disk: Backing
+    files: tuple[str, ...]
+    verb = "put on trial the kernel of"
+
+
+@dataclass(frozen=True)
+class FailTrial(_OfTrial):
+    """Record that it has failed, and why, and have the domU started from the kernel before: no command."""
+
+    verb = "end in vain the trial of the kernel of"
+
+
+@dataclass(frozen=True)
+class EndTrial(_OfTrial):
+    """Forget it: no command."""
+
+    verb = "end the trial of the kernel of"
 
 
 @dataclass(frozen=True)
@@ -375,6 +419,9 @@ Action = (
     | AttachDevice
     | DetachDevice
     | DropKernel
+    | BeginTrial
+    | FailTrial
+    | EndTrial
     | LockIdentity
     | UnlockIdentity
 )

@@ -171,6 +171,11 @@ class Disk:
 
     session: Target | None = None  # the [iscsi] section that it is reached by
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is for this domU alone to write to."""
+        return not (self.readonly or self.cdrom or self.shared)
+
 
 @dataclass(frozen=True)
 class Vnc:

@@ -1,8 +1,9 @@
-"""What is done to the disks of a domU before it starts: its first installation, as `[[install]]` says, and the growth
-of a file system with its disk; and the marks of a disk that waits for that.
+"""What is done to the disks of a domU before it starts: its first installation, as `[[install]]` says, the growth of
+a file system with its disk, and the modules of a kernel on trial; and the marks of a disk that waits for that.
 
-xenlocal puts the mark where it makes or grows the disk, and what does the work takes it away at its very end. So the
-mark survives everything. That of an installation says that nothing but an unfinished one of ours can be on the disk.
+xenlocal puts the mark where it makes or grows the disk, or begins the trial, and what does the work takes it away at
+its very end. So the mark survives everything. That of an installation says that nothing but an unfinished one of ours
+can be on the disk.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ class Preparation(StrEnum):
 
     INSTALL = "install"
     RESIZE = "resize"
+    MODULES = "modules"
 
     @property
     def mark(self) -> str:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
+from xenlocal.model.trial import Trial
 from xenlocal.model.units import Size
 
 
@@ -34,6 +35,7 @@ class Table(StrEnum):
     MONITORS = "monitors"  # /proc: needed only to start; no command
     IDENTITIES = "identities"  # what `hostid = locked` has recorded; no command
     KERNELS = "kernels"  # copies of kernels, and the xl.cfg that name them; no command
+    TRIALS = "trials"  # kernels on trial: needed only where a domU boots one of the dom0; no command
     AT_WORK = "at_work"  # /proc: needed only while a disk is marked; no command
     ISCSI = "iscsi"  # sessions in /sys and records of open-iscsi: needed only where a file declares one; no command
 
@@ -219,6 +221,9 @@ class Kept:
     without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # by name: why it got no copy
     # by domid and UUID, of those of which that is known
     built: Mapping[tuple[int, str], Built] = field(default_factory=lambda: MappingProxyType({}))
+    started: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # by name: from which, the last time
 
     @property
     def used(self) -> frozenset[str]:
@@ -294,6 +299,7 @@ class Observed:
     at_work: frozenset[str] | Unavailable = NOT_ASKED  # paths of the disks that are being prepared
     iscsi: IscsiFacts | Unavailable = NOT_ASKED
     kernels: Kept | Unavailable = NOT_ASKED
+    trials: Mapping[str, Trial] | Unavailable = NOT_ASKED  # by UUID
     xl: Unavailable | None = None  # why `domains` is only an `Outline`; None where it is none
 
     def by_uuid(self) -> Mapping[str, LiveDomain]:
@@ -302,6 +308,10 @@ class Observed:
         if isinstance(self.domains, Unavailable):
             return {}
         return {live.uuid: live for _, live in sorted(self.domains.items())}
+
+    def trial_of(self, uuid: str) -> Trial | None:
+        """None also where that is not known, so ask `trials` first."""
+        return None if isinstance(self.trials, Unavailable) else self.trials.get(uuid)
 
     def why_unavailable(self) -> Mapping[str, str]:
         """Tables that were asked for in vain."""

@@ -24,6 +24,7 @@ from xenlocal.planner.order import critical_first, nearest, start_order, success
 from xenlocal.planner.preparing import plan_preparation, tell_unprepared
 from xenlocal.planner.running import plan_readiness, plan_settings, tell_withdrawn
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
+from xenlocal.planner.trials import copy_to_start, hurdle_of_trial, plan_trial
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
 _BUILT = 5.0  # seconds: nothing tells when the monitor of a guest that reboots lets its new life run
@@ -74,6 +75,9 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
     draft.critical = with_predecessors(critical, predecessors)
     for name in critical_first(order, draft.critical):
         case = cases[name]
+        hurdle_of_trial(draft, case.domain, observed)  # asks
+        if plan_trial(draft, case.domain, case.record, case.live, observed):
+            continue
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, roots, observed, budget, now)
         elif is_up(case.live) and case.wish.want in (Want.LEAVE, Want.RESTART):
@@ -233,7 +237,9 @@ def _plan_start(
     case.guard.plan_lock(draft, domain)
     plan_preparation(draft, domain, observed)
     start = draft.step(
-        StartDomain(domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain)),
+        StartDomain(
+            domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain), copy_to_start(domain, observed)
+        ),
         case.wish.reason + without,
         needs=(*needs, *draft.steps_of(domain.target)),
         after=after,

@@ -29,6 +29,7 @@ from xenlocal.planner.looks import names_of_monitor
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 from xenlocal.planner.preparing import hurdle_of_preparation
 from xenlocal.planner.things import ask_for, hurdle_of_needs
+from xenlocal.planner.trials import hurdle_of_trial
 
 SAVE_DIR = "/var/lib/xen/save"
 _OVERHEAD = Size.mib(8)  # what Xen needs beside a domU's memory: page tables, shadow; measured generously
@@ -91,6 +92,7 @@ def hurdle_to_start(
     return (
         hurdle_of_needs(draft, domain, observed)
         or _paths(draft, domain, observed)
+        or hurdle_of_trial(draft, domain, observed)
         or hurdle_of_preparation(draft, domain, live, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
@@ -127,6 +129,7 @@ def _ask_all(draft: Draft, domain: Domain, observed: Observed) -> None:
     draft.table(Table.PATHS, observed.paths)
     draft.table(Table.HARDWARE, observed.hardware)
     draft.table(Table.MONITORS, observed.monitors)
+    hurdle_of_trial(draft, domain, observed)
     if domain.disks or domain.pci:
         draft.table(Table.XENSTORE, observed.xenstore)
     if domain.nics:

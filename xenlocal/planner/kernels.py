@@ -38,17 +38,22 @@ def copy_name(paths: tuple[str, ...], facts: Mapping[str, PathFacts]) -> str:
 
 def newest(paths: tuple[str, ...], copies: frozenset[str]) -> str | None:
     """Of the copies of these files."""
-    return max((each for each in copies if each.startswith(f"{_stem(paths)}.") and is_whole_copy(each)), default=None)
+    return max((each for each in copies if is_copy_of(each, paths) and is_whole_copy(each)), default=None)
 
 
 def newest_copy(domain: Domain, kept: Kept) -> str | None:
     """None also where it boots from no file of the dom0."""
-    paths = _paths(domain)
+    paths = boot_paths(domain)
     return newest(paths, kept.copies) if paths else None
 
 
-def _paths(domain: Domain) -> tuple[str, ...]:
+def boot_paths(domain: Domain) -> tuple[str, ...]:
     return tuple(path for _, path in boot_files(domain))
+
+
+def is_copy_of(copy: str, paths: tuple[str, ...]) -> bool:
+    """Of these files, however they were then."""
+    return bool(paths) and copy.startswith(f"{_stem(paths)}.")
 
 
 def _stem(paths: tuple[str, ...]) -> str:
@@ -64,6 +69,7 @@ def plan_kernels(draft: Draft, desired: Desired, observed: Observed) -> None:
         return
     domains = [domain for domain in desired.domains.values() if domain.state is not State.ABSENT]
     facts = draft.table(Table.PATHS, observed.paths) if kept.copies or any(map(boot_files, domains)) else None
+    trials = draft.table(Table.TRIALS, observed.trials) if kept.copies else None
     if facts is None:
         return
     for domain in domains:
@@ -71,6 +77,9 @@ def plan_kernels(draft: Draft, desired: Desired, observed: Observed) -> None:
     unused = {copy for copy in kept.copies - kept.used if COPY.fullmatch(copy)}
     for domain in domains:
         unused -= _wanted(domain, kept, facts)
+    if trials is None:
+        return  # it may be one of those
+    unused = unused.difference(*(trial.copies for trial in trials.values()))
     # a start, or an edit that is staged, may be about to use any of them
     if unused and _all_is_known(draft, kept, observed.domains, observed) and not draft.has(StartDomain, StageConfig):
         for copy in sorted(unused):
@@ -80,7 +89,7 @@ def plan_kernels(draft: Draft, desired: Desired, observed: Observed) -> None:
 
 def _wanted(domain: Domain, kept: Kept, facts: Mapping[str, PathFacts]) -> set[str | None]:
     """What its next start takes: the copy of its files as they are, or the newest one once they have gone."""
-    paths = _paths(domain)
+    paths = boot_paths(domain)
     now = {copy_name(paths, facts)} if paths and facts.keys() >= {*paths} else set()
     return {newest_copy(domain, kept), *now}
 
@@ -88,23 +97,23 @@ def _wanted(domain: Domain, kept: Kept, facts: Mapping[str, PathFacts]) -> set[s
 def _tell(draft: Draft, domain: Domain, kept: Kept, observed: Observed, facts: Mapping[str, PathFacts]) -> None:
     live = observed.by_uuid().get(domain.uuid)
     built = kept.built.get((live.domid, live.uuid), Built()) if live is not None else Built()
-    if built.boots & {*_paths(domain)}:
+    if built.boots & {*boot_paths(domain)}:
         why = kept.without.get(domain.name, "none was made at its start")
         text = f"its kernel must not be removed from the dom0, or its own reboot fails: there is no copy of it ({why})"
         draft.notice(domain.target, f"{text}; `xenlocal restart {domain.name}` makes one")
     gone = missing_boot_file(domain, facts)
     if gone and newest_copy(domain, kept) is not None:
         draft.notice(domain.target, f"{gone}; it is started from the copy that is kept, until another one is named")
-    elif not gone and _is_replaced(domain, kept, built, facts):
+    elif not gone and observed.trial_of(domain.uuid) is None and _is_replaced(domain, kept, built, facts):
         text = "its kernel or ramdisk was replaced on the dom0 since its start, and its own reboot takes the former one"
         draft.notice(domain.target, f"{text}; `xenlocal restart {domain.name}` takes the new one")
 
 
 def _is_replaced(domain: Domain, kept: Kept, built: Built, facts: Mapping[str, PathFacts]) -> bool:
     """Whether its own reboot takes a copy of what is declared, and that is not as it is now."""
-    paths = _paths(domain)
+    paths = boot_paths(domain)
     copies = {path.removeprefix(f"{kept.place}/").partition("/")[0] for path in built.boots}
-    of_these = {copy for copy in copies if paths and copy.startswith(f"{_stem(paths)}.")}
+    of_these = {copy for copy in copies if is_copy_of(copy, paths)}
     return bool(of_these) and copy_name(paths, facts) not in of_these
 
 

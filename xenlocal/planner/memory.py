@@ -89,6 +89,12 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
     )
 
 
+def trial_failed(memory: Memory, uuid: str) -> Memory:
+    """The kernel that it has, or had, is not to be kept: it is started from the one before, whatever its end was."""
+    hand = Hand.START if memory.records[uuid].domid is None else Hand.RESTART
+    return by_hand(memory, uuid, hand)
+
+
 def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
     """`xl create` is about to run: what appears under this UUID from now on runs with these settings. Nothing is left
     of its former self, whose end was counted when it was seen: that it is gone is no second end."""

@@ -1,4 +1,5 @@
-"""What is done to the disks of a domU before it starts: its first installation, and the growth of a file system.
+"""What is done to the disks of a domU before it starts: its first installation, the growth of a file system, and the
+modules of a kernel on trial.
 
 The mark of an installation says that the disk holds nothing, or what one of ours has left unfinished. A disk without it
 is used as it is, whatever `[[install]]` says; no domU is started on one with it.
@@ -16,7 +17,8 @@ from xenlocal.model.observed import OUR_TAG, LiveDomain, Observed, PathFacts, Pa
 from xenlocal.planner.draft import Draft
 
 MMDEBSTRAP = "/usr/bin/mmdebstrap"
-_MAKES = {Preparation.INSTALL: ("create ",), Preparation.RESIZE: ("grow ",)}  # steps that put the mark there
+# steps that put the mark there; that of MODULES is put there by a command
+_MAKES = {Preparation.INSTALL: ("create ",), Preparation.RESIZE: ("grow ",), Preparation.MODULES: ()}
 
 
 def plan_preparation(draft: Draft, domain: Domain, observed: Observed) -> None:
@@ -26,9 +28,14 @@ def plan_preparation(draft: Draft, domain: Domain, observed: Observed) -> None:
         target = disk.backing.target
         made = tuple(step for step in draft.steps_of(target) if step.startswith(("create ", "activate ", "grow ")))
         if not is_at_work(disk.backing, observed):
-            action = PrepareDisk(domain.name, domain.uuid, disk.backing, _settings(domain, disk, work), work)
+            settings = _settings(domain, disk, work, observed)
+            action = PrepareDisk(domain.name, domain.uuid, disk.backing, settings, work)
             before = (draft.step(action, _reason(domain, disk, work), needs=(*made, *before)),)
-        doing = "is installed" if work is Preparation.INSTALL else f"has the file system of {target} grown"
+        doing = {
+            Preparation.INSTALL: "is installed",
+            Preparation.RESIZE: f"has the file system of {target} grown",
+            Preparation.MODULES: f"gets the modules of its kernel, on {target},",
+        }[work]
         how = f"`tail -f {work.log_of(domain.name)}` shows how far that is"
         draft.notice(domain.target, f"{doing} before it starts, which takes minutes; {how}")
         watch = WatchDisk(domain.name, domain.uuid, disk.backing, work)
@@ -84,10 +91,10 @@ def _hurdle_of_leftover(domain: Domain, disk: Disk, work: Preparation, observed:
     another domU; or the disk is not ours."""
     if is_at_work(disk.backing, observed):
         return f"is being worked on, until what `systemctl list-units 'xenlocal-{work}-*'` shows has ended"
-    if work is Preparation.RESIZE:
+    if work is not Preparation.INSTALL:
         return None
     what, how = "no [[install]] says what", "write one"
-    if _declares(domain, disk, work) and isinstance(disk.backing, LogicalVolume):
+    if _declares(domain, disk, work, observed) and isinstance(disk.backing, LogicalVolume):
         what, how = (
             f"does not carry the tag {OUR_TAG}",
             f"type: lvchange --addtag {OUR_TAG} {disk.backing.vg}/{disk.backing.lv}",
@@ -108,17 +115,22 @@ def _due(draft: Draft, domain: Domain, observed: Observed) -> Iterator[tuple[Dis
         for work in Preparation:
             made = any(step.startswith(_MAKES[work]) for step in draft.steps_of(disk.backing.target))
             marked = is_marked(disk.backing, work, observed) and not _is_foreign(disk.backing, observed)
-            if _declares(domain, disk, work) and (made or marked):
+            if _declares(domain, disk, work, observed) and (made or marked):
                 yield disk, work
 
 
-def _declares(domain: Domain, disk: Disk, work: Preparation) -> bool:
+def _declares(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> bool:
+    if work is Preparation.MODULES:
+        trial = observed.trial_of(domain.uuid)
+        return trial is not None and not trial.failed and disk.is_own
     return disk.resize_fs if work is Preparation.RESIZE else domain.install is not None and disk is domain.disks[0]
 
 
 def _reason(domain: Domain, disk: Disk, work: Preparation) -> str:
     if work is Preparation.RESIZE:
         return f"{disk.backing.target} has grown"
+    if work is Preparation.MODULES:
+        return f"{disk.backing.target} is to have those of the kernel on trial"
     install = domain.install or Install()
     return f"{disk.backing.target} is new, and to hold {install.suite or install.image}"
 
@@ -158,8 +170,9 @@ def is_at_work(disk: Backing, observed: Observed) -> bool:
     return not isinstance(observed.at_work, Unavailable) and disk.path in observed.at_work
 
 
-def _settings(domain: Domain, disk: Disk, work: Preparation) -> Mapping[str, str]:
+def _settings(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> Mapping[str, str]:
     """The environment of the script and of the hooks, as xenlocal.conf(5) describes it."""
+    trial = observed.trial_of(domain.uuid) if work is Preparation.MODULES else None
     install = domain.install if work is Preparation.INSTALL and domain.install is not None else Install()
     nic = domain.nics[0] if domain.nics else None
     backing = disk.backing
@@ -170,6 +183,7 @@ def _settings(domain: Domain, disk: Disk, work: Preparation) -> Mapping[str, str
         "DISK": backing.path,
         "VDEV": disk.vdev,
         "KERNEL": domain.kernel,
+        "RELEASE": None if trial is None else trial.release,
         "SUITE": install.suite,
         "IMAGE": install.image,
         "MIRROR": install.mirror,

@@ -13,6 +13,7 @@ from xenlocal.planner.disks import hurdle_of_sharing
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims
 from xenlocal.planner.hotplug import KEYS, plan_hotplug
+from xenlocal.planner.trials import copy_to_start, hurdle_of_trial
 
 _LATE_LOOK = 15.0  # seconds between two looks at a domU that was not ready in time
 
@@ -65,7 +66,7 @@ def plan_settings(
         plan_hotplug(draft, domain, record, live, observed, claims)
         if record.staged != wanted:
             unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if domain.disks else None
-            _stage(draft, domain, live, "what it runs with is not known", unsafe)
+            _stage(draft, domain, live, observed, "what it runs with is not known", unsafe)
         return
     pending = xlcfg.pending(domain, record.running)
     for key in xlcfg.differences(domain, record.running):
@@ -93,15 +94,17 @@ def plan_settings(
     if (pending or record.staged is not None) and record.staged != wanted:
         why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
         unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if "disk" in pending else None
-        _stage(draft, domain, live, why, unsafe)
+        _stage(draft, domain, live, observed, why, unsafe)
 
 
-def _stage(draft: Draft, domain: Domain, live: LiveDomain, why: str, unsafe: str | None) -> None:
+def _stage(draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, why: str, hurdle: str | None) -> None:
+    unsafe = hurdle or hurdle_of_trial(draft, domain, observed)
     if unsafe is not None:
         draft.refuse(domain.target, f"not handed over for its next reboot: {unsafe}")
         return
     config, wanted = xlcfg.render(domain), xlcfg.settings(domain)
-    draft.step(StageConfig(domain.name, domain.uuid, live.domid, config, wanted), why)
+    copy = copy_to_start(domain, observed)
+    draft.step(StageConfig(domain.name, domain.uuid, live.domid, config, wanted, copy), why)
 
 
 def tell_withdrawn(draft: Draft, domain: Domain, record: Record, now: float) -> None:

@@ -16,7 +16,8 @@ def request(dom0: SimulatedDom0, domain: Domain, what: str = "poweroff") -> None
     booted."""
     domain.requested = what
     booted = max(0.0, domain.born + domain.boot_seconds - dom0.now)
-    if domain.state == "running" and not dom0.state.behaviour(domain.name).deaf:
+    behaviour = dom0.state.behaviour(domain.name)
+    if domain.state == "running" and not behaviour.deaf and comes_up(behaviour, domain):
         dom0.schedule(booted + dom0.state.durations.acknowledge, "heard", domain.domid, what)
 
 
@@ -62,7 +63,13 @@ def stoppable(dom0: SimulatedDom0, domain: Domain) -> bool:
     """Its control/feature-poweroff is "1"."""
     lived_until = dom0.now if domain.ended is None else domain.ended
     booted = domain.released and lived_until >= domain.born + domain.boot_seconds
-    return booted and not dom0.state.behaviour(domain.name).no_pv
+    behaviour = dom0.state.behaviour(domain.name)
+    return booted and not behaviour.no_pv and comes_up(behaviour, domain)
+
+
+def comes_up(behaviour: Behaviour, domain: Domain) -> bool:
+    """With the kernel that it was made with."""
+    return not behaviour.hangs_with or behaviour.hangs_with not in str(domain.config.get("kernel", ""))
 
 
 def accepts(dom0: SimulatedDom0, host: str, port: int) -> bool:
@@ -81,5 +88,5 @@ def _by_now(dom0: SimulatedDom0, key: str, times: Callable[[Behaviour], dict[str
     return any(
         domain.state == "running" and key in times(behaviour) and dom0.now >= domain.born + times(behaviour)[key]
         for domain in dom0.state.domains
-        if (behaviour := dom0.state.behaviours.get(domain.name))
+        if (behaviour := dom0.state.behaviours.get(domain.name)) and comes_up(behaviour, domain)
     )

@@ -8,6 +8,7 @@ from xenlocal.adapters.diskwork import PROGRAMS
 from xenlocal.model.diskwork import Preparation
 from xenlocal.simulator.answer import Answer, Refused, UnknownCommand
 from xenlocal.simulator.state import Happening, Volume
+from xenlocal.simulator.surroundings import RELEASE
 
 if TYPE_CHECKING:
     from xenlocal.simulator.host import SimulatedDom0
@@ -50,7 +51,8 @@ def begin(dom0: SimulatedDom0, argv: list[str], unit: str, command: list[str]) -
         volume.opened = True
     seconds = dom0.state.behaviour(name).install_seconds
     seconds = dom0.state.durations.install if seconds is None else seconds
-    happening = {"disk": disk, "work": str(work)}
+    release = next((word.rpartition("=")[2] for word in argv if word.startswith("--setenv=XENLOCAL_RELEASE=")), "")
+    happening = {"disk": disk, "work": str(work), "release": release}
     dom0.schedule(min(seconds, _LONGEST), DONE, detail=name, scope=service, config=happening)
     return Answer()
 
@@ -68,6 +70,9 @@ def end(dom0: SimulatedDom0, event: Happening) -> None:
         return
     if work is Preparation.INSTALL:
         dom0.state.holds[disk] = "ext4"
+    if work is Preparation.MODULES:
+        there = dom0.state.surroundings.modules.get(disk, [RELEASE])
+        dom0.state.surroundings.modules[disk] = [*there, event.config["release"]]
     if volume is not None:
         volume.tags.remove(work.mark)
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from xenlocal.adapters import identities
+from xenlocal.adapters import identities, trials
 from xenlocal.engine.ports import Guest
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Record
@@ -99,6 +99,7 @@ def seed(scene: Scene) -> Host:
             state.agenda.append(Happening(state.now + 1.0, state.seq, "gone", domid))
     state.next_domid = max(live, default=0) + 1
     state.texts[f"{STATE_DIR}/{identities.FILE}"] = identities.encode(_known(observed.identities, Table.IDENTITIES))
+    state.texts[f"{STATE_DIR}/{trials.FILE}"] = trials.encode(_known(observed.trials, Table.TRIALS))
     _known(observed.at_work, Table.AT_WORK)  # a reboot ends it, and it begins anew: its disk is marked
     _hardware(state, _known(observed.hardware, Table.HARDWARE))
     names = {*scene.desired.domains, *(each.name for each in live.values())}
@@ -116,7 +117,9 @@ def _kernels(state: Host, kept: Kept) -> None:
     """The copies, and that they are in use."""
     state.paths |= {f"{_COPIES}/{copy}/{key}": Path() for copy in kept.copies for key in _BOOTS}
     lines = [f'kernel = "{_COPIES}/{copy}/kernel"\n' for copy in sorted(kept.named)]
-    state.texts["/run/xenlocal/domains/used.cfg"] = "".join(lines)
+    state.texts["/run/xenlocal/domains/used.next.cfg"] = "".join(lines)
+    for name, copy in kept.started.items():
+        state.texts[f"/run/xenlocal/domains/{name}.cfg"] = f'kernel = "{_COPIES}/{copy}/kernel"\n'
 
 
 def _booted(kept: Kept, live: LiveDomain) -> dict[str, str]:

@@ -17,6 +17,7 @@ GIB = 1 << 30
 _FILES = (
     "/boot/vmlinu[xz]*",
     "/boot/initrd*",
+    "/lib/modules/*/modules.dep",
     "/usr/bin/mmdebstrap",
     "/usr/libexec/xen-qemu-system-i386",
     "/usr/share/seabios/bios-256k.bin",
@@ -52,6 +53,7 @@ class Behaviour:
     write: dict[str, float] = field(default_factory=dict)  # xenstore key set to 1, as data/x -> seconds after birth
     say: dict[str, float] = field(default_factory=dict)  # line on its console -> seconds after birth
     later: list[Later] = field(default_factory=list)
+    hangs_with: str = ""  # part of the path of a kernel with which it does not come up
 
 
 @dataclass

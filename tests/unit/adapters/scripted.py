@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from xenlocal.adapters.kernels import Kernels
+from xenlocal.adapters.trials import Trials
 from xenlocal.model.observed import PathFacts
 
 Answer = str | BaseException
@@ -67,4 +68,5 @@ def _no_copy(_place: str, _name: str, _sources: Mapping[str, str], _still: Calla
     raise AssertionError("nothing is to be copied here")
 
 
-NO_KERNELS = Kernels("/var/lib/xenlocal", "/run/xenlocal", TextFiles({}), TextFiles({}), _no_copy)
+NO_TRIALS = Trials("/var/lib/xenlocal", read=TextFiles({}).read_text)
+NO_KERNELS = Kernels("/var/lib/xenlocal", "/run/xenlocal", TextFiles({}), TextFiles({}), _no_copy, NO_TRIALS)

@@ -19,6 +19,7 @@ from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Chap, Node, Portal
 from xenlocal.model.names import trash_name
 from xenlocal.model.probes import DefaultProbe
+from xenlocal.model.trial import Trial
 from xenlocal.model.units import Duration, Size
 
 CONTEXT = Context("/run/xenlocal", systemd=True, unique="k1")
@@ -29,6 +30,7 @@ IQN = "iqn.2012-10.example:bay1"
 DISK = "format=raw, vdev=xvdb, access=rw, target=/dev/vg0/data"
 NIC = "mac=00:16:3e:00:00:01, bridge=br0"
 COPY = "/var/lib/xenlocal/kernels/vmlinuz-6.1.0-49-amd64.0a1b2c3d.00000000000000ff-80c0ffee"
+TRIAL = Trial("web", UUID, "6.1", "new", "old")
 EXPECTED: list[tuple[Action, list[str]]] = [
     (
         act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0"),
@@ -163,6 +165,10 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.DropKernel(COPY), [f"mv -T {COPY} {COPY}.old", f"rm -r {COPY}.old"]),
     (act.DropKernel(f"{COPY}.old"), [f"rm -r {COPY}.old"]),
     (act.DropKernel(f"{COPY}.new"), [f"rm -r {COPY}.new"]),
+    (act.BeginTrial(TRIAL, LogicalVolume("vg0", "web"), ("/k",)), ["lvchange --addtag xenlocal-modules vg0/web"]),
+    (act.BeginTrial(TRIAL, ImageFile("/a.img"), ("/k",)), ["truncate '--size=>0' /a.img.xenlocal-modules"]),
+    (act.FailTrial(TRIAL), []),
+    (act.EndTrial(TRIAL), []),
     (act.LockIdentity(Identity("web", UUID)), []),
     (act.UnlockIdentity(Identity("web", UUID)), []),
 ]  # fmt: skip
@@ -190,6 +196,8 @@ def test_without_systemd_nothing_is_installed() -> None:
 
 
 REFUSED: list[Action] = [
+    act.BeginTrial(TRIAL, LogicalVolume("vg0", "-x"), ()),
+    act.BeginTrial(TRIAL, ImageFile("a.img"), ()),
     act.PrepareDisk("-x", UUID, LogicalVolume("vg0", "web"), {}),
     act.PrepareDisk("web", UUID, ImageFile("a.img"), {}),
     act.PrepareDisk("web", UUID, ImageFile("/a.img"), {"XENLOCAL_DNS": "a\nPATH=/tmp"}),

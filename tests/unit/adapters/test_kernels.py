@@ -10,11 +10,13 @@ from typing import IO
 
 import pytest
 
-from tests.unit.adapters.scripted import TextFiles
+from tests.unit.adapters.scripted import NO_TRIALS, TextFiles
 from xenlocal.adapters.files import Files
 from xenlocal.adapters.kernels import Kernels, copy_whole
+from xenlocal.adapters.trials import Trials
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import Built
+from xenlocal.planner.kernels import copy_name
 
 
 class Place:
@@ -22,7 +24,9 @@ class Place:
         self.at, self.kernel, self.ramdisk = at, at / "vmlinuz", at / "initrd"
         self.kernel.write_bytes(b"\0kernel")
         self.ramdisk.write_bytes(b"ramdisk" * 1000)
-        self.kernels = Kernels(str(at / "state"), str(at / "run"), Files(), Files(), copy_whole)
+        self.kernels = Kernels(
+            str(at / "state"), str(at / "run"), Files(), Files(), copy_whole, Trials(str(at / "state"))
+        )
         self.copies = at / "state/kernels"
         (at / "run/domains").mkdir(parents=True)
 
@@ -197,6 +201,42 @@ def test_the_same_by_hand(place: Place) -> None:
     assert place.kernels.by_hand("x\n", {"bootloader": '"pygrub"'}) == ((), "x\n")
 
 
+def test_a_trial_says_which_copy_and_no_other_is_taken_for_it(place: Place) -> None:
+    """The kernel before may have had no ramdisk."""
+    place.text(ramdisk=False)
+    (old,) = place.names()
+    place.configure("web.cfg", place.text(ramdisk=False))
+    place.configure("web.next.cfg", place.text(ramdisk=False))
+    assert place.kernels.kept().started == {"web": old}
+    settings = {"kernel": f'"{place.kernel}"', "ramdisk": f'"{place.ramdisk}"'}
+    text = "#\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()) + 'cmdline = "ro"\n'
+    said = f'#\ncmdline = "ro"\nkernel = "{place.copies}/{old}/kernel"\n'
+    assert place.kernels.from_copy(text, settings, old) == said
+    assert place.kernels.by_hand(text, settings, old) == ((), said) and place.names() == [old]
+    (place.copies / old).rename(place.at / "gone")
+    for ask in (place.kernels.from_copy, place.kernels.by_hand):
+        with pytest.raises(XenlocalError, match=f"{old} is not there any more"):
+            ask(text, settings, old)
+    assert place.kernels.from_copy("x\n", {"bootloader": '"pygrub"'}, old) == "x\n"
+
+
+def test_a_copy_is_made_for_a_trial_unless_the_files_are_others_by_now(place: Place) -> None:
+    paths = (str(place.kernel), str(place.ramdisk))
+    name = copy_name(paths, Files().paths(paths))
+    place.kernels.make(paths, name)
+    place.kernels.make(paths, name)
+    assert place.names() == [name]
+    place.kernel.write_bytes(b"another one")
+    with pytest.raises(XenlocalError, match="has just changed"):
+        place.kernels.make(paths, name)
+
+
+def test_what_a_kernel_is(place: Place) -> None:
+    place.kernel.write_bytes(bytes(0x202) + b"HdrS" + bytes(8) + b"\x20\0" + bytes(0x10) + b"6.1.0-49 (x) #1\0")
+    assert place.kernels.release(str(place.kernel)) == "6.1.0-49"
+    assert place.kernels.release(str(place.ramdisk)) is None and place.kernels.release("/none") is None
+
+
 @pytest.mark.parametrize("how", ["gone", "cut"])
 def test_a_damaged_copy_is_made_anew(place: Place, how: str) -> None:
     text = place.text()
@@ -261,7 +301,7 @@ def built(**texts: str) -> Mapping[tuple[int, str], Built]:
     names = {f"/var/lib/xen/userdata-d.{key[1:].replace('_', f'.{UUID}.', 1)}": text for key, text in texts.items()}
     names = {name.replace("libxl", "libxl-json"): text for name, text in names.items()}
     others = {"/var/lib/xen/save/web": "x", f"/var/lib/xen/userdata-n.7.{UUID}.libxl-json": JSON}
-    return Kernels("/state", "/run", TextFiles({**names, **others}), TextFiles({}), copy_whole).kept().built
+    return Kernels("/state", "/run", TextFiles({**names, **others}), TextFiles({}), copy_whole, NO_TRIALS).kept().built
 
 
 def test_from_what_libxl_builds_a_domu_anew() -> None:

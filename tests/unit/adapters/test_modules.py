@@ -9,7 +9,8 @@ import pytest
 from tests.unit.adapters.scripted import ScriptedRunner, TextFiles
 from tests.unit.planner.build import desired, dom, lv, observed, storage, volume
 from xenlocal.adapters.argv import end_look, take_look
-from xenlocal.adapters.modules import DEBUGFS, modules, parse_release
+from xenlocal.adapters.kernels import parse_release
+from xenlocal.adapters.modules import DEBUGFS, modules
 from xenlocal.model.desired import Domain
 from xenlocal.model.errors import CommandFailed, ToolMissing, XenlocalError
 from xenlocal.model.inspection import GuestModules

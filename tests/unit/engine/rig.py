@@ -18,6 +18,7 @@ from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.probe import HostProber
+from xenlocal.adapters.trials import Trials
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.inbox import Inbox, Request
 from xenlocal.engine.keeper import Keeper
@@ -212,7 +213,8 @@ class Daemon:
         self.runner = SimRunner(machine.dom0, self.work, faults=faults)
         files = SimFiles(machine.dom0)
         identities = Identities("/var/lib/xenlocal", read=files.read_text, write=machine.put)
-        kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, machine.copy)
+        trials = Trials("/var/lib/xenlocal", read=files.read_text, write=machine.put)
+        kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, machine.copy, trials)
         reader = HostReader(self.runner, files, identities, kernels)
         actuator = HostActuator(
             self.runner,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,6 +11,7 @@ from xenlocal.adapters.work import ThreadWork
 from xenlocal.engine.observe import Asking, look
 from xenlocal.model.desired import Desired
 from xenlocal.model.observed import Kept, Observed, Table, Unavailable
+from xenlocal.model.trial import Trial
 
 
 class Host(ThreadWork):
@@ -30,6 +31,9 @@ class Host(ThreadWork):
         return {}
 
     def identities(self) -> dict[str, Any]:
+        return {}
+
+    def trials(self) -> Mapping[str, Trial]:
         return {}
 
     def kernels(self) -> Kept:

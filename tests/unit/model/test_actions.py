@@ -13,9 +13,11 @@ from xenlocal.model.diskwork import Preparation
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Node, Portal
 from xenlocal.model.probes import PingProbe
+from xenlocal.model.trial import Trial
 from xenlocal.model.units import Duration, Size
 
 WEB, ROOT = ("web", "uuid"), ("vg0", "root")
+TRIAL = Trial(*WEB, "6.1", "new", "old")
 ALL: dict[str, Action] = {
     "deactivate volume/vg0/root": actions.DeactivateVolume(*ROOT),
     "create volume/vg0/root": actions.CreateVolume(*ROOT, Size(1), "dom0"),
@@ -32,6 +34,9 @@ ALL: dict[str, Action] = {
     "begin growing the file system of domain/web": actions.PrepareDisk(
         *WEB, LogicalVolume(*ROOT), {}, Preparation.RESIZE
     ),
+    "begin installing the modules of domain/web": actions.PrepareDisk(
+        *WEB, LogicalVolume(*ROOT), {}, Preparation.MODULES
+    ),
     "watch domain/web": actions.WatchDisk(*WEB, LogicalVolume(*ROOT)),
     "log in to iscsi/bay1": actions.LogIn("bay1", Node("iqn.2012-10.example:bay1", Portal("192.0.2.10"))),
     "start domain/web": actions.StartDomain(*WEB, ""),
@@ -46,6 +51,9 @@ ALL: dict[str, Action] = {
     "attach domain/web": actions.AttachDevice(*WEB, 1, "disk", ""),
     "detach domain/web": actions.DetachDevice(*WEB, 1, "disk", ""),
     "drop file//x": actions.DropKernel("/x"),
+    "put on trial the kernel of domain/web": actions.BeginTrial(TRIAL, LogicalVolume(*ROOT), ()),
+    "end in vain the trial of the kernel of domain/web": actions.FailTrial(TRIAL),
+    "end the trial of the kernel of domain/web": actions.EndTrial(TRIAL),
     "lock domain/web": actions.LockIdentity(Identity(*WEB)),
     "unlock domain/web": actions.UnlockIdentity(Identity(*WEB)),
 }

@@ -184,6 +184,7 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
         identities=tables.pop("identities", {}),
         iscsi=tables.pop("iscsi", IscsiFacts({})),
         kernels=tables.pop("kernels", Kept("/var/lib/xenlocal/kernels")),
+        trials=tables.pop("trials", {}),
         **tables,
     )
 

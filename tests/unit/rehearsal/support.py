@@ -10,6 +10,7 @@ from xenlocal import config
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.kernels import Kernels
+from xenlocal.adapters.trials import Trials
 from xenlocal.model.history import Deed, Event, What
 from xenlocal.model.memory import Memory
 from xenlocal.planner.learned import learned
@@ -21,7 +22,8 @@ from xenlocal.simulator.runner import SimRunner
 
 def reader_of(machine: Machine) -> HostReader:
     files = SimFiles(machine.dom0)
-    kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, files.copy)
+    trials = Trials("/var/lib/xenlocal", read=files.read_text, write=files.write)
+    kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, files.copy, trials)
     return HostReader(SimRunner(machine.dom0), files, Identities("/var/lib/xenlocal", read=files.read_text), kernels)
 
 

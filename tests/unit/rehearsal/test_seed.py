@@ -11,6 +11,7 @@ from tests.unit.rehearsal.support import scene_of
 from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.kernels import Kernels
+from xenlocal.adapters.trials import Trials
 from xenlocal.engine.observe import look_at_all
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.observed import Table, Unavailable
@@ -67,7 +68,8 @@ def test_a_seeded_host_looks_like_the_one_it_was_seeded_from() -> None:
     scene = scene_of(a_host_with_everything())
     dom0 = SimulatedDom0(seed(scene))
     files = SimFiles(dom0)
-    kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, files.copy)
+    trials = Trials("/var/lib/xenlocal", read=files.read_text, write=files.write)
+    kernels = Kernels("/var/lib/xenlocal", "/run/xenlocal", files, files, files.copy, trials)
     reader = HostReader(SimRunner(dom0), files, Identities("/var/lib/xenlocal", read=files.read_text), kernels)
     again = look_at_all(reader, scene.desired)
     for table in Table:

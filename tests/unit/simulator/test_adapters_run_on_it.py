@@ -20,6 +20,7 @@ from xenlocal.adapters.host import HostReader
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.adapters.kernels import Kernels
+from xenlocal.adapters.trials import Trials
 from xenlocal.engine.ports import LastWords
 from xenlocal.model import observed
 from xenlocal.model.actions import (
@@ -64,7 +65,7 @@ class Joined:
         self.runner = SimRunner(dom0, self.work)
         files = SimFiles(dom0)
         identities = Identities("/var/lib/xenlocal", read=files.read_text, write=files.write)
-        kernels = Kernels("/var/lib/xenlocal", str(run_dir), files, Files(), files.copy)
+        kernels = Kernels("/var/lib/xenlocal", str(run_dir), files, Files(), files.copy, Trials(str(run_dir)))
         self.reader = HostReader(self.runner, files, identities, kernels)
         numbers = iter(range(1000))
         self.actuator = HostActuator(
