@@ -52,6 +52,11 @@ def build_parser() -> argparse.ArgumentParser:
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     skip = verb("skip", "while the host shuts down: wait for these guests no longer, cut them off")
     skip.add_argument("names", type=_name, nargs="+", metavar="NAME", help="a domU that is still running")
+    kernel = verb("kernel", "put the kernel of a domU that is off on trial: its modules, then a start, or back")
+    kernel.add_argument(
+        "names", type=_name, nargs=1, metavar="NAME", help="a declared domU that boots a kernel of dom0"
+    )
+    kernel.add_argument("--update", action="store_true", required=True, help="give it the modules and start it")
     verb("console", "attach to a domU's console (Ctrl-] leaves it)").add_argument("name", type=_name, metavar="NAME")
     logged = verb("log", "show the last part of a domU's console, also after its end")
     logged.add_argument("name", type=_name, metavar="NAME")

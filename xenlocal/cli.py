@@ -291,7 +291,7 @@ def _run(app: App, arguments: argparse.Namespace) -> int:
 
 
 _ACTS: Mapping[str, Callable[[App, argparse.Namespace], int]] = {
-    **dict.fromkeys(("apply", "boot", "restart", "shutdown", "skip", "start", "stop", "unlock"), _ask),
+    **dict.fromkeys(("apply", "boot", "kernel", "restart", "shutdown", "skip", "start", "stop", "unlock"), _ask),
     **dict.fromkeys(("trash purge", "trash restore"), _trash_change),
     "blame": _blame,
     "capacity": _capacity,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from xenlocal.engine import updating
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.engine.recorder import Recorder
@@ -29,12 +30,13 @@ from xenlocal.planner.wishes import is_up
 OK, FAILED, USAGE, NOT_FOUND, INVALID, PARTLY = 0, 1, 2, 3, 4, 5
 _ENDS = (StopDomain, DestroyDomain)
 _HANDS = {"start": Hand.START, "stop": Hand.STOP, "restart": Hand.RESTART, "destroy": Hand.DESTROY}
+_HANDS |= {"kernel": Hand.START}
 
 
 def begin(request: Request, desired: Desired, tools: Tools, recorder: Recorder) -> None:
     """Put the request into the memory, so that the next cycle acts on it; or refuse it at once."""
     if request.verb in _HANDS:
-        _by_hand(request, desired, tools)
+        _by_hand(request, desired, tools, recorder)
     elif request.verb == "skip":
         _skip(request, tools)
     elif request.verb == "boot":
@@ -61,7 +63,7 @@ def _booting(memory: Memory) -> Memory:
     return replace(fresh, boot_done=True, shutting_down=None)
 
 
-def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
+def _by_hand(request: Request, desired: Desired, tools: Tools, recorder: Recorder) -> None:
     missing = [name for name in request.names if name not in desired.domains]
     if missing:
         known = ", ".join(desired.domains) or "none"
@@ -71,9 +73,14 @@ def _by_hand(request: Request, desired: Desired, tools: Tools) -> None:
         request.finish(FAILED, message="cannot do that: the host is shutting down")
         return
     absent = [name for name in request.names if desired.domains[name].state is State.ABSENT]
-    if absent and request.verb in ("start", "restart"):
+    if absent and request.verb in ("start", "restart", "kernel"):
         request.finish(FAILED, message=f"cannot start {', '.join(absent)}: state = absent; change the file first")
         return
+    if request.verb == "kernel":
+        why = updating.begin(request, desired, tools, lambda action: _perform(action, tools, recorder))
+        if why:
+            request.finish(FAILED, message=why)
+            return
     hand = _HANDS[request.verb]
     for name in request.names:
         uuid = desired.domains[name].uuid
@@ -185,6 +192,7 @@ def settle(request: Request, cycle: Cycle, memory: Memory, now: float) -> None:
             _coming_back(request, cycle, memory, now)
             or _still_to_end(request, cycle)
             or _going_down(request, cycle, memory, now)
+            or updating.goes_on(request, cycle)
         ):
             _settle_by_hand(request, cycle, memory)
     else:
@@ -280,7 +288,7 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
     for name in request.names:
         domain = cycle.desired.domains.get(name)
         record = memory.records.get(domain.uuid) if domain is not None else None
-        if record is None:
+        if domain is None or record is None:
             said.append(f"{domain_target(name)} is not declared any more")
             continue
         reasons = [result.message for result in cycle.bad if result.step.action.target == domain_target(name)]
@@ -288,7 +296,11 @@ def _settle_by_hand(request: Request, cycle: Cycle, memory: Memory) -> None:
         is_on = _is_on(record)
         if request.verb == "restart" and record.hand is Hand.RESTART and record.hand_domid == record.domid:
             said.append(f"{domain_target(name)}: " + (reasons[-1] if reasons else "is not restarted"))
-        elif request.verb in ("start", "restart") and not (is_on and record.ready and record.dying_since is None):
+        elif request.verb == "kernel" and (vain := updating.failed(domain, cycle)):
+            said.append(f"{domain_target(name)}: {vain}" + (f"; {reasons[0]}" if reasons else ""))
+        elif request.verb in ("start", "restart", "kernel") and not (
+            is_on and record.ready and record.dying_since is None
+        ):
             said.append(f"{domain_target(name)}: " + (reasons[0] if reasons else "is not ready"))
         elif request.verb in ("stop", "destroy") and is_on:
             withdrawn = record.hand in (Hand.START, Hand.RESTART)

@@ -135,5 +135,6 @@ def _missing(domain: Domain, root: Root, release: str, found: GuestModules) -> F
         f" {has} ({domain.source})"
     )
     keep = f", or name the kernel of {found.there[-1]} in the file" if found.there else ""
-    what = f"install them in the guest, as by `apt install linux-image-{release}`{keep}"
+    update = f"or, while it is off, with `xenlocal kernel {domain.name} --update`"
+    what = f"install them in the guest, as by `apt install linux-image-{release}`, {update}{keep}"
     return Finding(Code.MODULES, Severity.WARNING, text, what)

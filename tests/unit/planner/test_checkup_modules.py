@@ -176,7 +176,8 @@ def test_the_modules_that_it_would_miss() -> None:
         f" disk xvda, volume/vg0/web, has 6.1.0-17-amd64, 6.1.0-18-amd64 ({HERE})"
     )
     assert finding.next == (
-        "install them in the guest, as by `apt install linux-image-6.1.0-49-amd64`, or name the kernel of"
+        "install them in the guest, as by `apt install linux-image-6.1.0-49-amd64`, or, while it is off, with"
+        " `xenlocal kernel web --update`, or name the kernel of"
         " 6.1.0-18-amd64 in the file"
     )
 
@@ -185,7 +186,8 @@ def test_no_modules_at_all() -> None:
     """On a disk that is only taken for that of the root file system, this says nothing."""
     ((severity, text, what),) = case(GuestModules("6.1"))
     assert severity is Severity.WARNING and "xvda, volume/vg0/web, has nothing" in text
-    assert what == "install them in the guest, as by `apt install linux-image-6.1`"
+    update = "or, while it is off, with `xenlocal kernel web --update`"
+    assert what == f"install them in the guest, as by `apt install linux-image-6.1`, {update}"
     ((severity, text, what),) = case(GuestModules("6.1"), "")
     assert severity is Severity.INFO and text.endswith(
         "is not known: /lib/modules of its disk xvda, volume/vg0/web, has none"
