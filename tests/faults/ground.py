@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tests.faults.truth import Truth, keeps, paths_of
+from tests.faults.truth import Truth, keeps, paths_of, trials
 from xenlocal.adapters.diskwork import PROGRAMS
 from xenlocal.model.desired import State
 from xenlocal.model.diskwork import Preparation
@@ -16,6 +16,7 @@ from xenlocal.simulator import diskwork
 from xenlocal.simulator.state import Link, Volume
 
 _LVM = ("lvcreate", "lvextend", "lvchange", "lvrename", "lvremove", "lvreduce", "lvresize")
+_MARKS = tuple(f".{work.mark}" for work in Preparation)
 
 
 class Ground:
@@ -57,7 +58,10 @@ class Ground:
             self._say(12, f"{program} begins for {name} while the host shuts down")
         resizes = any(disk.resize_fs and disk.backing.path == path for each in declared for disk in each.disks)
         installs = any(each.install and each.disks[0].backing.path == path for each in declared)
-        if not (resizes if program == PROGRAMS[Preparation.RESIZE] else installs):
+        if program == PROGRAMS[Preparation.MODULES]:
+            if not any(each["name"] == name and not each["failed"] for each in trials(truth.dom0.state)):
+                self._say(6, f"{program} begins for {name} on {path}, and no kernel of it is on trial")
+        elif not (resizes if program == PROGRAMS[Preparation.RESIZE] else installs):
             self._say(6, f"{program} begins for {name} on {path}, and no valid file says so")
 
     def _iscsi(self, words: list[str]) -> None:
@@ -185,7 +189,7 @@ class Ground:
         size = next(word.split("=", 1)[1] for word in words if word.startswith("--size="))
         if not size.startswith(">"):
             self._say(2, f"{' '.join(words)}: may shrink")
-        path = words[-1].removesuffix(f".{Preparation.INSTALL.mark}").removesuffix(f".{Preparation.RESIZE.mark}")
+        path = next((words[-1].removesuffix(end) for end in _MARKS if words[-1].endswith(end)), words[-1])
         if not any(keeps(each, path) for each in self.truth.lately()):
             self._say(4, f"{' '.join(words)}: nobody declares it")
 

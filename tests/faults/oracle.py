@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tests.faults.ending import ENDGAME, Ending
 from tests.faults.ground import Ground, strangers
 from tests.faults.strikes import tool
-from tests.faults.truth import LATELY, Truth, words_of
+from tests.faults.truth import LATELY, Truth, trials, words_of
 from xenlocal.model.desired import Disk, LogicalVolume, OnCrash, State
 from xenlocal.model.desired import Domain as Declared
 from xenlocal.model.diskwork import Preparation
@@ -152,10 +152,18 @@ class Oracle:
                     continue
                 if (disk.writable or held.writable) and since > LATELY:
                     self.say(1, f"{name} is started on {disk.path}, which domid {other.domid} holds")
+            if any(event.config["disk"] == disk.path for event in diskwork.at_work(truth.dom0)):
+                self.say(1, f"{name} is started on {disk.path}, which is worked on")
             if diskwork.is_marked(truth.dom0, disk.path, Preparation.INSTALL) and not truth.lying:
                 self.say(6, f"{name} is started on {disk.path}, which is still to be installed into")
+        self._no_kernel_that_failed(name, str(config.get("kernel", "")))
         self._nothing_lost(name, declared)
         self._nothing_unknown(name, declared)
+
+    def _no_kernel_that_failed(self, name: str, kernel: str) -> None:
+        for each in trials(self.truth.dom0.state):
+            if each["name"] == name and each["failed"] and f"/{each['copy']}/" in kernel:
+                self.say(6, f"{name} is started from {kernel}, which has failed its trial: {each['failed']}")
 
     def _nothing_lost(self, name: str, declared: list[Declared]) -> None:
         """A session that has been lost for a while is not started on."""
@@ -171,7 +179,7 @@ class Oracle:
         edited = max((at for at, _ in truth.wishes), default=0.0)
         if word is not None and word.verb in ("stop", "destroy") and word.at >= edited and truth.now > word.at + LATELY:
             self.say(6, f"{name} is started although it was stopped by hand")
-        elif not running and not (word is not None and word.verb in ("start", "restart")):
+        elif not running and not (word is not None and word.verb in ("start", "restart", "kernel")):
             self.say(6, f"{name} is started, which no file and no word asks for")
         if not truth.booted and word is None:
             self.say(5, f"{name} is started before the boot of the guests")
@@ -225,7 +233,7 @@ class Oracle:
     def _is_to_end(self, domain: Domain, what: str) -> None:
         """Rule 6: only a file that says so, or a word, ends a domU."""
         truth, declared = self.truth, self.truth.declares(domain)
-        by_word = truth.asked_for(domain, "stop", "restart", "destroy", "shutdown")
+        by_word = truth.asked_for(domain, "stop", "restart", "destroy", "shutdown", "kernel")
         by_file = any(each.state in (State.STOPPED, State.ABSENT) for each in declared)
         unready = any(each.on_unready == "restart" for each in declared) and not truth.is_ready(domain)
         if not (by_word or by_file or unready):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.faults.stage import Happening, Scenario
+from tests.faults.truth import trials
 from tests.unit.engine.rig import conf, listens
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.names import parse_trash_name, trash_name
@@ -259,6 +260,8 @@ SHORT = "[host]\nshutdown_deadline = 3m"
 QUICK = "stop_timeout = 20s"
 INSTALL = "[[install]]\nsuite = bookworm"
 INSTALLS = {"web": {"install_seconds": 30.0}}
+TRIED = conf("web", QUICK, "start_timeout = 20s\ncmdline = root=/dev/xvda", lv("web"), "[[ready]]\ntcp = 192.0.2.50:1")
+TRYING = {"listen": {"192.0.2.50:1": 1.0}, "install_seconds": 15.0}
 FILE = "[[disk xvda]]\nfile = /srv/db.img"
 SHARED = lv("both", "1G", "xvdb") + "\nmode = w!"
 OTHER_MAC = "00:16:3e:00:00:99"
@@ -279,6 +282,9 @@ def _configs(domain: Domain) -> list[dict[str, Any]]:
 
 def _kernel(host: Host, changed: int) -> None:
     host.paths["/boot/vmlinuz"] = Path("file", 8 << 20, changed=changed)
+
+
+TRIES = (ask(10, "stop", "web"), host(40, lambda host: _kernel(host, 2)), ask(50, "kernel", "web"))
 
 
 def _before_there_were_copies(host: Host) -> None:
@@ -1237,6 +1243,41 @@ SCENARIOS: tuple[Scenario, ...] = (
         host=lambda host: _room_for_copies(host, False),
         holds=lambda host: kernels(host) <= {*copies(host), "/boot"},
         cold=True,
+    ),
+    # Kernels on trial
+    Scenario(
+        "kernel-on-trial",
+        files(TRIED),
+        TRIES,
+        {"web": "running|off"},  # off: it was not, when its kernel was to be tried
+        behave={"web": {**TRYING}},
+        host=lambda host: _kernel(host, 1),
+        holds=lambda host: not trials(host) or trials(host)[0]["failed"] or not host.domains,
+        seconds=200,
+    ),
+    Scenario(
+        "kernel-that-fails-its-trial",
+        files(TRIED),
+        TRIES,
+        {"web": "running|off"},
+        behave={"web": {**TRYING, "hangs_with": f".{2:016x}-"}},
+        host=lambda host: _kernel(host, 1),
+        holds=lambda host: not any(f".{2:016x}-" in each for each in kernels(host)),
+        seconds=300,
+    ),
+    Scenario(
+        "kernel-that-crashes-on-trial",
+        files(TRIED),
+        (
+            *TRIES,
+            host(45, lambda host: host.behaviour("web").later.append(Later(0.5, "crash"))),
+            ask(150, "shutdown"),
+            ask(180, "boot"),
+        ),
+        {"web": "running|off"},
+        behave={"web": {**TRYING}},
+        host=lambda host: _kernel(host, 1),
+        seconds=300,
     ),
     # First installation
     Scenario(

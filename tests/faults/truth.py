@@ -5,10 +5,12 @@ Nothing here is the daemon's own view: neither its memory, nor its plan, nor wha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from xenlocal import config
 from xenlocal.model.desired import ConfigFile, Desired, ImageFile, LogicalVolume, State
@@ -16,9 +18,9 @@ from xenlocal.model.desired import Domain as Declared
 from xenlocal.model.errors import ConfigError
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, DefaultProbe, PingProbe, TcpProbe, XenstoreProbe
 from xenlocal.simulator.host import SimulatedDom0
-from xenlocal.simulator.state import Domain
+from xenlocal.simulator.state import Domain, Host
 
-_BY_HAND = ("start", "stop", "restart", "destroy")
+_BY_HAND = ("start", "stop", "restart", "destroy", "kernel")
 LATELY = 20.0  # seconds: by so much what the daemon knows may be older than what is
 
 
@@ -29,6 +31,13 @@ def understood(files: tuple[tuple[str, str], ...]) -> Desired | None:
         return config.read(tuple(ConfigFile(name, text) for name, text in files), "host")
     except ConfigError:
         return None
+
+
+def trials(state: Host) -> list[dict[str, Any]]:
+    """Kernels on trial, and those that have failed."""
+    text = state.texts.get("/var/lib/xenlocal/trials.json", '{"trials": []}')
+    found: list[dict[str, Any]] = json.loads(text)["trials"]
+    return found
 
 
 @dataclass
