@@ -18,6 +18,7 @@ from xenlocal.adapters import checked
 from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.engine import jobs, stopping
+from xenlocal.engine import preparing as waiting
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.model.actions import DropKernel, RetireVolume, StopDomain
@@ -134,6 +135,8 @@ BREAKS = (
     Break(2, "first-installation-into-what-somebody-has-filled", diskwork, "_why_not", lambda *_: "", says="held xfs"),
     Break(6, "first-installation", domains, "plan_preparation", lambda *_: None, says="still to be installed into"),
     Break(6, "first-installation-that-no-file-asks-for-any-more", preparing, "_hurdle_of_leftover", lambda *_: None),
+    Break(6, "kernel-that-fails-its-trial", domains, "copy_to_start", lambda *_: None, says="has failed its trial"),
+    Break(1, "kernel-on-trial", waiting, "why_not", lambda *_: "", says="which is worked on"),
     Break(8, "boot-diamond", transitions, "retry_delay", lambda _failures: 1e9, struck="xl create"),
     Break(8, "boot-diamond", xlcfg, "differences", lambda *_: ("memory",)),
     Break(9, "bridge-of-the-default-route", Network, "carries_default_route", lambda *_: False),
