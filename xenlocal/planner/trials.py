@@ -43,13 +43,13 @@ def hurdle_of_trial(draft: Draft, domain: Domain, observed: Observed) -> str | N
 
 
 def plan_trial(draft: Draft, domain: Domain, record: Record, live: LiveDomain | None, observed: Observed) -> bool:
-    """Whether it ends by this plan: what follows from that is the next one's."""
+    """Whether it fails by this plan: the way back is the next one's."""
     trial = observed.trial_of(domain.uuid)
     if trial is None:
         return False
     if _is_over(trial, domain, observed):
         draft.step(EndTrial(trial), "the files name another kernel by now")
-        return True
+        return False
     runs = _runs_from(trial, live, draft.table(Table.KERNELS, observed.kernels))
     meant = _is_meant(domain, record, live)
     why = trial.failed or (_why_failed(domain, record, live, runs) if meant else "")
@@ -57,11 +57,11 @@ def plan_trial(draft: Draft, domain: Domain, record: Record, live: LiveDomain | 
         again = f"`xenlocal kernel {domain.name} --update`, while it is off, tries it once more"
         text = f"its kernel {trial.release} has failed its trial ({why}), so it is started from the one before"
         draft.notice(domain.target, f"{text} until the files name another; {again}")
-        return False
-    if why and trial.before is None:
+    elif why and trial.before is None:
         draft.step(EndTrial(trial), f"{why}; there is no other kernel to go back to")
     elif why:
         draft.step(FailTrial(replace(trial, failed=why)), f"with {trial.release} it {why}")
+        return True
     elif runs and record.ready:
         draft.step(EndTrial(trial), f"it is ready with {trial.release}")
     else:
@@ -69,8 +69,7 @@ def plan_trial(draft: Draft, domain: Domain, record: Record, live: LiveDomain | 
         if trial.before is not None:
             text = f"its kernel {trial.release} is on trial: unless it is ready in time, it goes back to the one before"
         draft.notice(domain.target, text)
-        return False
-    return True
+    return False
 
 
 def _is_meant(domain: Domain, record: Record, live: LiveDomain | None) -> bool:

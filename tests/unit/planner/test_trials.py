@@ -125,7 +125,8 @@ def test_a_mark_without_a_trial_that_lasts_means_nothing_unless_it_is_at_work() 
 
 def test_once_it_is_ready_the_trial_has_ended_well() -> None:
     one = running(memory(ready("web", 3, running=xlcfg.settings(WEB), probe=str(TCP))))
-    assert ids(one) == ("end the trial of the kernel of domain/web",) and one.steps[0].action == EndTrial(TRIAL)
+    assert ids(one) == ("end the trial of the kernel of domain/web", "check domain/web")
+    assert one.steps[0].action == EndTrial(TRIAL)
     assert one.steps[0].reason == "it is ready with 6.2" and one.steps[0].changes_host
 
 
@@ -240,8 +241,10 @@ REPLACED = {KERNEL: PathFacts(PathKind.FILE, GIB, KERNEL, changed=7)}
 def test_another_kernel_in_the_files_ends_it(trial: Trial, domain: Domain, tables: dict[str, Any]) -> None:
     there = {**THERE, "/boot/vmlinuz-6.3": file_facts("/boot/vmlinuz-6.3")}
     look = seen(trial=trial, **{"paths": there, **tables})
-    (step,) = made(look, domain).steps
+    one = made(look, domain)
+    step = one.steps[0]
     assert step.action == EndTrial(trial) and step.reason == "the files name another kernel by now"
+    assert action(one, "start domain/web").copy is None and not noticed(one, "domain/web")
     gone = plan(desired(domain), replace(look, trials={}), memory(rec("web", **MEANT)))
     assert action(gone, "start domain/web").copy is None
 
