@@ -109,6 +109,7 @@ def test_files_are_where_they_belong(content: Path) -> None:
         "usr/lib/systemd/system/xenlocal.slice": 0o644,
         "usr/libexec/xenlocal/disk.sh": 0o644,
         "usr/libexec/xenlocal/install": 0o755,
+        "usr/libexec/xenlocal/modules": 0o755,
         "usr/libexec/xenlocal/resize": 0o755,
         "usr/share/bash-completion/completions/xenlocal": 0o644,
         "usr/share/man/man5/xenlocal.conf.5.gz": 0o644,
