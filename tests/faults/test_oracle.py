@@ -21,9 +21,10 @@ from xenlocal.engine import jobs, stopping
 from xenlocal.engine import preparing as waiting
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
-from xenlocal.model.actions import DropKernel, RetireVolume, StopDomain
+from xenlocal.model.actions import StopDomain
 from xenlocal.model.desired import Desired
 from xenlocal.model.errors import XenlocalError
+from xenlocal.model.host_actions import DropKernel, RetireVolume
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Network, Observed, Storage, XenStore
 from xenlocal.model.units import Duration

@@ -19,23 +19,19 @@ from xenlocal import cli
 from xenlocal.adapters import argv
 from xenlocal.adapters.host import HostReader
 from xenlocal.config import KEYS, Key, read
-from xenlocal.model.actions import (
-    Action,
+from xenlocal.model.actions import Action, AttachDevice, DetachDevice, StageConfig, StartDomain
+from xenlocal.model.desired import Bridge, ConfigFile, Desired, Domain, ImageFile, LogicalVolume
+from xenlocal.model.errors import ConfigError
+from xenlocal.model.host_actions import (
     ActivateVolume,
-    AttachDevice,
     ChangeBridge,
     CreateVolume,
-    DetachDevice,
     GrowVolume,
     PurgeVolume,
     ResizeFile,
     RestoreVolume,
     RetireVolume,
-    StageConfig,
-    StartDomain,
 )
-from xenlocal.model.desired import Bridge, ConfigFile, Desired, Domain, ImageFile, LogicalVolume
-from xenlocal.model.errors import ConfigError
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import LiveDomain, LiveState
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe

@@ -23,13 +23,10 @@ from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.own import read_secret
 from xenlocal.model.actions import (
     Action,
-    ActivateVolume,
     BeginTrial,
-    ChangeBridge,
     EndTrial,
     FailTrial,
     LockIdentity,
-    LogIn,
     StageConfig,
     StartDomain,
     StopDomain,
@@ -37,6 +34,7 @@ from xenlocal.model.actions import (
     WatchDisk,
 )
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
+from xenlocal.model.host_actions import ActivateVolume, ChangeBridge, LogIn
 from xenlocal.model.names import Kind
 from xenlocal.planner.bridges import restores
 

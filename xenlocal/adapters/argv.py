@@ -12,38 +12,40 @@ from dataclasses import dataclass
 from xenlocal.adapters import checked, diskwork
 from xenlocal.model.actions import (
     Action,
-    ActivateVolume,
     AttachDevice,
     AwaitReady,
     BeginTrial,
-    ChangeBridge,
     CheckReady,
-    CreateVolume,
-    DeactivateVolume,
     DestroyDomain,
     DetachDevice,
-    DropKernel,
     EndTrial,
     FailTrial,
-    GrowVolume,
     LockIdentity,
-    LogIn,
     NudgeDomain,
     PrepareDisk,
-    PurgeVolume,
-    ResizeFile,
-    RestoreVolume,
-    RetireVolume,
     SetLive,
     StageConfig,
     StartDomain,
     StopDomain,
     UnlockIdentity,
-    UntagVolume,
     WatchDisk,
 )
 from xenlocal.model.desired import LogicalVolume
 from xenlocal.model.diskwork import Preparation
+from xenlocal.model.host_actions import (
+    ActivateVolume,
+    ChangeBridge,
+    CreateVolume,
+    DeactivateVolume,
+    DropKernel,
+    GrowVolume,
+    LogIn,
+    PurgeVolume,
+    ResizeFile,
+    RestoreVolume,
+    RetireVolume,
+    UntagVolume,
+)
 from xenlocal.model.iscsi import Node
 from xenlocal.model.names import is_whole_copy, look_name
 from xenlocal.model.observed import KEPT_TAG, LOOK_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG

@@ -16,13 +16,13 @@ from xenlocal.model.actions import (
     DestroyDomain,
     DetachDevice,
     FailTrial,
-    LogIn,
     PrepareDisk,
     SetLive,
     StageConfig,
     StartDomain,
 )
 from xenlocal.model.errors import CommandFailed, Temporary
+from xenlocal.model.host_actions import LogIn
 from xenlocal.model.plan import Step
 from xenlocal.planner import logins
 from xenlocal.planner import memory as transitions

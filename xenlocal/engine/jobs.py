@@ -12,9 +12,10 @@ from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.tasks import Result, Tools
-from xenlocal.model.actions import Action, DestroyDomain, PurgeVolume, RestoreVolume, StopDomain, UnlockIdentity
+from xenlocal.model.actions import Action, DestroyDomain, StopDomain, UnlockIdentity
 from xenlocal.model.desired import Desired, State
 from xenlocal.model.errors import XenlocalError
+from xenlocal.model.host_actions import PurgeVolume, RestoreVolume
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.names import parse_trash_name

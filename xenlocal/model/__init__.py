@@ -6,7 +6,7 @@ probes    how a domU shows that it is ready
 desired   what the files say
 observed  what the host says; a table that could not be had is `Unavailable`, never empty
 memory    what xenlocal remembers of each domU since the dom0 came up
-actions   what can be done to the host, typed
+actions   what can be done, typed; `host_actions` those on the dom0 itself
 plan      steps in order, with reasons; refusals; what could not be known
 history   what was done and what happened, for people; nothing is decided by it
 errors    who must act: administrator, package, tool, or nobody but time

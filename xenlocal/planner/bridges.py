@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xenlocal.model.actions import ChangeBridge
 from xenlocal.model.desired import Bridge, Desired
+from xenlocal.model.host_actions import ChangeBridge
 from xenlocal.model.observed import OUR_ALIAS, Link, Network, Observed, Table
 from xenlocal.planner.draft import Draft
 

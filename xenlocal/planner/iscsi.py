@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xenlocal.model.actions import LogIn
 from xenlocal.model.desired import Desired, Iscsi
+from xenlocal.model.host_actions import LogIn
 from xenlocal.model.iscsi import LOGGED_IN, IscsiFacts, Node
 from xenlocal.model.memory import Login, Memory
 from xenlocal.model.names import iscsi as iscsi_target

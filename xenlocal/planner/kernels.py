@@ -10,8 +10,9 @@ import re
 import zlib
 from collections.abc import Mapping
 
-from xenlocal.model.actions import DropKernel, StageConfig, StartDomain
+from xenlocal.model.actions import StageConfig, StartDomain
 from xenlocal.model.desired import Desired, Domain, State
+from xenlocal.model.host_actions import DropKernel
 from xenlocal.model.names import COPY, is_whole_copy
 from xenlocal.model.observed import Built, Kept, LiveDomain, LiveState, Observed, PathFacts, Table, Unavailable
 from xenlocal.planner.draft import Draft

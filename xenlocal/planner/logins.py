@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
-from xenlocal.model.actions import LogIn
+from xenlocal.model.host_actions import LogIn
 from xenlocal.model.memory import Login, Memory
 
 _RETRIES = (5.0, 10.0, 20.0, 40.0, 60.0)  # seconds after the first failure in a row, the second, ...

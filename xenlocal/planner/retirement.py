@@ -6,8 +6,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from xenlocal.model.actions import RetireVolume
 from xenlocal.model.desired import Backing, BlockDevice, Desired, Domain, ImageFile, LogicalVolume, State
+from xenlocal.model.host_actions import RetireVolume
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Unavailable, Volume
 from xenlocal.planner.draft import Draft

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xenlocal.model.actions import (
+from xenlocal.model.desired import Desired, Disk, Domain, ImageFile, LogicalVolume, State
+from xenlocal.model.diskwork import Preparation
+from xenlocal.model.host_actions import (
     ActivateVolume,
     CreateVolume,
     DeactivateVolume,
@@ -14,8 +16,6 @@ from xenlocal.model.actions import (
     ResizeFile,
     UntagVolume,
 )
-from xenlocal.model.desired import Desired, Disk, Domain, ImageFile, LogicalVolume, State
-from xenlocal.model.diskwork import Preparation
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import parse_trash_name, volume
 from xenlocal.model.observed import (

@@ -14,6 +14,7 @@ from tests.unit.adapters.scripted import NO_KERNELS, Answer, ScriptedRunner
 from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.identities import Identities
 from xenlocal.model import actions as act
+from xenlocal.model import host_actions as host_act
 from xenlocal.model.desired import ImageFile, LogicalVolume
 from xenlocal.model.errors import CommandFailed, Temporary, ToolMissing, XenlocalError
 from xenlocal.model.identity import Identity
@@ -54,13 +55,13 @@ def test_stops_at_the_first_failure() -> None:
     trash = "xenlocal-trash.1.a"
     runner = ScriptedRunner((("lvchange", "--addtag", "xenlocal-kept", f"vg0/{trash}"), FAILED))
     with pytest.raises(CommandFailed):
-        actuator(runner).perform(act.RestoreVolume("vg0", "a", trash))
+        actuator(runner).perform(host_act.RestoreVolume("vg0", "a", trash))
 
 
 def test_an_unsafe_action_runs_nothing() -> None:
     with pytest.raises(XenlocalError, match="cannot purge volume/vg0/data"):
-        actuator(ScriptedRunner()).perform(act.PurgeVolume("vg0", "data"))
-    (line,) = actuator(ScriptedRunner()).script(act.PurgeVolume("vg0", "data"))
+        actuator(ScriptedRunner()).perform(host_act.PurgeVolume("vg0", "data"))
+    (line,) = actuator(ScriptedRunner()).script(host_act.PurgeVolume("vg0", "data"))
     assert line.startswith("# cannot purge")
 
 
@@ -125,8 +126,8 @@ def test_script_of_an_installation_ends_where_that_has_failed(
         assert ("see /var/log/xenlocal/install-w+b.log" in done.stderr) == (not goes_on and lvs != "exit 5")
 
 
-BACK = act.ChangeBridge("br0", mtu=1500)
-CHANGE = act.ChangeBridge("br0", mtu=1400, way_back=BACK, gateway="192.0.2.1")
+BACK = host_act.ChangeBridge("br0", mtu=1500)
+CHANGE = host_act.ChangeBridge("br0", mtu=1400, way_back=BACK, gateway="192.0.2.1")
 PING = (("ping", "-n", "-q", "-c", "1", "-w", "5", "192.0.2.1"), "")
 NO_PING = (PING[0], FAILED)
 MTU = ("ip", "link", "set", "dev", "br0", "mtu")
@@ -203,7 +204,7 @@ def test_grow_of_a_file() -> None:
         "truncate --no-create '--size=>9' /a; devices=$(losetup --noheadings --output NAME --associated /a); "
         'for device in $devices; do losetup --set-capacity "$device"; done'
     )
-    actuator(ScriptedRunner((("sh", "-ec", script), ""))).perform(act.ResizeFile("/a", Size(9), "grow"))
+    actuator(ScriptedRunner((("sh", "-ec", script), ""))).perform(host_act.ResizeFile("/a", Size(9), "grow"))
 
 
 STOP = act.StopDomain("web", UUID, 5, Duration(60))

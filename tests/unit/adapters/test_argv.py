@@ -12,6 +12,7 @@ import pytest
 from xenlocal.adapters.argv import Context, arm, ask_through_xenstore, commands, config_file, end_look, verify
 from xenlocal.adapters.checked import unit_escape
 from xenlocal.model import actions as act
+from xenlocal.model import host_actions as host_act
 from xenlocal.model.actions import Action
 from xenlocal.model.desired import ImageFile, LogicalVolume
 from xenlocal.model.diskwork import Preparation
@@ -33,66 +34,66 @@ COPY = "/var/lib/xenlocal/kernels/vmlinuz-6.1.0-49-amd64.0a1b2c3d.00000000000000
 TRIAL = Trial("web", UUID, "6.1", "new", "old")
 EXPECTED: list[tuple[Action, list[str]]] = [
     (
-        act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0"),
+        host_act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0"),
         [
             "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0 --zero y --size 8388608b"
             " --name web-root vg0"
         ],
     ),
     (
-        act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0.example", "thin0"),
+        host_act.CreateVolume("vg0", "web-root", Size.mib(8), "dom0.example", "thin0"),
         [
             "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0.example --thinpool thin0"
             " --virtualsize 8388608b --name web-root vg0"
         ],
     ),
-    (act.CreateVolume("vg0", "a", Size(513), "dom0"), [
+    (host_act.CreateVolume("vg0", "a", Size(513), "dom0"), [
         "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0 --zero y --size 1024b"
         " --name a vg0"]),
-    (act.GrowVolume("vg0", "web-root", Size.mib(8)), ["lvextend --size 8388608b vg0/web-root"]),
-    (act.GrowVolume("vg0", "a", Size(1024), resize=True),
+    (host_act.GrowVolume("vg0", "web-root", Size.mib(8)), ["lvextend --size 8388608b vg0/web-root"]),
+    (host_act.GrowVolume("vg0", "a", Size(1024), resize=True),
         ["lvchange --addtag xenlocal-resize vg0/a", "lvextend --size 1024b vg0/a"]),
     (act.PrepareDisk("web", UUID, ImageFile("/a.img"), {}, Preparation.RESIZE),
         ["systemd-run --collect --quiet --slice=xenlocal.slice --unit=xenlocal-resize-web "
          "'--description=Growth of a file system of domU web by xenlocal' --service-type=exec "
          "--property=PrivateMounts=yes --property=TimeoutStopSec=5min --property=RuntimeMaxSec=2h "
          "-- /usr/libexec/xenlocal/resize web /a.img"]),
-    (act.ResizeFile("/a.img", Size.mib(1), "grow", work=Preparation.RESIZE), [shlex.join(("sh", "-ec",
+    (host_act.ResizeFile("/a.img", Size.mib(1), "grow", work=Preparation.RESIZE), [shlex.join(("sh", "-ec",
         "truncate '--size=>0' /a.img.xenlocal-resize; truncate --no-create '--size=>1048576' /a.img; "
         "devices=$(losetup --noheadings --output NAME --associated /a.img); "
         'for device in $devices; do losetup --set-capacity "$device"; done'))]),
-    (act.ActivateVolume("vg0", "web-root"),
+    (host_act.ActivateVolume("vg0", "web-root"),
         ["lvchange --activate ey vg0/web-root", "blockdev --getsize64 /dev/vg0/web-root"]),
-    (act.DeactivateVolume("vg0", "web-root"), ["lvchange --activate n vg0/web-root"]),
+    (host_act.DeactivateVolume("vg0", "web-root"), ["lvchange --activate n vg0/web-root"]),
     (
-        act.RetireVolume("vg0", "web-root", TRASH),
+        host_act.RetireVolume("vg0", "web-root", TRASH),
         ["lvchange --activate n vg0/web-root", f"lvrename vg0 web-root {TRASH}"],
     ),
     (
-        act.RestoreVolume("vg0", "web-root", TRASH),
+        host_act.RestoreVolume("vg0", "web-root", TRASH),
         [
             f"lvchange --addtag xenlocal-kept vg0/{TRASH}",
             f"lvrename vg0 {TRASH} web-root",
             "lvchange --activate ey vg0/web-root",
         ],
     ),
-    (act.UntagVolume("vg0", "a", ("xenlocal-kept", "x")), ["lvchange --deltag xenlocal-kept --deltag x vg0/a"]),
-    (act.PurgeVolume("vg0", TRASH), [f"lvremove --yes vg0/{TRASH}"]),
-    (act.ResizeFile("/srv/a.img", Size.mib(1)), ["truncate '--size=>1048576' /srv/a.img"]),
-    (act.ResizeFile("/srv/a.img", Size.mib(1), full=True), [
+    (host_act.UntagVolume("vg0", "a", ("xenlocal-kept", "x")), ["lvchange --deltag xenlocal-kept --deltag x vg0/a"]),
+    (host_act.PurgeVolume("vg0", TRASH), [f"lvremove --yes vg0/{TRASH}"]),
+    (host_act.ResizeFile("/srv/a.img", Size.mib(1)), ["truncate '--size=>1048576' /srv/a.img"]),
+    (host_act.ResizeFile("/srv/a.img", Size.mib(1), full=True), [
         "truncate '--size=>0' /srv/a.img", "fallocate --keep-size --length 1048576 /srv/a.img",
         "truncate '--size=>1048576' /srv/a.img"]),
-    (act.ResizeFile("/srv/a.img", Size.mib(1), "grow", full=True), [shlex.join(("sh", "-ec",
+    (host_act.ResizeFile("/srv/a.img", Size.mib(1), "grow", full=True), [shlex.join(("sh", "-ec",
         "fallocate --keep-size --length 1048576 /srv/a.img; "
         "truncate --no-create '--size=>1048576' /srv/a.img; "
         "devices=$(losetup --noheadings --output NAME --associated /srv/a.img); "
         'for device in $devices; do losetup --set-capacity "$device"; done'))]),
-    (act.ResizeFile("/srv/a b.img", Size.mib(1), "grow"), [shlex.join(("sh", "-ec",
+    (host_act.ResizeFile("/srv/a b.img", Size.mib(1), "grow"), [shlex.join(("sh", "-ec",
         "truncate --no-create '--size=>1048576' '/srv/a b.img'; "
         "devices=$(losetup --noheadings --output NAME --associated '/srv/a b.img'); "
         'for device in $devices; do losetup --set-capacity "$device"; done'))]),
     (
-        act.ChangeBridge("br0", create=True, add_ports=("eno1",), add_address="10.9.0.1/24", mtu=9000, stp=True,
+        host_act.ChangeBridge("br0", create=True, add_ports=("eno1",), add_address="10.9.0.1/24", mtu=9000, stp=True,
                          vlan_filtering=False, up=True),
         [
             "sh -ec 'ip link add name br0 type bridge; ip link set dev br0 alias xenlocal'",
@@ -104,10 +105,10 @@ EXPECTED: list[tuple[Action, list[str]]] = [
             "ip link set dev br0 up",
         ],
     ),
-    (act.CreateVolume("vg0", "a", Size(512), "dom0", install=True), [
+    (host_act.CreateVolume("vg0", "a", Size(512), "dom0", install=True), [
         "lvcreate --yes --wipesignatures y --addtag xenlocal --addtag xenlocal.host=dom0 --addtag xenlocal-install"
         " --zero y --size 512b --name a vg0"]),
-    (act.ResizeFile("/srv/a b.img", Size.mib(1), work=Preparation.INSTALL), [
+    (host_act.ResizeFile("/srv/a b.img", Size.mib(1), work=Preparation.INSTALL), [
         "truncate '--size=>0' '/srv/a b.img.xenlocal-install'", "truncate '--size=>1048576' '/srv/a b.img'"]),
     (
         act.PrepareDisk("w+b", UUID, LogicalVolume("vg0", "web"), {"XENLOCAL_SUITE": "sid", "XENLOCAL_DNS": "a b"}),
@@ -118,8 +119,8 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     ),
     (act.WatchDisk("web", UUID, LogicalVolume("vg0", "web")), []),
     (
-        act.ChangeBridge("br0", add_ports=("eno2",), gateway="192.0.2.1",
-                         way_back=act.ChangeBridge("br0", remove_ports=("eno2",), remove_address="10.0.0.1/8")),
+        host_act.ChangeBridge("br0", add_ports=("eno2",), gateway="192.0.2.1",
+                         way_back=host_act.ChangeBridge("br0", remove_ports=("eno2",), remove_address="10.0.0.1/8")),
         [
             "systemd-run --on-active=60s --timer-property=AccuracySec=1s --quiet --collect "
             "--unit=xenlocal-way-back-br0 /bin/sh -c "
@@ -130,9 +131,9 @@ EXPECTED: list[tuple[Action, list[str]]] = [
             "systemctl stop xenlocal-way-back-br0.timer",
         ],
     ),
-    (act.LogIn("bay1", Node(IQN, Portal("192.0.2.10"))),
+    (host_act.LogIn("bay1", Node(IQN, Portal("192.0.2.10"))),
         [f"iscsiadm -m node -T {IQN} -p 192.0.2.10:3260 --login", "udevadm settle --timeout=10"]),
-    (act.LogIn("bay1", Node(IQN, Portal("fd00::1", 3261)), Chap("dom0", "/etc/s"), known=False), [
+    (host_act.LogIn("bay1", Node(IQN, Portal("fd00::1", 3261)), Chap("dom0", "/etc/s"), known=False), [
         f"iscsiadm -m node -T {IQN} -p '[fd00::1]:3261' -o new",
         f"iscsiadm -m node -T {IQN} -p '[fd00::1]:3261' -o update -n node.startup -v manual"
         " -n node.session.initial_login_retry_max -v 1 -n 'node.conn[0].timeo.login_timeout' -v 15",
@@ -145,7 +146,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
          "'--description=domU web, started by xenlocal' --property=Before=xenlocal-guests.service -- "
          "xl create -q /run/xenlocal/domains/web.cfg"],
     ),
-    (act.ChangeBridge("fifteen-letters", up=True), ["ip link set dev fifteen-letters up"]),
+    (host_act.ChangeBridge("fifteen-letters", up=True), ["ip link set dev fifteen-letters up"]),
     (act.AwaitReady("web", UUID, DefaultProbe(), Duration(1)), []),
     (act.CheckReady("web", UUID, DefaultProbe()), []),
     (act.StopDomain("web", UUID, 5, Duration(1)), ["xl shutdown -F 5"]),
@@ -162,9 +163,9 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.AttachDevice("web", UUID, 5, "vif", NIC), ["xl network-attach 5 mac=00:16:3e:00:00:01 bridge=br0"]),
     (act.DetachDevice("web", UUID, 5, "disk", DISK), ["xl block-detach 5 xvdb"]),
     (act.DetachDevice("web", UUID, 5, "vif", NIC), ["xl network-detach 5 00:16:3e:00:00:01"]),
-    (act.DropKernel(COPY), [f"mv -T {COPY} {COPY}.old", f"rm -r {COPY}.old"]),
-    (act.DropKernel(f"{COPY}.old"), [f"rm -r {COPY}.old"]),
-    (act.DropKernel(f"{COPY}.new"), [f"rm -r {COPY}.new"]),
+    (host_act.DropKernel(COPY), [f"mv -T {COPY} {COPY}.old", f"rm -r {COPY}.old"]),
+    (host_act.DropKernel(f"{COPY}.old"), [f"rm -r {COPY}.old"]),
+    (host_act.DropKernel(f"{COPY}.new"), [f"rm -r {COPY}.new"]),
     (act.BeginTrial(TRIAL, LogicalVolume("vg0", "web"), ("/k",)), ["lvchange --addtag xenlocal-modules vg0/web"]),
     (act.BeginTrial(TRIAL, ImageFile("/a.img"), ("/k",)), ["truncate '--size=>0' /a.img.xenlocal-modules"]),
     (act.FailTrial(TRIAL), []),
@@ -201,34 +202,34 @@ REFUSED: list[Action] = [
     act.PrepareDisk("-x", UUID, LogicalVolume("vg0", "web"), {}),
     act.PrepareDisk("web", UUID, ImageFile("a.img"), {}),
     act.PrepareDisk("web", UUID, ImageFile("/a.img"), {"XENLOCAL_DNS": "a\nPATH=/tmp"}),
-    act.PurgeVolume("vg0", "web-root"),
-    act.PurgeVolume("vg0", "xenlocal-trash.x.web-root"),
-    act.PurgeVolume("vg0", "xenlocal-trash.1.a --force"),
-    act.RetireVolume("vg0", "web-root", "other"),
-    act.RestoreVolume("vg0", "web-root", "other"),
-    act.CreateVolume("vg0", "-f", Size(512), "dom0"),
-    act.CreateVolume("vg0", "a", Size(512), "(none)"),
-    act.CreateVolume("vg0", "a", Size(512), "dom0", "-f"),
-    act.DeactivateVolume("vg0", "--all"),
-    act.CreateVolume("--config=x", "a", Size(512), "dom0"),
-    act.GrowVolume("vg0", "a b", Size(512)),
-    act.GrowVolume("vg0", "a/b", Size(512)),
-    act.ActivateVolume("", "a"),
-    act.UntagVolume("vg0", "a", ("-x",)),
-    act.DropKernel("/var/lib/xenlocal/kernels/.."),
-    act.DropKernel("/var/lib/xenlocal/kernels"),
-    act.DropKernel("/boot/vmlinuz-6.1.0-49-amd64"),
-    act.DropKernel(f"{COPY}/../../history.db"),
-    act.DropKernel(COPY.replace("kernels", "console")),
-    act.ResizeFile("relative", Size(1)),
-    act.ResizeFile("--reference=/etc/passwd", Size(1)),
-    act.ChangeBridge("br0", add_ports=("-x",)),
-    act.ChangeBridge("br0; reboot", create=True),
-    act.ChangeBridge("a-name-that-is-too-long", create=True),
-    act.ChangeBridge("sixteen-letters1", up=True),
-    act.ChangeBridge("br0", add_address="10.0.0.1/24 dev lo"),
-    act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500)),
-    act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500), gateway="-f"),
+    host_act.PurgeVolume("vg0", "web-root"),
+    host_act.PurgeVolume("vg0", "xenlocal-trash.x.web-root"),
+    host_act.PurgeVolume("vg0", "xenlocal-trash.1.a --force"),
+    host_act.RetireVolume("vg0", "web-root", "other"),
+    host_act.RestoreVolume("vg0", "web-root", "other"),
+    host_act.CreateVolume("vg0", "-f", Size(512), "dom0"),
+    host_act.CreateVolume("vg0", "a", Size(512), "(none)"),
+    host_act.CreateVolume("vg0", "a", Size(512), "dom0", "-f"),
+    host_act.DeactivateVolume("vg0", "--all"),
+    host_act.CreateVolume("--config=x", "a", Size(512), "dom0"),
+    host_act.GrowVolume("vg0", "a b", Size(512)),
+    host_act.GrowVolume("vg0", "a/b", Size(512)),
+    host_act.ActivateVolume("", "a"),
+    host_act.UntagVolume("vg0", "a", ("-x",)),
+    host_act.DropKernel("/var/lib/xenlocal/kernels/.."),
+    host_act.DropKernel("/var/lib/xenlocal/kernels"),
+    host_act.DropKernel("/boot/vmlinuz-6.1.0-49-amd64"),
+    host_act.DropKernel(f"{COPY}/../../history.db"),
+    host_act.DropKernel(COPY.replace("kernels", "console")),
+    host_act.ResizeFile("relative", Size(1)),
+    host_act.ResizeFile("--reference=/etc/passwd", Size(1)),
+    host_act.ChangeBridge("br0", add_ports=("-x",)),
+    host_act.ChangeBridge("br0; reboot", create=True),
+    host_act.ChangeBridge("a-name-that-is-too-long", create=True),
+    host_act.ChangeBridge("sixteen-letters1", up=True),
+    host_act.ChangeBridge("br0", add_address="10.0.0.1/24 dev lo"),
+    host_act.ChangeBridge("br0", mtu=1400, way_back=host_act.ChangeBridge("br0", mtu=1500)),
+    host_act.ChangeBridge("br0", mtu=1400, way_back=host_act.ChangeBridge("br0", mtu=1500), gateway="-f"),
     act.StartDomain("../x", UUID, ""),
     act.StartDomain("-x", UUID, ""),
     act.StopDomain("web", UUID, 0, Duration(1)),
@@ -274,21 +275,23 @@ def test_who_it_is_is_read_before_it_is_asked_through_xenstore() -> None:
 
 
 def test_no_way_back_is_armed_where_nothing_could_prove_the_change() -> None:
-    action = act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500))
+    action = host_act.ChangeBridge("br0", mtu=1400, way_back=host_act.ChangeBridge("br0", mtu=1500))
     with pytest.raises(ValueError, match="no gateway is known"):
         arm(action, CONTEXT)
 
 
 def test_a_way_back_needs_systemd() -> None:
-    action = act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500), gateway="192.0.2.1")
+    action = host_act.ChangeBridge(
+        "br0", mtu=1400, way_back=host_act.ChangeBridge("br0", mtu=1500), gateway="192.0.2.1"
+    )
     with pytest.raises(ValueError, match="timed way back"):
         commands(action, Context("/run/xenlocal", systemd=False, unique="k"))
 
 
 def test_a_change_is_proved_where_there_is_a_way_back_and_never_by_nothing() -> None:
-    assert verify(act.ChangeBridge("br0", mtu=1400, gateway="192.0.2.1")) == ()
+    assert verify(host_act.ChangeBridge("br0", mtu=1400, gateway="192.0.2.1")) == ()
     with pytest.raises(ValueError, match="'' is not an address"):
-        verify(act.ChangeBridge("br0", mtu=1400, way_back=act.ChangeBridge("br0", mtu=1500)))
+        verify(host_act.ChangeBridge("br0", mtu=1400, way_back=host_act.ChangeBridge("br0", mtu=1500)))
 
 
 def test_unit_escape() -> None:
@@ -298,10 +301,10 @@ def test_unit_escape() -> None:
 def test_truncate_creates_and_grows_and_never_shrinks(tmp_path: Path) -> None:
     image = tmp_path / "a.img"
     for size, expected in ((20, 20), (10, 20), (40, 40)):
-        (line,) = commands(act.ResizeFile(str(image), Size(size)), CONTEXT)
+        (line,) = commands(host_act.ResizeFile(str(image), Size(size)), CONTEXT)
         subprocess.run(line, check=True)
         assert image.stat().st_size == expected
-    (line,) = commands(act.ResizeFile(str(tmp_path / "gone.img"), Size(5), "grow"), CONTEXT)
+    (line,) = commands(host_act.ResizeFile(str(tmp_path / "gone.img"), Size(5), "grow"), CONTEXT)
     subprocess.run(line, check=True)
     assert not (tmp_path / "gone.img").exists()
 

@@ -14,8 +14,8 @@ from xenlocal.adapters.actuator import HostActuator
 from xenlocal.adapters.command import Commands
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.iscsi import ChapRecords, read_iscsi, read_records, with_chap
-from xenlocal.model.actions import LogIn
 from xenlocal.model.errors import CommandFailed, ToolMissing, XenlocalError
+from xenlocal.model.host_actions import LogIn
 from xenlocal.model.inspection import IscsiRecord
 from xenlocal.model.iscsi import Chap, IscsiFacts, Node, Portal
 

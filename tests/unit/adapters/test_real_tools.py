@@ -17,8 +17,8 @@ from xenlocal.adapters.files import Files
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.inspection import GROUPS, Inspector
 from xenlocal.adapters.lvm import REPORT
-from xenlocal.model.actions import ChangeBridge, ResizeFile
 from xenlocal.model.errors import CommandFailed
+from xenlocal.model.host_actions import ChangeBridge, ResizeFile
 from xenlocal.model.observed import Link
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_storage import pattern_of

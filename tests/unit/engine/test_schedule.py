@@ -2,7 +2,8 @@
 
 from bench.scheduling import ratios
 from xenlocal.engine.schedule import Schedule
-from xenlocal.model.actions import Action, CreateVolume, StartDomain
+from xenlocal.model.actions import Action, StartDomain
+from xenlocal.model.host_actions import CreateVolume
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.model.units import Size
 

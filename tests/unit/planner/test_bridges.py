@@ -19,8 +19,8 @@ from tests.unit.planner.build import (
     plan,
     refused,
 )
-from xenlocal.model.actions import ChangeBridge
 from xenlocal.model.desired import Bridge
+from xenlocal.model.host_actions import ChangeBridge
 from xenlocal.model.observed import Link, Network, Observed, Table
 from xenlocal.model.plan import Plan
 from xenlocal.planner.bridges import restores

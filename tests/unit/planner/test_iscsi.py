@@ -23,7 +23,7 @@ from tests.unit.planner.build import (
     refused,
     sessions,
 )
-from xenlocal.model.actions import LogIn
+from xenlocal.model.host_actions import LogIn
 from xenlocal.model.iscsi import Chap
 from xenlocal.model.memory import Login, Memory
 from xenlocal.model.names import iscsi

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.planner.build import NOW, bay
-from xenlocal.model.actions import LogIn
+from xenlocal.model.host_actions import LogIn
 from xenlocal.model.memory import Login, Memory
 from xenlocal.planner.logins import logged_in, login_failed
 

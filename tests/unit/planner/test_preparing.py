@@ -9,9 +9,10 @@ import pytest
 
 from tests.unit.planner import build
 from tests.unit.planner.build import GIB, desired, dom, image, lv, storage, volume
-from xenlocal.model.actions import CreateVolume, GrowVolume, PrepareDisk, ResizeFile, WatchDisk
+from xenlocal.model.actions import PrepareDisk, WatchDisk
 from xenlocal.model.desired import Disk, Domain, ImageFile, LogicalVolume, Nic
 from xenlocal.model.diskwork import Install, Preparation
+from xenlocal.model.host_actions import CreateVolume, GrowVolume, ResizeFile
 from xenlocal.model.memory import Hand
 from xenlocal.model.observed import NOT_ASKED, OUR_TAG, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.plan import Plan

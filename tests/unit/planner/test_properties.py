@@ -35,6 +35,7 @@ from tests.unit.planner.build import (
 )
 from tests.unit.planner.world import apply, apply_plan
 from xenlocal.model import actions as act
+from xenlocal.model import host_actions as host_act
 from xenlocal.model.desired import Bridge, Desired, Disk, Domain, OnCrash, OnPoweroff, State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import trash_name
@@ -222,17 +223,21 @@ def assert_safe(action: act.Action, world: World, goal: Goal) -> None:
             assert not any(each.params == path and (each.writable or "rw" in spec) for each in seen.xenstore.vbds)
         case act.LockIdentity(identity):
             assert want.domains[identity.name].is_locked and want.domains[identity.name].identity == identity
-        case act.CreateVolume(vg, lv_name):
+        case host_act.CreateVolume(vg, lv_name):
             assert (vg, lv_name) not in seen.storage.volumes
             assert not any(name.endswith(f".{lv_name}") for _, name in seen.storage.volumes)
-        case act.GrowVolume(vg, lv_name, size):
+        case host_act.GrowVolume(vg, lv_name, size):
             assert seen.storage.volumes[vg, lv_name].ours and size > seen.storage.volumes[vg, lv_name].size
-        case act.RetireVolume(vg, lv_name) | act.UntagVolume(vg, lv_name) | act.ActivateVolume(vg, lv_name):
+        case (
+            host_act.RetireVolume(vg, lv_name)
+            | host_act.UntagVolume(vg, lv_name)
+            | host_act.ActivateVolume(vg, lv_name)
+        ):
             assert seen.storage.volumes[vg, lv_name].ours
-        case act.ResizeFile(path, size):
+        case host_act.ResizeFile(path, size):
             assert not isinstance(seen.paths, Unavailable)
             assert path not in seen.paths or size > seen.paths[path].size
-        case act.ChangeBridge(name=name):
+        case host_act.ChangeBridge(name=name):
             assert not isinstance(seen.network, Unavailable)
             assert not want.bridges[name].external
             assert name not in seen.network.links or seen.network.links[name].alias == "xenlocal"
@@ -325,13 +330,13 @@ def test_nothing_destructive_follows_from_unknown(world: World, missing: set[Tab
                 assert not (world.want.domains[name].is_locked and Table.IDENTITIES in missing)
                 assert not (world.want.domains[name].disks and Table.XENSTORE in missing)
                 assert not (world.want.domains[name].nics and Table.NETWORK in missing)
-            case act.RetireVolume():
+            case host_act.RetireVolume():
                 assert not missing & {Table.DOMAINS, Table.STORAGE}
-            case act.CreateVolume() | act.GrowVolume() | act.ActivateVolume() | act.UntagVolume():
+            case host_act.CreateVolume() | host_act.GrowVolume() | host_act.ActivateVolume() | host_act.UntagVolume():
                 assert Table.STORAGE not in missing
-            case act.ResizeFile():
+            case host_act.ResizeFile():
                 assert Table.PATHS not in missing
-            case act.ChangeBridge():
+            case host_act.ChangeBridge():
                 assert Table.NETWORK not in missing
 
 

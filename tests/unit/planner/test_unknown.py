@@ -26,8 +26,9 @@ from tests.unit.planner.build import (
     volume,
     with_tables,
 )
-from xenlocal.model.actions import DestroyDomain, RetireVolume, StartDomain, StopDomain
+from xenlocal.model.actions import DestroyDomain, StartDomain, StopDomain
 from xenlocal.model.desired import State
+from xenlocal.model.host_actions import RetireVolume
 from xenlocal.model.observed import Observed, Table, Unavailable
 
 TABLES = [str(table) for table in Table]

@@ -28,8 +28,8 @@ from tests.unit.planner.build import (
     vbd,
     volume,
 )
-from xenlocal.model.actions import CreateVolume, ResizeFile
 from xenlocal.model.desired import Disk, State
+from xenlocal.model.host_actions import CreateVolume, ResizeFile
 from xenlocal.model.inspection import GroupFacts
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import KEPT_TAG, OUR_TAG, Fill, Storage, Unavailable, Volume, VolumeGroup, XenStore

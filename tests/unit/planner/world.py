@@ -8,27 +8,29 @@ from dataclasses import replace
 
 from xenlocal.model.actions import (
     Action,
-    ActivateVolume,
     AttachDevice,
     AwaitReady,
-    ChangeBridge,
-    CreateVolume,
-    DeactivateVolume,
     DestroyDomain,
-    GrowVolume,
     LockIdentity,
     PrepareDisk,
-    ResizeFile,
-    RetireVolume,
     SetLive,
     StageConfig,
     StartDomain,
     StopDomain,
-    UntagVolume,
     WatchDisk,
 )
 from xenlocal.model.desired import Desired, ImageFile, LogicalVolume
 from xenlocal.model.diskwork import Preparation
+from xenlocal.model.host_actions import (
+    ActivateVolume,
+    ChangeBridge,
+    CreateVolume,
+    DeactivateVolume,
+    GrowVolume,
+    ResizeFile,
+    RetireVolume,
+    UntagVolume,
+)
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import (
     OUR_ALIAS,

@@ -23,26 +23,20 @@ from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.trials import Trials
 from xenlocal.engine.ports import LastWords
 from xenlocal.model import observed
-from xenlocal.model.actions import (
-    Action,
+from xenlocal.model.actions import Action, DestroyDomain, NudgeDomain, SetLive, StageConfig, StartDomain, StopDomain
+from xenlocal.model.errors import Temporary, XenlocalError
+from xenlocal.model.host_actions import (
     ActivateVolume,
     ChangeBridge,
     CreateVolume,
     DeactivateVolume,
-    DestroyDomain,
     GrowVolume,
-    NudgeDomain,
     PurgeVolume,
     ResizeFile,
     RestoreVolume,
     RetireVolume,
-    SetLive,
-    StageConfig,
-    StartDomain,
-    StopDomain,
     UntagVolume,
 )
-from xenlocal.model.errors import Temporary, XenlocalError
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import LiveState, Observed, PathKind, Signs, Vbd
 from xenlocal.model.units import Duration, Size
