@@ -9,7 +9,7 @@ from typing import Any
 
 from xenlocal import config
 from xenlocal.adapters.conffiles import ConfigFiles, read_files
-from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, XenlocalError
 from xenlocal.parts import Parts
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.recorder import Recorder
 from xenlocal.model.actions import Action
-from xenlocal.model.desired import ConfigFile, Desired, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
+from xenlocal.model.desired import Desired
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Entry, Query
 from xenlocal.model.memory import Memory

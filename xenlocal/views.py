@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xenlocal.model.clock import length, moment
-from xenlocal.model.desired import Problem
+from xenlocal.model.conffiles import Problem
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.text import printable
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tests.unit.engine.rig import Daemon, Machine
 from xenlocal.config import read
 from xenlocal.model.actions import DestroyDomain, StopDomain
-from xenlocal.model.desired import BlockDevice, ConfigFile, Desired, State
+from xenlocal.model.conffiles import ConfigFile
+from xenlocal.model.desired import BlockDevice, Desired, State
 from xenlocal.model.host_actions import ChangeBridge, PurgeVolume, RetireVolume
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Observed

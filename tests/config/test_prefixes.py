@@ -11,7 +11,8 @@ from tests.config import realistic
 from tests.config.host import HOST_ID, files_of, running, takes_away
 from xenlocal.adapters.conffiles import text_of
 from xenlocal.config import read
-from xenlocal.model.desired import ConfigFile, Desired, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
+from xenlocal.model.desired import Desired
 from xenlocal.model.errors import ConfigError
 
 CONFIGURATIONS = realistic.configurations()

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.config.valid import configurations
 from xenlocal.config import KEYS, read
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.planner import xlcfg
 from xenlocal.simulator import xlcfg as xl
 

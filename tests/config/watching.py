@@ -19,7 +19,8 @@ from xenlocal.adapters import conffiles
 from xenlocal.adapters.confdir import ConfigDir, ConfigWatch
 from xenlocal.config import read
 from xenlocal.engine.configuration import Configuration
-from xenlocal.model.desired import ConfigFile, Desired
+from xenlocal.model.conffiles import ConfigFile
+from xenlocal.model.desired import Desired
 
 HOST_ID = "host"
 DOMAINS = 4

@@ -19,7 +19,7 @@ from tests.faults.strikes import STRIKES, Strike, tool
 from tests.faults.truth import Truth
 from tests.unit.engine.rig import Daemon, Disk, Killed, Machine
 from xenlocal.engine.inbox import Request
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Entry
 from xenlocal.model.memory import Memory

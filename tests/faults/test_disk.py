@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xenlocal.adapters.records import FileRecords
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Memory
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from xenlocal import config
-from xenlocal.model.desired import ConfigFile, Desired, ImageFile, LogicalVolume, State
+from xenlocal.model.conffiles import ConfigFile
+from xenlocal.model.desired import Desired, ImageFile, LogicalVolume, State
 from xenlocal.model.desired import Domain as Declared
 from xenlocal.model.errors import ConfigError
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, DefaultProbe, PingProbe, TcpProbe, XenstoreProbe

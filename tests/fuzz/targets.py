@@ -23,7 +23,8 @@ from xenlocal.adapters.control import ConnectionLost, ControlServer, ask
 from xenlocal.config import read
 from xenlocal.engine.inbox import Request
 from xenlocal.model.actions import StageConfig, StartDomain
-from xenlocal.model.desired import BlockDevice, ConfigFile, Desired
+from xenlocal.model.conffiles import ConfigFile
+from xenlocal.model.desired import BlockDevice, Desired
 from xenlocal.model.errors import ConfigError
 from xenlocal.model.observed import Observed
 from xenlocal.planner import xlcfg

@@ -11,7 +11,7 @@ import pytest
 from tests.hostile.conftest import SOMEBODY
 from tests.hostile.things import THINGS, unharmed
 from xenlocal.adapters.conffiles import ConfigFiles
-from xenlocal.model.desired import Problem
+from xenlocal.model.conffiles import Problem
 from xenlocal.model.errors import ConfigError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices and files of other users: needs root")

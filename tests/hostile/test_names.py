@@ -20,7 +20,8 @@ from xenlocal.adapters import argv
 from xenlocal.adapters.host import HostReader
 from xenlocal.config import KEYS, Key, read
 from xenlocal.model.actions import Action, AttachDevice, DetachDevice, StageConfig, StartDomain
-from xenlocal.model.desired import Bridge, ConfigFile, Desired, Domain, ImageFile, LogicalVolume
+from xenlocal.model.conffiles import ConfigFile
+from xenlocal.model.desired import Bridge, Desired, Domain, ImageFile, LogicalVolume
 from xenlocal.model.errors import ConfigError
 from xenlocal.model.host_actions import (
     ActivateVolume,

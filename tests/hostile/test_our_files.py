@@ -21,7 +21,7 @@ from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.process import Lock, daemonize
 from xenlocal.adapters.records import FileRecords
 from xenlocal.model.actions import StartDomain
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Event, Query, Stamp, What
 from xenlocal.model.identity import Identity

@@ -14,7 +14,8 @@ import pytest
 
 from xenlocal import __version__, arguments, cli, config
 from xenlocal.config import schema
-from xenlocal.model.desired import ConfigFile, Host
+from xenlocal.model.conffiles import ConfigFile
+from xenlocal.model.desired import Host
 from xenlocal.model.inspection import Code
 from xenlocal.model.probes import XenstoreProbe
 

@@ -266,7 +266,7 @@ def test_a_planted_violation_is_found(module: str, snippet: str, complaint: str)
         ("engine.loop", "from xenlocal.planner import make_plan\nfrom xenlocal.engine import ports"),
         ("adapters.xl", "from xenlocal.engine.ports import LastWords\nfrom xenlocal.adapters.command import run"),
         ("adapters.command", "import sh, subprocess, time\ntime.monotonic()\nopen('/dev/null')"),
-        ("config.parse", "import configobj\nfrom xenlocal.model.desired import Problem"),
+        ("config.parse", "import configobj\nfrom xenlocal.model.conffiles import Problem"),
         (
             "app",
             "from xenlocal.parts import Parts\nfrom xenlocal.adapters import xl\nfrom xenlocal import rehearsal",

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from rig.machine import Machine
 from tests.config.valid import configurations
 from xenlocal.config import read
-from xenlocal.model.desired import ConfigFile, Domain
+from xenlocal.model.conffiles import ConfigFile
+from xenlocal.model.desired import Domain
 from xenlocal.planner import xlcfg
 
 pytestmark = [pytest.mark.every_suite, pytest.mark.limit(1200)]

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from xenlocal.adapters.own import who_else_writes
-from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, ConfigUnsettled
 from xenlocal.model.text import printable
 

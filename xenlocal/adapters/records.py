@@ -17,7 +17,7 @@ from typing import Any
 
 from xenlocal.adapters import own
 from xenlocal.adapters.files import Files, write_private
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand, Login, Memory, Off, Record, Reply
 

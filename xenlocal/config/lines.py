@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from xenlocal.config.problems import Place, Problems
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 
 MAX_LINE = 4096  # bytes
 MAX_FILE = 256 * 1024  # bytes

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xenlocal.model.desired import Problem, Source
+from xenlocal.model.conffiles import Problem, Source
 from xenlocal.model.text import printable
 
 _LONGEST_QUOTE = 60

@@ -14,7 +14,8 @@ from xenlocal.config import build, crosschecks, cycles, iscsi, schema
 from xenlocal.config.crosschecks import Drafts
 from xenlocal.config.problems import Place, Problems, clip, nearest
 from xenlocal.config.sections import Section, scan
-from xenlocal.model.desired import ConfigFile, Desired, Host, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
+from xenlocal.model.desired import Desired, Host
 from xenlocal.model.errors import ConfigError
 
 

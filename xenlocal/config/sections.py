@@ -15,7 +15,7 @@ from configobj import ConfigObj, ConfigObjError, DuplicateError
 
 from xenlocal.config import lines as limits
 from xenlocal.config.problems import Place, Problems, clip
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 
 _KEY = re.compile(r"""([^\s=\["'#][^\s=]*)\s*=\s*(.*)""")
 _ALMOST_KEY = re.compile(r"([A-Za-z_]+)(?:\s*:\s*|\s+)(\S.*)")

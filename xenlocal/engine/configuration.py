@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from xenlocal import config
 from xenlocal.engine.ports import ConfigSource, Records
-from xenlocal.model.desired import ConfigFile, Desired, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
+from xenlocal.model.desired import Desired
 from xenlocal.model.errors import ConfigError, ConfigUnsettled, XenlocalError
 
 log = logging.getLogger("xenlocal")

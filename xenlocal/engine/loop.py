@@ -21,7 +21,8 @@ from xenlocal.engine.reconcile import Cycle, reconcile
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.status import sentence, status
 from xenlocal.engine.tasks import Result, Tools
-from xenlocal.model.desired import Desired, Problem
+from xenlocal.model.conffiles import Problem
+from xenlocal.model.desired import Desired
 from xenlocal.model.history import What
 from xenlocal.model.observed import Observed
 from xenlocal.model.plan import Goal, Plan, Step

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from xenlocal.model.actions import Action, WatchDisk
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.history import Entry, Query
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts

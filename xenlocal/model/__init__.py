@@ -3,7 +3,8 @@
 units     sizes and durations with their units
 names     `kind/name` of every object
 probes    how a domU shows that it is ready
-desired   what the files say
+conffiles the files with the configuration, and what is wrong in them
+desired   what they say
 observed  what the host says; a table that could not be had is `Unavailable`, never empty
 memory    what xenlocal remembers of each domU since the dom0 came up
 actions   what can be done, typed; `host_actions` those on the dom0 itself

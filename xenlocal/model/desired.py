@@ -11,31 +11,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from xenlocal.model.conffiles import Source
 from xenlocal.model.diskwork import Install
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import Chap, Node
 from xenlocal.model.names import Kind, Target
 from xenlocal.model.probes import NO_PROBE, Probe
 from xenlocal.model.units import Duration, Size
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where something was written, for messages: `file:line`."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-@dataclass(frozen=True)
-class ConfigFile:
-    """The text of one file, read safely by `adapters.confdir`. `name` is its path as messages show it."""
-
-    name: str
-    text: str
 
 
 class GuestType(StrEnum):
@@ -310,18 +292,3 @@ class Desired:
     bridges: Mapping[str, Bridge] = field(default_factory=_empty_bridges)
     domains: Mapping[str, Domain] = field(default_factory=_empty_domains)
     iscsi: Mapping[str, Iscsi] = field(default_factory=_no_iscsi)
-
-
-@dataclass(frozen=True, order=True)
-class Problem:
-    """Something wrong in a file. `message` says what, and best what to write instead."""
-
-    file: str
-    line: int
-    section: str
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (where, self.section, self.message) if part)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xenlocal.model.desired import Desired, Problem
+from xenlocal.model.conffiles import Problem
+from xenlocal.model.desired import Desired
 from xenlocal.model.inspection import Facts
 from xenlocal.model.observed import Observed, Unavailable
 

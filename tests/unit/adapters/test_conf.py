@@ -15,7 +15,7 @@ import pytest
 from xenlocal.adapters import confdir, conffiles
 from xenlocal.adapters.confdir import ConfigDir, ConfigWatch, read_files
 from xenlocal.config.lines import MAX_FILE
-from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, ConfigUnsettled
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xenlocal.adapters.records import _DECODERS, FileRecords, decode_memory, encode_memory
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand, Login, Memory, Off, Record, Reply
 

@@ -1,7 +1,8 @@
 """What the tests of the configuration share."""
 
 from xenlocal.config import read
-from xenlocal.model.desired import ConfigFile, Desired, Domain, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
+from xenlocal.model.desired import Desired, Domain
 from xenlocal.model.errors import ConfigError
 
 HOST_ID = "host"

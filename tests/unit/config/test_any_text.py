@@ -8,18 +8,8 @@ from hypothesis import strategies as st
 
 from tests.unit.config.support import domain
 from xenlocal.config import KEYS, Key, read
-from xenlocal.model.desired import (
-    Backing,
-    BlockDevice,
-    ConfigFile,
-    Desired,
-    Disk,
-    Domain,
-    ImageFile,
-    LogicalVolume,
-    Nic,
-    Problem,
-)
+from xenlocal.model.conffiles import ConfigFile, Problem
+from xenlocal.model.desired import Backing, BlockDevice, Desired, Disk, Domain, ImageFile, LogicalVolume, Nic
 from xenlocal.model.errors import ConfigError
 from xenlocal.model.probes import TcpProbe
 from xenlocal.model.units import Duration, Size

@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.config.support import WEB, complaints, desired, domain, web
 from xenlocal.config import read
+from xenlocal.model.conffiles import ConfigFile, Source
 from xenlocal.model.desired import (
     BlockDevice,
-    ConfigFile,
     Desired,
     Firmware,
     GuestType,
@@ -20,7 +20,6 @@ from xenlocal.model.desired import (
     OnPoweroff,
     OnUnready,
     Patience,
-    Source,
     State,
     Vnc,
 )

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.config.support import HOST_ID, domain
 from xenlocal.config import every_problem, read
-from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError
 
 LOST = Problem("m.conf", 0, "", "", "cannot be read: Input/output error")

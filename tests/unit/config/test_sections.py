@@ -12,7 +12,7 @@ from tests.unit.config.support import WEB, complaints
 from xenlocal.config.lines import MAX_BLANKS, MAX_FILE, MAX_LINE
 from xenlocal.config.problems import Problems
 from xenlocal.config.sections import Scan, Section, scan, unquote
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 
 INDENT = st.sampled_from(["", "  ", "\t"])
 COMMENT = st.sampled_from(["", "  # note", " #", "# [domain x]", ' # """'])

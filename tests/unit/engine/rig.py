@@ -26,7 +26,7 @@ from xenlocal.engine.lookout import Lookout
 from xenlocal.engine.loop import Loop
 from xenlocal.engine.recorder import Recorder
 from xenlocal.engine.tasks import Tools
-from xenlocal.model.desired import ConfigFile
+from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Deed, Entry, Event, Query
 from xenlocal.model.memory import Memory, Record

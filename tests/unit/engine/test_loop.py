@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, Notes, conf, fail, listens
 from xenlocal.engine.inbox import Request
-from xenlocal.model.desired import ConfigFile, Problem
+from xenlocal.model.conffiles import ConfigFile, Problem
 from xenlocal.model.errors import ConfigError, ConfigUnsettled, XenlocalError
 from xenlocal.model.memory import Hand, Off
 from xenlocal.simulator.state import Domain, Path, Volume

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from xenlocal.model.actions import Action
+from xenlocal.model.conffiles import Source
 from xenlocal.model.desired import (
     Backing,
     BlockDevice,
@@ -20,7 +21,6 @@ from xenlocal.model.desired import (
     Iscsi,
     LogicalVolume,
     Nic,
-    Source,
 )
 from xenlocal.model.iscsi import Chap, IscsiFacts, Node, Portal
 from xenlocal.model.memory import Memory, Record, Reply

@@ -23,7 +23,8 @@ from tests.unit.planner.patients import (
     said,
     xen,
 )
-from xenlocal.model.desired import BlockDevice, Disk, Problem, State
+from xenlocal.model.conffiles import Problem
+from xenlocal.model.desired import BlockDevice, Disk, State
 from xenlocal.model.inspection import (
     BootMenu,
     Clock,

@@ -28,7 +28,8 @@ from tests.unit.planner.build import (
     volume,
 )
 from xenlocal.model import actions as act
-from xenlocal.model.desired import Desired, Domain, Nic, Source, State
+from xenlocal.model.conffiles import Source
+from xenlocal.model.desired import Desired, Domain, Nic, State
 from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Hand
 from xenlocal.model.observed import Observed, Unavailable, Vif, XenStore

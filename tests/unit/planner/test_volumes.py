@@ -32,7 +32,8 @@ from tests.unit.planner.build import (
     volume,
     with_tables,
 )
-from xenlocal.model.desired import Disk, LogicalVolume, Source, State
+from xenlocal.model.conffiles import Source
+from xenlocal.model.desired import Disk, LogicalVolume, State
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import KEPT_TAG, NOT_ASKED, OUR_TAG, Observed, Table, Unavailable, Volume
 from xenlocal.model.plan import Plan
