@@ -43,9 +43,10 @@ from xenlocal.planner.rehearsal import (
 )
 from xenlocal.planner.things import is_there
 from xenlocal.simulator.files import SimFiles
+from xenlocal.simulator.habits import SeededProber
 from xenlocal.simulator.host import SimulatedDom0
 from xenlocal.simulator.runner import SimRunner
-from xenlocal.simulator.seed import STATE_DIR, SeededProber, give_way, reboot, seed
+from xenlocal.simulator.seed import STATE_DIR, give_way, reboot, seed
 from xenlocal.simulator.work import Idle
 from xenlocal.stand_ins import Bounded, InForce, Nobody, Notebook, Papers, Taught, no_script, quiet
 

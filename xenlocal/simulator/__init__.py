@@ -10,9 +10,11 @@ runner    `SimRunner`: the command runner the adapters are given; faults strike 
 work      `VirtualWork`: engine.ports.Work on the virtual clock
 files     `SimFiles`, `SimTcp`: paths, readable files, TCP ports
 store     the only module that touches real files: the state in a FILE, and the xl.cfg that `xl create` reads
-seed      a real host as it was seen, and what was learned of its guests, as such a state: for `rehearse`
+seed      a real host as it was seen, as such a state: for `rehearse`
+habits    how its guests behave there, as was learned of them
 filebacked  `FileBackedDom0`: the state in a FILE, for `--simulate` and the demo
 __main__  pokes at such a FILE
 
-Imports of xenlocal only the model and the port names, and `seed` what the planner learned; never an adapter.
+Imports of xenlocal only the model and the port names, `seed` and `habits` also what the planner learned; of adapters,
+which are what it is there to try, only the forms of our own files and the names of the programs in a unit.
 """

@@ -1,8 +1,4 @@
-"""A real host, as it was seen, as a simulated one that behaves as was learned of its guests: where a rehearsal plays.
-
-What was learned is what our own looks saw, so a part of each length is the look itself; it is taken off, since the
-rehearsal looks too.
-"""
+"""A real host, as it was seen, as a simulated one: where a rehearsal plays. `habits` says how its guests behave."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from xenlocal.adapters import identities, trials
-from xenlocal.engine.ports import Guest
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Record
 from xenlocal.model.names import KERNELS
@@ -29,19 +24,16 @@ from xenlocal.model.observed import (
     Unavailable,
     Vbd,
 )
-from xenlocal.model.probes import NO_PROBE, DefaultProbe, Probe, TcpProbe, XenstoreProbe
-from xenlocal.planner.learned import USUAL_READY, USUAL_START, USUAL_STOP, Learned
+from xenlocal.model.probes import XenstoreProbe
 from xenlocal.planner.rehearsal import Scene
 from xenlocal.planner.room import DOM0_LEAST
 from xenlocal.simulator import xlcfg
-from xenlocal.simulator.host import SimulatedDom0
+from xenlocal.simulator.habits import behaviour, is_late
 from xenlocal.simulator.iscsi import seed_iscsi
 from xenlocal.simulator.paths import MAJOR
 from xenlocal.simulator.state import (
-    Behaviour,
     Disk,
     Domain,
-    Durations,
     Fill,
     Group,
     Happening,
@@ -62,11 +54,6 @@ _STATES = {
     LiveState.DYING: "dying",
 }
 _REASONS = {LiveState.SHUTDOWN: "poweroff", LiveState.CRASHED: "crash"}
-_SEEN_AFTER = 0.25  # seconds from the end of `xl create` to the look that sees the birth
-_HALF_A_PAUSE = 0.5  # seconds: by so much a readiness is seen late, on average
-_HALF_A_TCP_PAUSE = 0.25
-_SHORTEST = 0.1
-_BOOTED = 3.0  # seconds until a guest can be asked to stop, at the latest when it is ready
 _LONG_AGO = 3600.0
 STATE_DIR = "/var/lib/xenlocal"
 _COPIES, _BOOTS = f"{STATE_DIR}/{KERNELS}", ("kernel", "ramdisk")
@@ -103,7 +90,7 @@ def seed(scene: Scene) -> Host:
     _known(observed.at_work, Table.AT_WORK)  # a reboot ends it, and it begins anew: its disk is marked
     _hardware(state, _known(observed.hardware, Table.HARDWARE))
     names = {*scene.desired.domains, *(each.name for each in live.values())}
-    state.behaviours = {name: _behaviour(scene, name, state.durations) for name in sorted(names)}
+    state.behaviours = {name: behaviour(scene, name, state.durations) for name in sorted(names)}
     return state
 
 
@@ -244,7 +231,7 @@ def _domain(scene: Scene, live: LiveDomain, monitors: frozenset[str]) -> Domain:
 def _written(scene: Scene, live: LiveDomain, record: Record | None) -> dict[str, str]:
     """By one that was late with its key of xenstore: it stays late in its present life."""
     domain = next((each for each in scene.desired.domains.values() if each.uuid == live.uuid), None)
-    if domain is None or not isinstance(domain.probe, XenstoreProbe) or not _is_late(record):
+    if domain is None or not isinstance(domain.probe, XenstoreProbe) or not is_late(record):
         return {}
     return {domain.probe.key: "0"}
 
@@ -267,52 +254,6 @@ def _hardware(state: Host, hardware: Hardware) -> None:
     state.cpus, state.dom0_vcpus, state.scheduler = hardware.cpus, hardware.dom0_vcpus, hardware.scheduler
     state.virt_caps = " ".join(sorted(hardware.capabilities))
     state.xl_conf = f'autoballoon="{"on" if hardware.autoballoon else "off"}"\n'
-
-
-def _behaviour(scene: Scene, name: str, durations: Durations) -> Behaviour:
-    known, domain = scene.learned.get(name, Learned()), scene.desired.domains.get(name)
-    live = next((each for each in scene.observed.by_uuid().values() if each.name == name), None)
-    probe: Probe = domain.probe if domain is not None else NO_PROBE
-    deaf = live is not None and not scene.able.get(live.domid, True)
-    ready = ready_after(known, probe)
-    asking = durations.xl_change + durations.acknowledge + durations.xl_list + durations.xl_destroy
-    stop = max((USUAL_STOP if known.stop is None else known.stop) - asking, 0.0)
-    return Behaviour(
-        create_seconds=max((USUAL_START if known.start is None else known.start) - durations.other, _SHORTEST),
-        boot_seconds=ready if isinstance(probe, DefaultProbe) else min(ready, _BOOTED),
-        stop_seconds=None if known.hung else stop,
-        deaf=deaf,
-        no_pv=deaf,
-        write={probe.key: ready} if isinstance(probe, XenstoreProbe) else {},
-    )
-
-
-def ready_after(known: Learned, probe: Probe) -> float:
-    """Seconds from the end of `xl create`."""
-    seen_late = _HALF_A_TCP_PAUSE if isinstance(probe, TcpProbe) else _HALF_A_PAUSE
-    return max((USUAL_READY if known.ready is None else known.ready) + _SEEN_AFTER - seen_late, _SHORTEST)
-
-
-class SeededProber:
-    """Satisfies `engine.ports.Prober`: whatever the probe would ask, the guest is ready after the time that was
-    learned; one that was late stays so in its present life. Nothing real is asked, neither network nor program."""
-
-    def __init__(self, dom0: SimulatedDom0, scene: Scene) -> None:
-        self._dom0, self._learned = dom0, scene.learned
-        self._late = {record.domid: record.unready for record in scene.memory.records.values() if _is_late(record)}
-
-    def why_not(self, probe: Probe, guest: Guest) -> str:
-        if guest.domid in self._late:
-            return self._late[guest.domid] or f"{probe} is not reached"
-        with self._dom0.hold() as state:
-            domain = state.domain(str(guest.domid))
-            after = ready_after(self._learned.get(guest.name, Learned()), probe)
-            is_ready = domain is not None and domain.state == "running" and state.now >= domain.born + after
-        return "" if is_ready else f"{probe} is not reached yet"
-
-
-def _is_late(record: Record | None) -> bool:
-    return record is not None and record.domid is not None and record.gave_up_waiting and not record.ready
 
 
 def reboot(state: Host, hardware: Observed) -> None:
