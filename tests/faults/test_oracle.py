@@ -17,8 +17,8 @@ from xenlocal.adapters import argv as mapping
 from xenlocal.adapters import checked
 from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.xenstore import XenstoreReader
-from xenlocal.engine import jobs, stopping
 from xenlocal.engine import preparing as waiting
+from xenlocal.engine import settling, stopping
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.reconcile import Cycle
 from xenlocal.model.actions import StopDomain
@@ -153,20 +153,24 @@ BREAKS = (
     Break(11, "boot-diamond", mapping, "commands", _in_the_scope_of_its_unit),
     Break(11, "daemon-restarts-at-rest", Daemon, "end", _takes_monitors_along, says="has been killed"),
     Break(11, "daemon-restarts-at-rest", Daemon, "end", _takes_guests_along, says="nor was destroyed"),
-    Break(12, "shutdown-chain", jobs, "_settle_shutdown", _never_settles, says="nobody was told"),
-    Break(12, "shutdown-chain", jobs, "_settle_shutdown", _tells(5, "had to be destroyed: web"), says="by itself"),
+    Break(12, "shutdown-chain", settling, "_settle_shutdown", _never_settles, says="nobody was told"),
+    Break(12, "shutdown-chain", settling, "_settle_shutdown", _tells(5, "had to be destroyed: web"), says="by itself"),
     Break(
         12,
         "shutdown-hung",
-        jobs,
+        settling,
         "_settle_shutdown",
         _tells(5, "had to be destroyed: webserver"),
         says="web was destroyed",
     ),
     Break(12, "shutdown-all-hung", shutdown, "without_circles", _one_after_the_other, says="is asked"),
     Break(12, "shutdown-all-hung", planner, "plan_shutdown", _forgets_some, says="g0 was never asked"),
-    Break(12, "shutdown-hung", jobs, "_settle_shutdown", lambda request, *_: request.finish(0, message="all is well")),
-    Break(12, "shutdown-all-hung", jobs, "has_to_end", lambda *_: None, struck="xl destroy", strike="hangs-from-now"),
+    Break(
+        12, "shutdown-hung", settling, "_settle_shutdown", lambda request, *_: request.finish(0, message="all is well")
+    ),
+    Break(
+        12, "shutdown-all-hung", settling, "has_to_end", lambda *_: None, struck="xl destroy", strike="hangs-from-now"
+    ),
 )
 
 

@@ -214,7 +214,7 @@ class Execution:
             if self._plan.goal is Goal.SHUTDOWN:
                 born = record.domid is not None and record.domid != old.domid
                 self._surprise |= born and not self._stops(record.domid)
-            elif old.domid is not None and old.off is None and record.off is not None:
+            elif old.is_on and record.off is not None:
                 # one that was to end, and reboots instead, is about to be created anew by its monitor
                 self._surprise |= record.off is Off.REBOOTING or not self._is_ending(record.name)
         return True

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from xenlocal.engine import explain, jobs
+from xenlocal.engine import explain, jobs, settling
 from xenlocal.engine.configuration import Configuration
 from xenlocal.engine.execute import Hooks
 from xenlocal.engine.foresight import Foresight
-from xenlocal.engine.inbox import Inbox, Request
+from xenlocal.engine.inbox import FAILED, INVALID, NOT_FOUND, OK, Inbox, Request
 from xenlocal.engine.ports import Notifier
 from xenlocal.engine.reconcile import Cycle, reconcile
 from xenlocal.engine.recorder import Recorder
@@ -76,7 +76,7 @@ class Loop:
                 until = self._turn()
         self._notifier.stopping()
         for request in self._jobs:
-            request.finish(jobs.FAILED, message="the daemon was stopped before this was done", retry=True)
+            request.finish(FAILED, message="the daemon was stopped before this was done", retry=True)
 
     def serve(self, request: Request) -> None:
         """Until this one request has ended: the command line without a daemon."""
@@ -100,7 +100,7 @@ class Loop:
         self._notifier.ready()
         self._inbox.look_again()
         message = f"the files are not valid; {self._configuration.verdict.instead}" if problems else ""
-        code = jobs.INVALID if problems else jobs.OK
+        code = INVALID if problems else OK
         return code, {"problems": [asdict(problem) for problem in problems], "message": message}
 
     def status(self) -> dict[str, Any] | None:
@@ -115,11 +115,11 @@ class Loop:
         """From any thread."""
         cycle, work = self.snapshot, self._tools.work
         if cycle is None:
-            return jobs.FAILED, {"message": "the first look at the host is not over yet"}
+            return FAILED, {"message": "the first look at the host is not over yet"}
         memory = self._tools.keeper.memory
         view = View(cycle.desired, cycle.observed, memory, cycle.plan, work.now(), work.wall())
         answer = explain.why(name, view, self._recorder.history)
-        return (jobs.NOT_FOUND, {}) if answer is None else (jobs.OK, answer)
+        return (NOT_FOUND, {}) if answer is None else (OK, answer)
 
     def _turn(self) -> float:
         """Take what came in, run one cycle, and say when to look again without being called."""
@@ -131,7 +131,7 @@ class Loop:
         for request in arrived:
             self._begin(request)
         goal = jobs.goal_of(self._tools.keeper.memory, self._jobs)
-        until = jobs.has_to_end(self._jobs, self._configuration.in_force, self._tools)
+        until = settling.has_to_end(self._jobs, self._configuration.in_force, self._tools)
         began = self._tools.work.now()
         desired = self._configuration.in_force
         cycle = reconcile(desired, goal, self._tools, self._hooks(goal, desired), until)
@@ -142,7 +142,7 @@ class Loop:
         for request in list(self._jobs):
             self._refuse_if_invalid(request)
         for request in [request for request in self._jobs if not request.finished]:
-            jobs.settle(request, cycle, memory, now)
+            settling.settle(request, cycle, memory, now)
             if request.verb == "shutdown" and request.finished:
                 self._tools.keeper.update(lambda memory: replace(memory, shutdown_over=True))
             if request.finished and request.verb in _GOALS:
@@ -163,7 +163,7 @@ class Loop:
         has `boot` where there is no configuration at all."""
         nothing = self._configuration.desired is None
         if self.problems and (request.verb == "apply" or (request.verb == "boot" and nothing)):
-            request.finish(jobs.INVALID, problems=[asdict(problem) for problem in self.problems])
+            request.finish(INVALID, problems=[asdict(problem) for problem in self.problems])
 
     def _begin(self, request: Request) -> None:
         before = self._tools.keeper.memory
@@ -220,7 +220,7 @@ class Loop:
         for request in self._jobs:
             request.progress(text)
             if request.verb == "skip" and not request.finished:
-                jobs.settle_skip(request, self._tools.keeper.memory)
+                settling.settle_skip(request, self._tools.keeper.memory)
 
     def _report(self, cycle: Cycle) -> None:
         """One sentence a cycle, and each refusal once: only what has changed is said again."""

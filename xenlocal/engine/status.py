@@ -104,7 +104,7 @@ def _domains(cycle: Cycle, memory: Memory, notes: Mapping[Target, list[str]], cl
         name = _name(uuid, declared, live)
         since = None
         if record is not None:
-            since = record.born if record.domid is not None and record.off is None else record.off_since
+            since = record.born if record.is_on else record.off_since
         rows.append(
             {
                 "name": name,

@@ -102,6 +102,11 @@ class Record:
         return self.xl_name or self.name
 
     @property
+    def is_on(self) -> bool:
+        """Whether it was live at the last look, and its guest had not ended."""
+        return self.domid is not None and self.off is None
+
+    @property
     def asked(self) -> float | None:
         """Since when it has been on its way to stop."""
         return None if self.reply is None else self.stop_asked
@@ -112,6 +117,10 @@ class Record:
         if self.domid is None or self.stop_asked is None or self.reply is not None:
             return None
         return self.stop_asked + self.stop_timeout
+
+    def may_still_stop(self, now: float) -> bool:
+        until = self.may_still_stop_until
+        return self.is_on and until is not None and now < until
 
     @property
     def patience(self) -> Patience:

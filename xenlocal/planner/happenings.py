@@ -21,7 +21,7 @@ def happenings(before: Memory, after: Memory, stamp: Stamp) -> tuple[Event, ...]
             events += list(_changes(old or Record(uuid, record.name), record, stamp))
     for uuid in before.records.keys() - after.records.keys():
         old = before.records[uuid]
-        if old.domid is not None and old.off is None:  # its section had vanished: nothing is remembered of its end
+        if old.is_on:  # its section had vanished: nothing is remembered of its end
             events.append(_event(old, What.OFF, stamp, cause=Off.STOPPED if old.stop_asked is not None else ""))
     return tuple(events)
 

@@ -31,7 +31,7 @@ def unexplained(memory: Memory, observed: Observed, now: float) -> tuple[str, ..
         and (
             (record.off in (Off.REBOOTING, Off.LOST) and now - (record.off_since or now) <= REBOOT_GRACE)
             # one we asked to stop as well: it may be rebooting instead
-            or (record.domid is not None and record.off is None)
+            or record.is_on
         )
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
 from xenlocal.engine.inbox import Request
-from xenlocal.engine.jobs import settle
+from xenlocal.engine.settling import settle
 from xenlocal.engine.tasks import Outcome, Result
 from xenlocal.model.actions import StopDomain
 from xenlocal.model.history import What
