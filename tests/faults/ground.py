@@ -11,7 +11,8 @@ from xenlocal.adapters.diskwork import PROGRAMS
 from xenlocal.model.desired import State
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.names import parse_trash_name
-from xenlocal.model.observed import OUR_ALIAS, OUR_TAG, OWNER_TAG
+from xenlocal.model.observed import OUR_ALIAS
+from xenlocal.model.storage import OUR_TAG, OWNER_TAG
 from xenlocal.simulator import diskwork
 from xenlocal.simulator.state import Link, Volume
 

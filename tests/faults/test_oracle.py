@@ -26,7 +26,8 @@ from xenlocal.model.desired import Desired
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.host_actions import DropKernel, RetireVolume
 from xenlocal.model.memory import Memory
-from xenlocal.model.observed import Network, Observed, Storage, XenStore
+from xenlocal.model.observed import Network, Observed, XenStore
+from xenlocal.model.storage import Storage
 from xenlocal.model.units import Duration
 from xenlocal.planner import disks, domains, hurdles, preparing, shutdown, volumes, xlcfg
 from xenlocal.planner import memory as transitions

@@ -48,7 +48,8 @@ from xenlocal.model.host_actions import (
 )
 from xenlocal.model.iscsi import Node
 from xenlocal.model.names import is_whole_copy, look_name
-from xenlocal.model.observed import KEPT_TAG, LOOK_TAG, OUR_ALIAS, OUR_TAG, OWNER_TAG
+from xenlocal.model.observed import OUR_ALIAS
+from xenlocal.model.storage import KEPT_TAG, LOOK_TAG, OUR_TAG, OWNER_TAG
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 

@@ -22,7 +22,8 @@ from xenlocal.model.actions import WatchDisk
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
-from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
+from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, XenStore
+from xenlocal.model.storage import Storage
 from xenlocal.model.trial import Trial
 from xenlocal.planner.update import Kernel, list_of_modules
 

@@ -15,7 +15,7 @@ from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.iscsi import keep_waiting
 from xenlocal.model.errors import CommandFailed, XenlocalError
-from xenlocal.model.observed import Fill, Storage, Volume, VolumeGroup
+from xenlocal.model.storage import Fill, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
 
 _HOST = "/proc/sys/kernel/hostname"  # as lvm itself asks for it: the name in its lv_host

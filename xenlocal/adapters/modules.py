@@ -18,7 +18,8 @@ from xenlocal.model.desired import Desired, Domain
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.inspection import GuestModules
 from xenlocal.model.names import is_look_name
-from xenlocal.model.observed import LOOK_TAG, Observed, Unavailable
+from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.storage import LOOK_TAG
 from xenlocal.planner.checkup_modules import TABLES, Look, how_to_look, modular, root_disk
 
 # catastrophic mode: read only, and without the bitmaps, which need not be right for a look; -f -: from stdin

@@ -18,9 +18,10 @@ from xenlocal.model.history import Entry, Query
 from xenlocal.model.identity import Identity
 from xenlocal.model.iscsi import IscsiFacts
 from xenlocal.model.memory import Memory
-from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, Storage, XenStore
+from xenlocal.model.observed import Hardware, Kept, LiveDomain, Network, PathFacts, Signs, XenStore
 from xenlocal.model.plan import Notice
 from xenlocal.model.probes import Probe
+from xenlocal.model.storage import Storage
 from xenlocal.model.trial import Trial
 from xenlocal.planner.update import Kernel
 

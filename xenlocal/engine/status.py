@@ -14,8 +14,9 @@ from xenlocal.model.iscsi import LOGGED_IN
 from xenlocal.model.memory import Memory, Record
 from xenlocal.model.names import THIS_HOST, Kind, Target, bridge, iscsi, parse_trash_name
 from xenlocal.model.names import volume as volume_target
-from xenlocal.model.observed import LiveDomain, Storage, Unavailable
+from xenlocal.model.observed import LiveDomain, Unavailable
 from xenlocal.model.plan import Goal, Notice
+from xenlocal.model.storage import Storage
 from xenlocal.planner import xlcfg
 
 SCHEMA = 1

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from xenlocal.model.desired import Desired, LogicalVolume, State
 from xenlocal.model.inspection import Capacity, GroupCapacity, GroupFacts, MemoryCapacity
-from xenlocal.model.observed import Fill, Observed, Storage, Unavailable, Volume, VolumeGroup
+from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.storage import Fill, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner.hurdles import xen_share
 from xenlocal.planner.room import for_domains, promised

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from xenlocal.model.desired import Disk, Domain, LogicalVolume, State
 from xenlocal.model.inspection import Code, Finding, GuestModules, Severity
 from xenlocal.model.names import look_name
-from xenlocal.model.observed import OUR_TAG, Observed, Table, Volume
+from xenlocal.model.observed import Observed, Table
+from xenlocal.model.storage import OUR_TAG, Volume
 from xenlocal.model.units import Size
 from xenlocal.planner.holders import holders, identity, with_devices
 from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups

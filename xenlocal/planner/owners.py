@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from xenlocal.model.observed import OWNER_TAG, Storage, Volume
+from xenlocal.model.storage import OWNER_TAG, Storage, Volume
 
 
 def hurdle_of_owner(volume: Volume, storage: Storage) -> str | None:

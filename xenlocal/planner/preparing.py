@@ -13,7 +13,8 @@ from types import MappingProxyType
 from xenlocal.model.actions import PrepareDisk, WatchDisk
 from xenlocal.model.desired import Backing, Disk, Domain, LogicalVolume
 from xenlocal.model.diskwork import Install, Preparation
-from xenlocal.model.observed import OUR_TAG, LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable
+from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable
+from xenlocal.model.storage import OUR_TAG
 from xenlocal.planner.draft import Draft
 
 MMDEBSTRAP = "/usr/bin/mmdebstrap"

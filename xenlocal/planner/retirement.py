@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from xenlocal.model.desired import Backing, BlockDevice, Desired, Domain, ImageFile, LogicalVolume, State
 from xenlocal.model.host_actions import RetireVolume
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_TAG, LiveDomain, Observed, Table, Unavailable, Volume
+from xenlocal.model.observed import LiveDomain, Observed, Table, Unavailable
+from xenlocal.model.storage import KEPT_TAG, OUR_TAG, Volume
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import holders, identity, who
 from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups

@@ -7,7 +7,7 @@ file system is damaged.
 from __future__ import annotations
 
 from xenlocal.model.names import volume
-from xenlocal.model.observed import Fill, Storage, Volume
+from xenlocal.model.storage import Fill, Storage, Volume
 from xenlocal.planner.draft import Draft
 
 _FULL, _NEARLY = 97.0, 80.0  # percent of data or metadata; at 100 the metadata may have to be repaired

@@ -8,8 +8,9 @@ from xenlocal.model.actions import BeginTrial
 from xenlocal.model.desired import BlockDevice, Disk, Domain, LogicalVolume
 from xenlocal.model.memory import Off, Record
 from xenlocal.model.names import is_whole_copy
-from xenlocal.model.observed import OUR_TAG, Kept, Observed, PathKind, Storage
+from xenlocal.model.observed import Kept, Observed, PathKind
 from xenlocal.model.probes import DefaultProbe
+from xenlocal.model.storage import OUR_TAG, Storage
 from xenlocal.model.trial import Trial
 from xenlocal.planner.checkup_modules import modular, root_disk
 from xenlocal.planner.holders import holders, identity, who, with_devices

@@ -18,16 +18,8 @@ from xenlocal.model.host_actions import (
 )
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import parse_trash_name, volume
-from xenlocal.model.observed import (
-    KEPT_TAG,
-    OUR_TAG,
-    Observed,
-    PathKind,
-    Storage,
-    Table,
-    Volume,
-    VolumeGroup,
-)
+from xenlocal.model.observed import Observed, PathKind, Table
+from xenlocal.model.storage import KEPT_TAG, OUR_TAG, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.idle import Idle, idle_volumes

@@ -19,12 +19,12 @@ from xenlocal.model.observed import (
     Network,
     Observed,
     PathFacts,
-    Storage,
     Table,
     Unavailable,
     Vbd,
 )
 from xenlocal.model.probes import XenstoreProbe
+from xenlocal.model.storage import Storage
 from xenlocal.planner.rehearsal import Scene
 from xenlocal.planner.room import DOM0_LEAST
 from xenlocal.simulator import xlcfg

@@ -14,7 +14,8 @@ from xenlocal.adapters.modules import DEBUGFS, modules
 from xenlocal.model.desired import Domain
 from xenlocal.model.errors import CommandFailed, ToolMissing, XenlocalError
 from xenlocal.model.inspection import GuestModules
-from xenlocal.model.observed import LOOK_TAG, Observed, Unavailable
+from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.storage import LOOK_TAG
 from xenlocal.planner.checkup_modules import SNAPSHOT_ROOM
 
 KERNEL = "/boot/vmlinuz-6.1.0-49-amd64"

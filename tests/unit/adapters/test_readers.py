@@ -17,7 +17,8 @@ from xenlocal.engine.ports import LastWords
 from xenlocal.model.actions import WatchDisk
 from xenlocal.model.desired import LogicalVolume
 from xenlocal.model.errors import CommandFailed, XenlocalError
-from xenlocal.model.observed import Fill, LiveState, PciUse, Signs, Vif
+from xenlocal.model.observed import LiveState, PciUse, Signs, Vif
+from xenlocal.model.storage import Fill
 from xenlocal.model.units import Size
 
 RECORDS = Path(__file__).parents[2] / "records"

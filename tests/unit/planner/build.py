@@ -28,7 +28,6 @@ from xenlocal.model.names import Kind, Target
 from xenlocal.model.names import iscsi as iscsi_target
 from xenlocal.model.observed import (
     OUR_ALIAS,
-    OUR_TAG,
     Hardware,
     Kept,
     Link,
@@ -38,14 +37,12 @@ from xenlocal.model.observed import (
     Observed,
     PathFacts,
     PathKind,
-    Storage,
     Vbd,
-    Volume,
-    VolumeGroup,
     XenStore,
 )
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.probes import NO_PROBE, TcpProbe
+from xenlocal.model.storage import OUR_TAG, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner import make_plan
 from xenlocal.planner.looks import learn

@@ -23,7 +23,8 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.desired import Desired, Disk, LogicalVolume, State
 from xenlocal.model.inspection import GroupCapacity, GroupFacts, MemoryCapacity
-from xenlocal.model.observed import Fill, Observed, Storage, Unavailable, VolumeGroup
+from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.storage import Fill, Storage, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner.capacity import capacity
 from xenlocal.planner.hurdles import Budget, memory_needed

@@ -9,7 +9,8 @@ from tests.unit.planner.patients import only, patient, said
 from xenlocal.model.desired import Disk, Firmware, GuestType, ImageFile, State
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.inspection import BootMenu, Code, Severity
-from xenlocal.model.observed import OUR_TAG, PathFacts, PathKind
+from xenlocal.model.observed import PathFacts, PathKind
+from xenlocal.model.storage import OUR_TAG
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_guests import GUEST_CODES, LIMIT
 from xenlocal.planner.doctor import diagnose

@@ -23,7 +23,8 @@ from tests.unit.planner.build import (
 from tests.unit.planner.patients import only, patient, said
 from xenlocal.model.desired import Disk, Domain, ImageFile, LogicalVolume, State
 from xenlocal.model.inspection import Code, GuestModules, Severity
-from xenlocal.model.observed import Fill, Observed, Unavailable
+from xenlocal.model.observed import Observed, Unavailable
+from xenlocal.model.storage import Fill
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_modules import SNAPSHOT_ROOM, TABLES, Look, Root, how_to_look, modular, root_disk
 from xenlocal.planner.patient import Unknown

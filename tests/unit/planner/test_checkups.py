@@ -22,7 +22,8 @@ from xenlocal.model.inspection import (
     Unit,
     Versions,
 )
-from xenlocal.model.observed import Fill, PathFacts, PathKind, Unavailable, Volume
+from xenlocal.model.observed import PathFacts, PathKind, Unavailable
+from xenlocal.model.storage import Fill, Volume
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_storage import ISCSI_UNIT
 from xenlocal.planner.checkup_xen import LARGE

@@ -11,7 +11,8 @@ from tests.unit.planner.build import GIB, dom, live, lv, observed, storage, volu
 from tests.unit.planner.patients import ACCEPT_ALL, UNITS, UP, disk, patient, said, xen
 from xenlocal.model.desired import Domain, GuestType
 from xenlocal.model.inspection import Code, GroupFacts, IscsiRecord, Pinned, Severity
-from xenlocal.model.observed import Fill, Unavailable, Volume
+from xenlocal.model.observed import Unavailable
+from xenlocal.model.storage import Fill, Volume
 from xenlocal.model.units import Size
 from xenlocal.planner.checkup_guests import LIMIT
 from xenlocal.planner.checkup_storage import ISCSI_UNIT

@@ -38,8 +38,9 @@ from xenlocal.engine.observe import declared_paths
 from xenlocal.model.desired import Disk, Firmware, GuestType, LogicalVolume, State
 from xenlocal.model.memory import Hand, Off
 from xenlocal.model.names import Kind, Target, bridge
-from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavailable, Volume
+from xenlocal.model.observed import Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.plan import Goal
+from xenlocal.model.storage import Volume
 from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import who

@@ -30,8 +30,9 @@ from tests.unit.planner.build import (
 from xenlocal.model.desired import State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, NOT_ASKED, OUR_TAG, OWNER_TAG, Observed, Unavailable, Volume
+from xenlocal.model.observed import NOT_ASKED, Observed, Unavailable
 from xenlocal.model.plan import Plan
+from xenlocal.model.storage import KEPT_TAG, OUR_TAG, OWNER_TAG, Volume
 from xenlocal.model.units import Size
 
 ROOT = "volume/vg0/root"

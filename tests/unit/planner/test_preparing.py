@@ -14,8 +14,9 @@ from xenlocal.model.desired import Disk, Domain, ImageFile, LogicalVolume, Nic
 from xenlocal.model.diskwork import Install, Preparation
 from xenlocal.model.host_actions import CreateVolume, GrowVolume, ResizeFile
 from xenlocal.model.memory import Hand
-from xenlocal.model.observed import NOT_ASKED, OUR_TAG, Observed, PathFacts, PathKind, Table, Unavailable
+from xenlocal.model.observed import NOT_ASKED, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.plan import Plan
+from xenlocal.model.storage import OUR_TAG
 from xenlocal.model.units import Size
 from xenlocal.planner.preparing import MMDEBSTRAP
 

@@ -39,8 +39,9 @@ from xenlocal.model import host_actions as host_act
 from xenlocal.model.desired import Bridge, Desired, Disk, Domain, OnCrash, OnPoweroff, State
 from xenlocal.model.memory import Hand, Memory, Off, Record
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_TAG, Observed, Table, Unavailable, XenStore
+from xenlocal.model.observed import Observed, Table, Unavailable, XenStore
 from xenlocal.model.plan import Goal, Plan
+from xenlocal.model.storage import KEPT_TAG, OUR_TAG
 from xenlocal.model.units import Size
 from xenlocal.planner.hurdles import save_image
 from xenlocal.planner.looks import learn

@@ -27,8 +27,8 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.desired import Disk, State
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import Fill, Volume
 from xenlocal.model.plan import Plan
+from xenlocal.model.storage import Fill, Volume
 from xenlocal.model.units import Size
 
 ROOT, POOL = "volume/vg0/root", "volume/vg0/thin0"

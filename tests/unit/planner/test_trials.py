@@ -34,8 +34,9 @@ from xenlocal.model.actions import EndTrial, FailTrial, PrepareDisk, StageConfig
 from xenlocal.model.desired import Domain, ImageFile, LogicalVolume, OnCrash, OnPoweroff, State
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.memory import Hand, Memory, Off
-from xenlocal.model.observed import NOT_ASKED, OUR_TAG, Built, Kept, Observed, PathFacts, PathKind, Table, Unavailable
+from xenlocal.model.observed import NOT_ASKED, Built, Kept, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.plan import Plan
+from xenlocal.model.storage import OUR_TAG
 from xenlocal.model.trial import Trial
 from xenlocal.planner import memory as transitions
 from xenlocal.planner import xlcfg

@@ -26,8 +26,9 @@ from tests.unit.planner.build import (
 from xenlocal.model.actions import BeginTrial
 from xenlocal.model.desired import Domain, ImageFile, LogicalVolume
 from xenlocal.model.memory import Off, Record
-from xenlocal.model.observed import OUR_TAG, OWNER_TAG, Fill, Kept, Observed, PathFacts, PathKind, Unavailable
+from xenlocal.model.observed import Kept, Observed, PathFacts, PathKind, Unavailable
 from xenlocal.model.probes import NO_PROBE
+from xenlocal.model.storage import OUR_TAG, OWNER_TAG, Fill
 from xenlocal.model.trial import Trial
 from xenlocal.model.units import Size
 from xenlocal.planner.kernels import copy_name

@@ -35,8 +35,9 @@ from tests.unit.planner.build import (
 from xenlocal.model.conffiles import Source
 from xenlocal.model.desired import Disk, LogicalVolume, State
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, NOT_ASKED, OUR_TAG, Observed, Table, Unavailable, Volume
+from xenlocal.model.observed import NOT_ASKED, Observed, Table, Unavailable
 from xenlocal.model.plan import Plan
+from xenlocal.model.storage import KEPT_TAG, OUR_TAG, Volume
 from xenlocal.model.units import Size
 
 FOREIGN = frozenset[str]()

@@ -32,8 +32,9 @@ from xenlocal.model.desired import Disk, State
 from xenlocal.model.host_actions import CreateVolume, ResizeFile
 from xenlocal.model.inspection import GroupFacts
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import KEPT_TAG, OUR_TAG, Fill, Storage, Unavailable, Volume, VolumeGroup, XenStore
+from xenlocal.model.observed import Unavailable, XenStore
 from xenlocal.model.plan import Plan
+from xenlocal.model.storage import KEPT_TAG, OUR_TAG, Fill, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
 from xenlocal.planner.capacity import capacity
 from xenlocal.planner.owners import hurdles_of_groups

@@ -34,7 +34,6 @@ from xenlocal.model.host_actions import (
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import (
     OUR_ALIAS,
-    OUR_TAG,
     Link,
     LiveDomain,
     LiveState,
@@ -42,13 +41,12 @@ from xenlocal.model.observed import (
     Observed,
     PathFacts,
     PathKind,
-    Storage,
     Unavailable,
     Vbd,
-    Volume,
     XenStore,
 )
 from xenlocal.model.plan import Plan
+from xenlocal.model.storage import OUR_TAG, Storage, Volume
 from xenlocal.model.units import Size
 from xenlocal.planner import memory as transitions
 from xenlocal.planner import replies

@@ -22,7 +22,7 @@ from xenlocal.adapters.iscsi import ChapRecords
 from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.trials import Trials
 from xenlocal.engine.ports import LastWords
-from xenlocal.model import observed
+from xenlocal.model import storage
 from xenlocal.model.actions import Action, DestroyDomain, NudgeDomain, SetLive, StageConfig, StartDomain, StopDomain
 from xenlocal.model.errors import Temporary, XenlocalError
 from xenlocal.model.host_actions import (
@@ -177,12 +177,12 @@ def test_volumes(joined: Joined) -> None:
 def test_thin_volumes(joined: Joined) -> None:
     state, trash = joined.dom0.state, trash_name("t", 1_700_000_000)
     state.volumes.append(Volume("vg0", "thin0", 4 << 30, 7, active=False, fill=Fill(25.0)))
-    assert joined.reader.storage().volumes["vg0", "thin0"].fill == observed.Fill(None, None)
+    assert joined.reader.storage().volumes["vg0", "thin0"].fill == storage.Fill(None, None)
     free = joined.reader.storage().groups["vg0"].free
     joined.do(CreateVolume("vg0", "t", GIB, "dom0", "thin0"), GrowVolume("vg0", "t", Size(1 << 50)))
     found = joined.reader.storage()
     assert found.groups["vg0"].free == free and found.volumes["vg0", "t"].size == Size(1 << 50)
-    assert found.volumes["vg0", "t"].pool == "thin0" and found.volumes["vg0", "thin0"].fill == observed.Fill(25.0, 10.0)
+    assert found.volumes["vg0", "t"].pool == "thin0" and found.volumes["vg0", "thin0"].fill == storage.Fill(25.0, 10.0)
     joined.do(RetireVolume("vg0", "t", trash), PurgeVolume("vg0", trash))
     pool = state.volume("vg0", "thin0")
     assert pool is not None and pool.fill is not None
