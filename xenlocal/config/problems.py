@@ -12,8 +12,9 @@ from xenlocal.model.text import printable
 
 _LONGEST_QUOTE = 60
 _LONGEST_MESSAGE = 500
-# What follows `vncpasswd = `, `passwd: ` and the like: messages quote lines, and everybody may read the journal's.
-_SECRET = re.compile(r"""(?i)(passw\w*(?:\s*[=:]\s*|\s+))(?:"[^"]*"?|'[^']*'|[^\s'",;]+)""")
+# What follows `vncpasswd = `, `passwd: ` and the like: messages quote lines, and everybody may read the journal's. But
+# `root_password is ...` and `... has ...` are our own words.
+_SECRET = re.compile(r"""(?i)(passw\w*(?:\s*[=:]\s*|\s+(?!(?:is|has)\s)))(?:"[^"]*"?|'[^']*'|[^\s'",;]+)""")
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,20 @@ def test_what_is_shown_of_long_names_and_messages() -> None:
         ("vncpasswd 'top secret'", "cannot read 'vncpasswd …'; write vncpasswd = …"),
         ("passwd: secret", "cannot read 'passwd: …'; write passwd = …"),
         ("PASSWORD secret", "cannot read 'PASSWORD …'; write PASSWORD = …"),
+        ("password issecret", "cannot read 'password …'; write password = …"),
+        ("password: is", "cannot read 'password: …'; write password = …"),
     ],
 )
 def test_what_follows_a_password_is_not_shown(line: str, shown: str) -> None:
     assert complaints(f"{WEB}{line}\n") == [f"web.conf:4: domain web: {shown}"]
+
+
+def test_no_word_of_ours_is_taken_for_a_password() -> None:
+    told = complaints(f"{WEB}[[install]]\nimage = /a.img\nroot_password =\n")
+    assert "web.conf:6: domain web / install: root_password has no value; write one, or remove the line" in told
+    told = complaints(f"{WEB}[[install]]\nimage = /a.img\nroot_password = /h\n")
+    wrong = "root_password is not for a raw image, which is written as it is; remove it"
+    assert f"web.conf:6: domain web / install: {wrong}" in told
 
 
 def test_what_a_terminal_would_obey_is_shown_as_an_escape() -> None:
