@@ -57,7 +57,7 @@ def _check_disk(settings: Settings, disks: Sequence[tuple[Disk, Settings]], prob
         kind = "cdrom" if disk.cdrom else "device"
         message = f"{wrong} xenlocal never writes to a {kind}; write volume = VG/LV or file = PATH first"
         problems.add(where.at(kind), message, kind)
-    elif disk.size is None and not where.excused & {"size"}:
+    elif where.lacks("size"):
         problems.add(where.place, f"{wrong} without a size it is not made; write one such as size = 20G", "size")
     elif disk.readonly:
         problems.add(where.at("mode"), f"{wrong} with mode = r it cannot be written to; remove that", "mode")

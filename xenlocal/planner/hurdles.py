@@ -129,7 +129,6 @@ def _ask_all(draft: Draft, domain: Domain, observed: Observed) -> None:
     draft.table(Table.PATHS, observed.paths)
     draft.table(Table.HARDWARE, observed.hardware)
     draft.table(Table.MONITORS, observed.monitors)
-    hurdle_of_trial(draft, domain, observed)
     if domain.disks or domain.pci:
         draft.table(Table.XENSTORE, observed.xenstore)
     if domain.nics:

@@ -44,8 +44,7 @@ def newest(paths: tuple[str, ...], copies: frozenset[str]) -> str | None:
 
 def newest_copy(domain: Domain, kept: Kept) -> str | None:
     """None also where it boots from no file of the dom0."""
-    paths = boot_paths(domain)
-    return newest(paths, kept.copies) if paths else None
+    return newest(boot_paths(domain), kept.copies)
 
 
 def boot_paths(domain: Domain) -> tuple[str, ...]:
@@ -121,7 +120,6 @@ def _is_replaced(domain: Domain, kept: Kept, built: Built, facts: Mapping[str, P
 def _all_is_known(draft: Draft, kept: Kept, live: Mapping[int, LiveDomain], observed: Observed) -> bool:
     """Whether it is known of every domU what it uses, and none is just being built, of which only its monitor knows."""
     monitors = draft.table(Table.MONITORS, observed.monitors)
-    if monitors is None:
-        return False
     alive = [each for each in live.values() if each.state is not LiveState.DYING]
-    return all((each.domid, each.uuid) in kept.built for each in alive) and monitors <= {each.name for each in alive}
+    known = all((each.domid, each.uuid) in kept.built for each in alive)
+    return known and monitors is not None and monitors <= {each.name for each in alive}
