@@ -14,8 +14,8 @@ from xenlocal.model.actions import PrepareDisk, WatchDisk
 from xenlocal.model.desired import Backing, Disk, Domain, LogicalVolume
 from xenlocal.model.diskwork import Install, Preparation
 from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable
-from xenlocal.model.storage import OUR_TAG
-from xenlocal.planner.draft import Draft
+from xenlocal.model.storage import OUR_TAG, Volume
+from xenlocal.planner.draft import Draft, unknown
 
 MMDEBSTRAP = "/usr/bin/mmdebstrap"
 # steps that put the mark there; that of MODULES is put there by a command
@@ -27,11 +27,10 @@ def plan_preparation(draft: Draft, domain: Domain, observed: Observed) -> None:
     before = draft.ends_of(domain.target)  # its former self lets go of the disk first
     for disk, work in _due(draft, domain, observed):
         target = disk.backing.target
-        made = tuple(step for step in draft.steps_of(target) if step.startswith(("create ", "activate ", "grow ")))
         if not is_at_work(disk.backing, observed):
             settings = _settings(domain, disk, work, observed)
             action = PrepareDisk(domain.name, domain.uuid, disk.backing, settings, work)
-            before = (draft.step(action, _reason(domain, disk, work), needs=(*made, *before)),)
+            before = (draft.step(action, _reason(domain, disk, work), needs=(*draft.steps_of(target), *before)),)
         doing = {
             Preparation.INSTALL: "is installed",
             Preparation.RESIZE: f"has the file system of {target} grown",
@@ -62,7 +61,8 @@ def hurdle_of_preparation(draft: Draft, domain: Domain, live: LiveDomain | None,
     for disk, work in others:
         if (why := _hurdle_of_leftover(domain, disk, work, observed)) is not None:
             return f"{disk.backing.target} {why}"
-    if domain.install is None or not due or due[0][1] is not Preparation.INSTALL:
+    install = domain.install if any(work is Preparation.INSTALL for _, work in due) else None
+    if install is None:
         return None
     if live is not None:
         first = domain.disks[0].backing
@@ -71,10 +71,12 @@ def hurdle_of_preparation(draft: Draft, domain: Domain, live: LiveDomain | None,
             f" {_how_to_unmark(first)}"
         )
     paths = draft.table(Table.PATHS, observed.paths)
-    for key, path in domain.install.files:
-        if paths is not None and (wrong := _why_not_read(key, paths.get(path))):
+    if paths is None:
+        return unknown(Table.PATHS)
+    for key, path in install.files:
+        if wrong := _why_not_read(key, paths.get(path)):
             return f"{key} {path} of its [[install]] {wrong} ({domain.source})"
-    if domain.install.suite is not None and paths is not None and MMDEBSTRAP not in paths:
+    if install.suite is not None and MMDEBSTRAP not in paths:
         return f"{MMDEBSTRAP} is missing, which installs a suite; type: apt install mmdebstrap"
     return None
 
@@ -132,8 +134,13 @@ def _reason(domain: Domain, disk: Disk, work: Preparation) -> str:
         return f"{disk.backing.target} has grown"
     if work is Preparation.MODULES:
         return f"{disk.backing.target} is to have those of the kernel on trial"
-    install = domain.install or Install()
+    install = _install(domain, work)
     return f"{disk.backing.target} is new, and to hold {install.suite or install.image}"
+
+
+def _install(domain: Domain, work: Preparation) -> Install:
+    """What is to be installed; nothing by other work."""
+    return (domain.install if work is Preparation.INSTALL else None) or Install()
 
 
 def _how_to_unmark(disk: Backing) -> str:
@@ -145,26 +152,29 @@ def _how_to_unmark(disk: Backing) -> str:
 def is_marked(disk: Backing, work: Preparation, observed: Observed) -> bool:
     """Whether it waits for that, as far as the tables at hand tell."""
     if isinstance(disk, LogicalVolume):
-        if isinstance(observed.storage, Unavailable):
-            return False
-        volume = observed.storage.volumes.get((disk.vg, disk.lv))
+        volume = _volume(disk, observed)
         return volume is not None and work.mark in volume.tags
     return not isinstance(observed.paths, Unavailable) and work.mark_of_file(disk.path) in observed.paths
 
 
 def _is_foreign(disk: Backing, observed: Observed) -> bool:
     """An LV without our tag is used as it is, and never changed."""
-    if not isinstance(disk, LogicalVolume) or isinstance(observed.storage, Unavailable):
-        return False
-    volume = observed.storage.volumes.get((disk.vg, disk.lv))
+    volume = _volume(disk, observed)
     return volume is not None and not volume.ours
 
 
 def is_there(disk: Backing, observed: Observed) -> bool:
     """A disk without a mark is done; one that is not to be seen is not, whatever has become of it."""
     if isinstance(disk, LogicalVolume):
-        return not isinstance(observed.storage, Unavailable) and (disk.vg, disk.lv) in observed.storage.volumes
+        return _volume(disk, observed) is not None
     return not isinstance(observed.paths, Unavailable) and disk.path in observed.paths
+
+
+def _volume(disk: Backing, observed: Observed) -> Volume | None:
+    """None also where LVM could not be asked."""
+    if not isinstance(disk, LogicalVolume) or isinstance(observed.storage, Unavailable):
+        return None
+    return observed.storage.volumes.get((disk.vg, disk.lv))
 
 
 def is_at_work(disk: Backing, observed: Observed) -> bool:
@@ -174,7 +184,7 @@ def is_at_work(disk: Backing, observed: Observed) -> bool:
 def _settings(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> Mapping[str, str]:
     """The environment of the script and of the hooks, as xenlocal.conf(5) describes it."""
     trial = observed.trial_of(domain.uuid) if work is Preparation.MODULES else None
-    install = domain.install if work is Preparation.INSTALL and domain.install is not None else Install()
+    install = _install(domain, work)
     nic = domain.nics[0] if domain.nics else None
     backing = disk.backing
     values = {
