@@ -9,7 +9,16 @@ from typing import get_args
 
 import pytest
 
-from xenlocal.adapters.argv import Context, arm, ask_through_xenstore, commands, config_file, end_look, verify
+from xenlocal.adapters.argv import (
+    Context,
+    arm,
+    ask_through_xenstore,
+    commands,
+    config_file,
+    end_look,
+    take_look,
+    verify,
+)
 from xenlocal.adapters.checked import unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model import host_actions as host_act
@@ -307,6 +316,17 @@ def test_truncate_creates_and_grows_and_never_shrinks(tmp_path: Path) -> None:
     (line,) = commands(host_act.ResizeFile(str(tmp_path / "gone.img"), Size(5), "grow"), CONTEXT)
     subprocess.run(line, check=True)
     assert not (tmp_path / "gone.img").exists()
+
+
+@pytest.mark.parametrize(
+    ("room", "how"), [(Size.mib(256), "--size 268435456b"), (None, "--setactivationskip n")], ids=["thick", "thin"]
+)
+def test_a_volume_is_looked_at_by_a_snapshot_that_nobody_can_write_to(room: Size | None, how: str) -> None:
+    """A thin one needs no room of its own, and is off unless that is asked for."""
+    assert shlex.join(take_look("vg0", "web", room)) == (
+        f"lvcreate --yes --snapshot --permission r --addtag xenlocal-look {how} --name xenlocal-look.web vg0/web"
+    )
+    assert shlex.join(end_look("vg0", "xenlocal-look.web")) == "lvremove --yes vg0/xenlocal-look.web"
 
 
 def test_no_snapshot_is_removed_but_one_that_was_made_to_look_at_it() -> None:

@@ -64,6 +64,10 @@ def test_what_it_reads_of_the_dom0() -> None:
             "8: domain web / install: suite 'Bookworm!' is no release of Debian; write one such as bookworm",
         ),
         (
+            "suite = bookworm/updates",
+            "8: domain web / install: suite 'bookworm/updates' is no release of Debian; write one such as bookworm",
+        ),
+        (
             "image = /srv/a.qcow2",
             "8: domain web / install: image '/srv/a.qcow2' is neither a raw image (.img, .raw) nor a tar (.tar,"
             " .tar.xz); convert others first, as in `qemu-img convert -O raw IN OUT.img`",
@@ -123,15 +127,34 @@ def test_what_it_reads_of_the_dom0() -> None:
             "image = /a.tar\npackages = vim",
             "9: domain web / install: packages is not for an image, which has its packages; remove it",
         ),
-        (
-            "image = /a.img\nssh_key = /k",
-            "9: domain web / install: ssh_key is not for a raw image, which is written as it is; remove it",
-        ),
         ("image = /a.tar\nssh_key = k", "9: domain web / install: path 'k' is not absolute; write it from / on"),
     ],
 )
 def test_says_what_is_wrong_with_it(text: str, expected: str) -> None:
     assert complaints(HERE + text + "\n") == [f"web.conf:{expected}"]
+
+
+RAW_NEEDS_NONE = (
+    "mirror = /m",
+    "packages = vim",
+    "hostname = w",
+    "address = dhcp",
+    "gateway = 192.0.2.1",
+    "dns = 192.0.2.1",
+    "ssh_key = /k",
+    "root_password = /h",
+    "hooks = /d",
+)
+
+
+@pytest.mark.parametrize("line", RAW_NEEDS_NONE)
+def test_nothing_is_set_inside_of_a_raw_image(line: str) -> None:
+    key = line.partition(" ")[0]
+    told = complaints(NIC + f"image = /a.img\n{line}\n")
+    wrong = f"{key} is not for a raw image, which is written as it is; remove it"
+    assert f"web.conf:12: domain web / install: {wrong}" in told
+    of_a_tar = [each for each in complaints(NIC + f"image = /a.tar\n{line}\n") if f"{key} is not for" in each]
+    assert bool(of_a_tar) is (key in ("mirror", "packages"))
 
 
 def test_a_wrong_address_does_not_excuse_and_does_not_add() -> None:
@@ -190,6 +213,11 @@ def test_an_hvm_guest_has_a_raw_image() -> None:
     assert complaints(HVM + "image = /a.raw\n") == []
 
 
+def test_an_hvm_guest_without_anything_to_install_is_told_of_that_alone() -> None:
+    (told,) = complaints(HVM)
+    assert "suite is missing" in told
+
+
 def test_an_old_part_of_another_kind_is_not_for_every_domain() -> None:
     assert "[defaults] has no parts" in complaints("[defaults]\n[[install]]\nsuite = sid\n" + WEB)[0]
 
@@ -201,5 +229,7 @@ def test_a_file_system_that_is_to_grow() -> None:
     for mode in ("r", "w!"):
         told = complaints(WEB + DISK + f"mode = {mode}\nresize_fs = yes\n")
         assert told == [f"web.conf:8: domain web / disk xvda: {wrong}"]
+    cd = HVM.replace("volume = vg0/web\nsize = 4G", "cdrom = /a.iso\nsize = 4G\nresize_fs = yes").partition("[[inst")[0]
+    assert f"web.conf:7: domain web / disk xvda: {wrong}" in complaints(cd)
     assert complaints(WEB + "[[disk xvda]]\nvolume = vg0/a\nresize_fs = no\n") == []
     assert len(complaints(WEB + "[[disk xvda]]\nvolume = vg0/a\nsize = 4\nresize_fs = yes\n")) == 1

@@ -27,7 +27,7 @@ from xenlocal.model.observed import LiveDomain, Observed, Unavailable
 from xenlocal.model.units import Duration, Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.learned import Learned
-from xenlocal.planner.rehearsal import Scene, findings
+from xenlocal.planner.rehearsal import Finding, Moment, Phase, Scene, findings
 
 WEB = dom("web")
 DECLARED = desired(WEB)
@@ -249,6 +249,13 @@ def test_where_nothing_was_learned_it_is_said_what_is_taken_for_it(
     told = found(scene(want, look, Memory(), {} if known is None else {"web": known}))
     text = f"nothing was learned yet of {', '.join(missing)}: what is usual is taken for it"
     assert told == ([("domain/web", "durations", text)] if missing else [])
+
+
+def test_how_long_the_work_on_a_disk_takes_is_never_known() -> None:
+    moments = (Moment(5.0, 185.0, "domain/web", "watch", "done"), Moment(185.0, 190.0, "domain/web", "start", "done"))
+    text = "how long the work on its disk takes is not known: 3 min is taken for it"
+    (told,) = findings(scene(), frozenset({"web"}), [Phase("boot", 190.0, moments, (), ())])
+    assert told == Finding(WEB.target, "durations", text)
 
 
 def test_one_that_hung_is_not_one_of_which_nothing_is_known() -> None:

@@ -30,6 +30,7 @@ from xenlocal.model.memory import Memory
 from xenlocal.model.names import COPY
 from xenlocal.model.observed import NOT_ASKED, Built, Kept, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.plan import Plan
+from xenlocal.model.trial import Trial
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 from xenlocal.planner.kernels import boot_files, copy_name, newest
@@ -74,6 +75,7 @@ def test_what_a_domu_is_started_from() -> None:
 def test_the_name_of_a_copy_tells_which_files_it_is_of_and_sorts_by_their_age() -> None:
     old, new = named(1 << 40), named((1 << 40) + 1)
     assert old < new and old != named(1 << 40, (KERNEL,)) and named(5) == named(5)
+    assert named(0, ("/srv/a kernel ü",)).startswith("a_kernel__.")
     assert all(COPY.fullmatch(each) for each in (old, named(0, ("/srv/a kernel ü",)), f"{old}.new", f"{old}.old"))
     facts = PathFacts(PathKind.FILE, Size(8), KERNEL, changed=5)
     later = PathFacts(PathKind.FILE, Size(8), RAMDISK, changed=7)
@@ -121,9 +123,11 @@ OLD, USED, NEW, OTHER = named(1), named(2), named(3), named(9, ("/boot/vmlinuz-5
 def test_copies_that_nobody_uses_are_dropped() -> None:
     """Those that a running domU may need, that may just be started, and of what is declared the newest and that of
     the files as they are, stay."""
-    copies = kept(OLD, USED, NEW, NOW, OTHER, f"{NEW}.new", "lost+found", named=(OTHER,), built=of(USED))
+    copies = kept(OLD, USED, NEW, NOW, OTHER, f"{NEW}.new", "lost+found", f"{OLD}.bak", named=(OTHER,), built=of(USED))
     assert dropped(running(copies)) == sorted([OLD, f"{NEW}.new"])
     assert ids(running(kept(USED, NEW, built=of(USED)))) == ()
+    many = [named(age) for age in range(10, 20)]
+    assert dropped(running(kept(*many, built=of(many[-1])))) == sorted(many[:-1])
     staged = kept(OLD, NEW, built=Built(frozenset(), frozenset({OLD})))
     assert dropped(running(staged)) == [], "it is named, whatever of"
 
@@ -172,6 +176,10 @@ def test_what_is_needed_to_know_that_is_asked_for_only_then() -> None:
     assert plan(desired(WEB), Observed()).wanted == {Table.DOMAINS}
     bare = learned_plan(desired(dom("web")), observed(live(3, "web"), **seen), memory(ready("web", 3)))
     assert Table.KERNELS in bare.wanted
+    at_once = plan(desired(replace(WEB, state=State.STOPPED)), observed(trials=NOT_ASKED, **seen))
+    assert at_once.wanted == {Table.KERNELS, Table.TRIALS}, "though it is left alone"
+    off = plan(desired(dom("bare", state=State.STOPPED)), observed(paths=NOT_ASKED))
+    assert off.wanted == set(), "it boots from no file, and there is no copy"
     for copies, wanted in (((OLD, NEW), {Table.MONITORS}), ((NEW,), set())):
         assert running(kept(*copies, built=of(NEW)), monitors=NOT_ASKED).wanted == wanted
     assert running(kept(OLD), paths=NOT_ASKED).wanted == {Table.PATHS}
@@ -201,6 +209,8 @@ def test_one_that_runs_without_a_copy() -> None:
     )
     before = noticed(running(kept(built=itself)), "domain/web")
     assert "there is no copy of it (none was made at its start)" in before, "as of one that was started without any"
+    beside = plan(desired(WEB, dom("bare")), observed(live(3, "web"), kernels=kept(built=itself), paths=THERE))
+    assert noticed(beside, "domain/web") == before, "also where another one boots from no file"
     assert noticed(running(kept(built=of(NOW), web="full")), "domain/web") == "", "what was said before counts no more"
     assert noticed(running(kept(built=Built(frozenset({"/boot/other"})))), "domain/web") == ""
     assert noticed(running(kept(web="full")), "domain/web") == "", "what it runs with is not known"
@@ -218,6 +228,8 @@ def test_a_kernel_that_was_replaced_since_its_start_is_told() -> None:
     for used in ((NOW,), (NOW, named(9)), (OTHER,), ()):
         assert "replaced" not in told(*used), used
     assert "replaced" not in told(named(9), paths={}) + told(named(9), paths=Unavailable("it hangs"))
+    trial = Trial("web", WEB.uuid, "6.1", NOW, named(9))
+    assert "replaced" not in told(named(9), trials={WEB.uuid: trial}), "what is said of the trial tells more"
     lost = running(kept(built=of(named(9))), paths={})
     assert "replaced" not in noticed(lost, "domain/web"), "and somebody has removed the copy"
     off = observed(kernels=kept(named(9), built=of(named(9))), paths=THERE)

@@ -178,6 +178,12 @@ def test_a_section_that_is_there_has_the_place_that_it_gives_its_domu_and_no_oth
     assert learn(memory(gone), want, observed(), {}, NOW).records[uid("web")].predecessors == ("gone",)
 
 
+def test_one_without_a_section_comes_after_what_those_came_after_that_vanished_with_it() -> None:
+    forgotten, runs = rec("mid", declared="", predecessors=("db",)), ready("old", 5, declared="", predecessors=("mid",))
+    kept = learn(memory(forgotten, runs), desired(dom("db")), observed(live(5, "old")), {}, NOW).records
+    assert uid("mid") not in kept and kept[uid("old")].predecessors == ("mid", "db")
+
+
 # Who had to be destroyed during the shutdown of the host
 
 

@@ -202,9 +202,9 @@ def test_an_image_file_is_marked_beside_it() -> None:
 def test_only_the_first_disk_is_installed_into() -> None:
     made = plan(seen(), dom("web", lv("web"), lv("data", vdev="xvdb"), install=BOOKWORM))
     assert [step.action.install for step in made.steps if isinstance(step.action, CreateVolume)] == [False, True]
-    shared = dom("also", lv("web", readonly=True))
-    made = plan(seen(), web(), shared)
-    assert [step.action.install for step in made.steps if isinstance(step.action, CreateVolume)] == [True]
+    for name in ("also", "zoo"):
+        made = plan(seen(), web(), dom(name, lv("web", readonly=True)))
+        assert [step.action.install for step in made.steps if isinstance(step.action, CreateVolume)] == [True]
 
 
 def test_what_installs_is_told_everything() -> None:
@@ -319,5 +319,6 @@ def test_several_disks_grow_one_after_the_other_and_a_new_one_is_only_installed_
     assert "begin growing the file system of domain/web" in ids(plan(marked, dom("web", *disks)))
     new = plan(seen(), replace(web(), disks=(replace(lv("web"), resize_fs=True),)))
     assert [step.action.work for step in new.steps if isinstance(step.action, PrepareDisk)] == [Preparation.INSTALL]
-    shared = plan(seen(volume("web")), grows(), dom("also", lv("web", readonly=True)))
-    assert isinstance(shared.steps[0].action, GrowVolume) and shared.steps[0].action.resize
+    for name in ("also", "zoo"):
+        shared = plan(seen(volume("web")), grows(), dom(name, lv("web", readonly=True)))
+        assert isinstance(shared.steps[0].action, GrowVolume) and shared.steps[0].action.resize
