@@ -78,6 +78,11 @@ def test_what_it_reads_of_the_dom0() -> None:
             "9: domain web / install: mirror 'ftp.example' is neither a URL nor the path of a file of apt sources",
         ),
         (
+            "suite = sid\nmirror = http://a.example/debian main",
+            "9: domain web / install: mirror 'http://a.example/debian main' is neither a URL nor the path of a file of"
+            " apt sources",
+        ),
+        (
             "suite = sid\nmirror = http://me:secret@ftp.example/debian",
             "9: domain web / install: mirror says how to log in there, which ps shows to everybody; write the path of a"
             " file of apt sources",
@@ -87,6 +92,7 @@ def test_what_it_reads_of_the_dom0() -> None:
             "9: domain web / install: path '/a//b' is not in its shortest form; write /a/b",
         ),
         ("suite = sid\npackages = Vim", "9: domain web / install: 'Vim' is not the name of a package"),
+        ("suite = sid\npackages = vim=9.0", "9: domain web / install: 'vim=9.0' is not the name of a package"),
         (
             "suite = sid\nhostname = a_b",
             "9: domain web / install: hostname 'a_b' is no host name; use small letters, digits, - and dots, at most"
@@ -132,6 +138,12 @@ def test_what_it_reads_of_the_dom0() -> None:
 )
 def test_says_what_is_wrong_with_it(text: str, expected: str) -> None:
     assert complaints(HERE + text + "\n") == [f"web.conf:{expected}"]
+
+
+def test_a_host_name_has_64_characters_at_most() -> None:
+    name = f"{'a' * 60}.{'b' * 3}"
+    made = web(DISK + f"[[install]]\nsuite = sid\nhostname = {name}").install
+    assert made is not None and made.hostname == name
 
 
 RAW_NEEDS_NONE = (

@@ -111,6 +111,18 @@ def test_a_version_before_a_release_may_be_called_by_the_last_one(running: str, 
     assert (not said(patient(versions=Versions(running, there)), Code.VERSIONS)) == same
 
 
+MANAGERS = (
+    "libvirtd.service libvirtd.socket virtxend.service virtxend.socket libvirt-guests.service ganeti.service"
+    " ganeti-noded.service xapi.service xenopsd-xc.service"
+)
+
+
+@pytest.mark.parametrize("unit", MANAGERS.split())
+def test_other_managers_of_guests_are_known_by_their_units(unit: str) -> None:
+    found = only(patient(units={**UNITS, unit: UP}), Code.TOOLSTACK, Severity.WARNING)
+    assert found.text.startswith(f"{unit} may start")
+
+
 def test_links_and_managers_are_listed() -> None:
     assert (
         "/etc/xen/auto holds a.cfg, b, for" in only(patient(auto=("a.cfg", "b")), Code.AUTO_LINK, Severity.WARNING).text
@@ -202,8 +214,8 @@ def test_groups_that_a_filter_may_hide_are_told_in_order_and_volumes_are_looked_
 @pytest.mark.parametrize(
     ("unit", "text", "what"),
     [
-        (NOT_THERE, "is not installed: no iSCSI", "`apt install open-iscsi`"),
-        (replace(UP, enabled=False), "is not enabled: no iSCSI", "`systemctl enable open-iscsi`"),
+        (NOT_THERE, "is not installed", "`apt install open-iscsi`"),
+        (replace(UP, enabled=False), "is not enabled", "`systemctl enable open-iscsi`"),
     ],
 )
 def test_iscsi_that_does_not_come_up(unit: Unit, text: str, what: str) -> None:
@@ -213,7 +225,7 @@ def test_iscsi_that_does_not_come_up(unit: Unit, text: str, what: str) -> None:
         iscsi=(IscsiRecord(IQN, "p", "automatic"),),
     )
     found = only(case, Code.ISCSI, Severity.CRITICAL)
-    assert text in found.text and found.next == what
+    assert found.text == f"open-iscsi.service {text}: no iSCSI disk comes back at boot" and found.next == what
 
 
 def test_each_target_has_records_of_its_own_and_is_told_in_order() -> None:

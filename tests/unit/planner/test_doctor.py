@@ -97,6 +97,8 @@ def test_files_that_are_not_valid() -> None:
     [
         (4, Severity.WARNING, "1G"),
         (8, Severity.WARNING, "2G"),
+        (31, Severity.WARNING, "2G"),
+        (32, Severity.WARNING, "4G"),
         (64, Severity.WARNING, "4G"),
         (119, Severity.WARNING, "4G"),
         (120, Severity.CRITICAL, "8G"),  # 128 GB
