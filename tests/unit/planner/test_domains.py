@@ -148,7 +148,7 @@ def test_a_manual_one_that_did_not_crash_is_not_kept_to_look_at() -> None:
         ({"off": Off.CRASH, "crashes": (NOW - 500, NOW), "retry_at": NOW + 99}, NOW + 99),
         ({"off": Off.CRASH, "crashes": (NOW - 500, NOW), "retry_at": NOW + 3}, NOW + 10),
         ({"off": Off.POWEROFF, "crashes": (NOW - 900, NOW - 500)}, NOW),
-        ({"off": Off.LOST, "crashes": (NOW,)}, NOW + LOST_GRACE),
+        ({"off": Off.LOST, "crashes": (NOW,)}, NOW + 10),
         ({"off": Off.LOST, "crashes": (NOW - 99, NOW - 50, NOW)}, NOW + 20),
     ],
 )

@@ -109,8 +109,8 @@ ONCE, TWICE = (NOW - 70,), (NOW - 3000, NOW - 70)
 @pytest.mark.parametrize(
     ("values", "notice"),
     [
-        ({"lost": NOW - UNREADY_GRACE + 1, "crashes": ONCE}, PAUSE),
-        ({"lost": NOW - UNREADY_GRACE, "crashes": ONCE}, None),
+        ({"lost": NOW - 59, "crashes": ONCE}, PAUSE),
+        ({"lost": NOW - 60, "crashes": ONCE}, None),
         ({"lost": NOW - UNREADY_GRACE - 9, "crashes": TWICE}, PAUSE),
         ({"lost": NOW - UNREADY_GRACE - 10, "crashes": TWICE}, None),
         ({"lost": NOW - 900, "crashes": ONCE, "untried": True, "unready": "cannot be tried"}, "untried"),
