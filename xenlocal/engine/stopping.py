@@ -103,7 +103,8 @@ class Stop:
             return self._late()
         if rung is Rung.DESTROY:
             # before, not after: that it was forced must not be lost with a daemon killed meanwhile
-            self._tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=action.domid))
+            case = self._case
+            self._tools.keeper.update(lambda memory: replies.given_up(memory, action.uuid, action.domid, case, now))
             self._run(self._destroy, self._destroyed)
             return None
         if rung is Rung.ASK and self._asking is None:

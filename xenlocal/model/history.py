@@ -55,7 +55,7 @@ class What(StrEnum):
 
     BORN = "born"
     READY = "ready"  # `seconds` after its birth, or `message` "again"
-    LATE = "late"  # not ready in start_timeout; `seconds` after its birth
+    LATE = "late"  # not ready in start_timeout; `seconds` after its birth; `message`: why
     UNREADY = "unready"  # was ready, and is not any more; `message`: why
     ASKED = "asked"  # to shut down
     OFF = "off"  # `cause`: model.memory.Off, "" where it was not learned; `seconds` since what `message` says

@@ -84,6 +84,7 @@ class Record:
     stop_asked: float | None = None  # when we asked the latest life to shut down
     reply: Reply | None = None  # ... and how it takes that; None: not asked, or that was withdrawn
     destroying: int | None = None  # the domid that we set out to destroy, whatever came of it
+    given_up: str = ""  # ... because it had not stopped: within what; "" where it was by hand
     crashes: tuple[float, ...] = ()  # ends that were not meant to be: crashes, and lives that were very short
     failures: int = 0  # starts in a row that failed
     failure: str = ""  # of the last one

@@ -44,10 +44,12 @@ def _changes(old: Record, new: Record, stamp: Stamp) -> Iterator[Event]:
     if new.lost is not None and (old.lost is None or reborn):
         yield _event(new, What.UNREADY, stamp, message=new.unready)
     elif new.gave_up_waiting and not old.gave_up_waiting:
-        yield _event(new, What.LATE, stamp, seconds=_since(new.born, stamp))
+        yield _event(new, What.LATE, stamp, message=new.unready, seconds=_since(new.born, stamp))
     if new.off is not None and new.off is not old.off:
         last = new if new.domid is not None else old  # the life that has ended: its shell is still there, or it is gone
         since = "after its birth" if new.stop_asked is None else "after it was asked"
+        if new.off is Off.DESTROYED and new.given_up:
+            since += f": it had not stopped {new.given_up}"
         seconds = _since(last.born if new.stop_asked is None else new.stop_asked, stamp)
         yield Event(stamp, _target(new), What.OFF, new.off, since, seconds, new.uuid, last.domid)
 

@@ -8,10 +8,11 @@ is depends on what the guest shows (`Patience`). What is not known never shorten
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from xenlocal.model.desired import Patience
 from xenlocal.model.memory import Reply
+from xenlocal.model.units import Duration
 
 QUIET = 10.0  # seconds without a write after which a guest counts as not writing
 FRESH = 5.0  # seconds that the latest look may be old when a guest is given up
@@ -20,6 +21,16 @@ _RETRY = 5.0  # seconds after a request that could not be passed on
 _AGAIN_FIRST, _AGAIN_LAST = 10.0, 60.0  # seconds between two requests: as long as the first has been without effect
 _NUDGE = 5.0  # seconds before its end
 SETTLE = 2.0  # seconds between a nudge and destroying, where it turned out only then that its time is over
+
+
+class _Limit(IntEnum):
+    """What a guest's time can be over by; of two at one moment the earlier ends it, and the later prolongs it."""
+
+    HUNG = 0
+    QUIET = 1
+    MOST = 2
+    STOP = 3
+    DEADLINE = 4
 
 
 class Rung(StrEnum):
@@ -45,13 +56,41 @@ class Case:
 
 def end_of_time(case: Case) -> float:
     """When its own time is over, by what was seen last."""
+    return _end(case)[0]
+
+
+def _end(case: Case) -> tuple[float, _Limit]:
     reply, patience = case.reply, case.patience
-    end = case.begun + patience.stop
+    end = case.begun + patience.stop, _Limit.STOP
     if reply is not None and _hangs(reply, patience):
-        end = case.begun + patience.hung
+        end = case.begun + patience.hung, _Limit.HUNG
     elif reply is not None and reply.heard and reply.wrote is not None:
-        end = max(end, min(reply.wrote + QUIET, case.begun + patience.most, case.grow_until))
-    return min(end, case.end_by)
+        most, deadline = (case.begun + patience.most, _Limit.MOST), (case.grow_until, _Limit.DEADLINE)
+        end = max(end, min((reply.wrote + QUIET, _Limit.QUIET), most, deadline))
+    return min(end, (case.end_by, _Limit.DEADLINE))
+
+
+def what_was_over(case: Case, declared: Patience, now: float) -> str:
+    """Why a guest is destroyed `now`, as it follows on "it had not stopped". `declared`: of which the host's deadline
+    may have left it but a share."""
+    limit, patience = _end(case)[1], case.patience
+    if limit is _Limit.DEADLINE:
+        return "in the time that shutdown_deadline left it"
+    if limit is _Limit.MOST:
+        return f"within stop_max = {_seconds(patience.most)}"
+    if now < case.begun + patience.stop:  # HUNG; of one that hangs no look may have been fresh enough so early
+        return f"{_within('hung_timeout', patience.hung, declared.hung)} (no acknowledgement, quiet disks)"
+    after = f" nor {QUIET:.0f} s after its last write" if limit is _Limit.QUIET else ""
+    return _within("stop_timeout", patience.stop, declared.stop) + after
+
+
+def _within(key: str, had: float, declared: float) -> str:
+    share = f", of which shutdown_deadline left it {_seconds(had)}," if had < declared else ""
+    return f"within {key} = {_seconds(declared)}{share}"
+
+
+def _seconds(seconds: float) -> Duration:
+    return Duration(round(seconds, 1))
 
 
 def decide(case: Case, now: float) -> tuple[Rung, float]:

@@ -156,7 +156,7 @@ def lost_readiness(memory: Memory, uuid: str, why: str, now: float, counts: bool
 def destroying(memory: Memory, uuid: str, domid: int | None) -> Memory:
     """It is about to be destroyed: should we not live to see the end of that, it was forced all the same. None: it has
     ended by itself in the last moment."""
-    return memory.change(uuid, destroying=domid) if uuid in memory.records else memory
+    return memory.change(uuid, destroying=domid, given_up="") if uuid in memory.records else memory
 
 
 def destroyed(memory: Memory, uuid: str, name: str, now: float) -> Memory:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from xenlocal.model.memory import Memory, Reply
 from xenlocal.model.observed import Signs
+from xenlocal.planner.ladder import Case, what_was_over
 
 REACTION = 5.0  # seconds within which a guest writes because it was asked again
 
@@ -31,6 +32,15 @@ def nudged(memory: Memory, uuid: str, when: float) -> Memory:
     if record is None or record.reply is None:
         return memory
     return memory.change(uuid, reply=replace(record.reply, nudged=when))
+
+
+def given_up(memory: Memory, uuid: str, domid: int, case: Case, now: float) -> Memory:
+    """Its time is over, so it is about to be destroyed: should we not live to see the end of that, it was forced all
+    the same."""
+    if uuid not in memory.records:
+        return memory
+    over = what_was_over(case, memory.records[uuid].patience, now)
+    return memory.change(uuid, destroying=domid, given_up=over)
 
 
 def saw_signs(memory: Memory, signs: Mapping[int, Signs], since: float) -> Memory:

@@ -13,7 +13,7 @@ from xenlocal.model.actions import AwaitReady
 from xenlocal.model.clock import since
 from xenlocal.model.desired import Desired, Domain, State
 from xenlocal.model.history import Deed, Entry, Event, What
-from xenlocal.model.memory import Hand, Memory, Off, Record
+from xenlocal.model.memory import Memory, Off, Record
 from xenlocal.model.names import Target, bridge
 from xenlocal.model.names import domain as domain_target
 from xenlocal.model.observed import LiveDomain, LiveState, Observed, Unavailable
@@ -131,6 +131,7 @@ def _running(case: _Case, view: View) -> str:
     if record is None:
         what = "foreign: no section has this name" if domain is None else "not seen by the daemon yet"
         return f"{state} (domid {live.domid}), {what}"
+    because = f": {record.unready}" if record.unready else ""
     begun = f" {view.since(record.born)}" if record.born is not None and record.domid == live.domid else ""
     if record.asked is not None:
         end = end_of_time(Case(record.patience, record.asked, reply=record.reply))
@@ -139,12 +140,11 @@ def _running(case: _Case, view: View) -> str:
     elif record.ready:
         doing = "ready"
     elif record.lost is not None:
-        because = f": {record.unready}" if record.unready else ""
         doing = f"but it is not ready any more {view.since(record.lost)}{because}"
     elif record.gave_up_waiting and domain is not None:
-        doing = f"but it was not ready within start_timeout = {domain.start_timeout}"
+        doing = f"but it was not ready within start_timeout = {domain.start_timeout}{because}"
     else:
-        doing = "not known to be ready yet"
+        doing = f"not known to be ready yet{because}"
     notes = [note for note in _notes(case, view) if not note.startswith("is running, but was not ready")]
     return f"{state}{begun} (domid {live.domid}), {doing}" + "".join(f"; {note}" for note in notes)
 
@@ -229,8 +229,8 @@ def _end_not_told(record: Record | None, reasons: Sequence[str]) -> list[str]:
     }
     if record is None or record.off not in said:
         return []
-    if record.off is Off.DESTROYED and record.stop_asked is not None and record.hand is not Hand.DESTROY:
-        return [f"it had not stopped within stop_timeout = {record.stop_timeout:g}s and was destroyed by xenlocal"]
+    if record.off is Off.DESTROYED and record.given_up:
+        return [f"it had not stopped {record.given_up} and was destroyed by xenlocal"]
     return [] if any(said[record.off] in reason for reason in reasons) else [f"before that: {ENDS[record.off]}"]
 
 

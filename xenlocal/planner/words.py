@@ -29,6 +29,7 @@ _WORDS: Mapping[str, str] = {
 def told(event: Event) -> str:
     """`off: the guest crashed, 3 h 5 min after its birth`"""
     took = "" if event.seconds is None else length(event.seconds)
+    because = f": {event.message}" if event.message else ""
     goal = "boot of the guests" if event.cause == "boot" else "shutdown of the guests"
     match event.what:
         case What.BORN:
@@ -36,9 +37,9 @@ def told(event: Event) -> str:
         case What.READY:
             return f"ready {took} after its birth" if took else f"ready {event.message}".strip()
         case What.UNREADY:
-            return "not ready any more" + (f": {event.message}" if event.message else "")
+            return f"not ready any more{because}"
         case What.LATE:
-            return f"not ready {took} after its birth; no longer waited for"
+            return f"not ready {took} after its birth; no longer waited for" + because
         case What.ASKED:
             return "asked to shut down"
         case What.OFF:
@@ -48,4 +49,4 @@ def told(event: Event) -> str:
         case What.BEGUN:
             return f"{goal} begun"
         case What.ENDED:  # pragma: no branch - mypy proves that there is no other
-            return f"{goal} ended" + (f": {event.message}" if event.message else "")
+            return f"{goal} ended{because}"

@@ -66,6 +66,13 @@ def behaving(*lines: str, **values: Any) -> Host:
     return host
 
 
+def in_haste() -> Host:
+    others = "[host]\nshutdown_deadline = 1m", conf("nas", "stop_timeout = 5m")
+    host = Host("after = nas", "stop_timeout = 5m", others=others)
+    host.machine.behave("web", stop_seconds=None)
+    return host.ask(20, "shutdown")
+
+
 def save_image() -> Host:
     host = Host()
     host.machine.dom0.state.paths["/var/lib/xen/save/web"] = Path("file", 5)
@@ -164,6 +171,22 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
         lambda: behaving("stop_timeout = 10s", stop_seconds=None).ask(30, "stop"),
         "it had not stopped within stop_timeout = 10s and was destroyed",
     ),
+    "was hung": (
+        lambda: behaving("hung_timeout = 12s", *DISK, deaf=True).ask(30, "stop"),
+        "it had not stopped within hung_timeout = 12s (no acknowledgement, quiet disks) and was destroyed",
+    ),
+    "wrote for ever": (
+        lambda: behaving("stop_timeout = 9s", "stop_max = 14s", *DISK, stop_seconds=None, busy=True).ask(30, "stop"),
+        "it had not stopped within stop_max = 14s and was destroyed",
+    ),
+    "wrote for a while": (
+        lambda: behaving("stop_timeout = 9s", *DISK, stop_seconds=None, write_seconds=5.0).ask(30, "stop"),
+        "it had not stopped within stop_timeout = 9s nor 10 s after its last write and was destroyed",
+    ),
+    "had but a share of its time": (
+        in_haste,
+        "it had not stopped within stop_timeout = 5m, of which shutdown_deadline left it 22.5s, and was destroyed",
+    ),
     "xl create fails": (
         lambda: Host(faults=fail("xl create", fault=Fault(stderr="libxl: no way"))),
         "the last start failed: cannot run 'xl create -q /run/xenlocal/domains/web.cfg' (exit 1): libxl: no way",
@@ -209,7 +232,7 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     ),
     "not ready yet": (
         lambda: Host("[[ready]]", "tcp = 192.0.2.50:80"),
-        "running since 22:30 (domid 1), not known to be ready yet",
+        "running since 22:30 (domid 1), not known to be ready yet: tcp 192.0.2.50:80 refuses",
     ),
     "waits for one that is not ready yet": (
         lambda: Host("needs = db", others=(listens("db", 80),)),
@@ -217,7 +240,7 @@ CAUSES: dict[str, tuple[Callable[[], Host], str]] = {
     ),
     "not ready in time": (
         lambda: Host("start_timeout = 20s", "[[ready]]", "tcp = 192.0.2.50:80"),
-        "running since 22:30 (domid 1), but it was not ready within start_timeout = 20s",
+        "running since 22:30 (domid 1), but it was not ready within start_timeout = 20s: tcp 192.0.2.50:80 refuses",
     ),
     "not ready any more": (
         no_longer_ready,

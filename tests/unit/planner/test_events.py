@@ -59,6 +59,7 @@ def test_it_is_told_once_that_it_was_asked_to_stop_and_again_for_another_request
         ({"lost": 1.0}, {"ready": True}, [event(What.READY, message="again")]),
         ({"ready": True}, {"ready": True, "probed": NOW}, []),
         ({}, {"gave_up_waiting": True}, [event(What.LATE, seconds=9)]),
+        ({}, {"gave_up_waiting": True, "unready": "refused"}, [event(What.LATE, message="refused", seconds=9)]),
         ({"gave_up_waiting": True}, {"gave_up_waiting": True, "unready": "refused"}, []),
         (
             {"ready": True},
@@ -104,6 +105,17 @@ def test_what_the_new_life_does_is_not_measured_by_the_old_one(
             {"domid": None, "born": None, "stop_asked": NOW - 30, "off": Off.STOPPED},
             event(What.OFF, "stopped", "after it was asked", 30),
         ),
+        (
+            {"stop_asked": NOW - 30},
+            {"stop_asked": NOW - 30, "off": Off.DESTROYED, "given_up": "within stop_timeout = 30s"},
+            event(What.OFF, "destroyed", "after it was asked: it had not stopped within stop_timeout = 30s", 30),
+        ),
+        (
+            {"given_up": "within stop_timeout = 30s"},
+            {"given_up": "within stop_timeout = 30s", "off": Off.CRASH},
+            event(What.OFF, "crash", "after its birth", 1000),
+        ),
+        ({}, {"off": Off.DESTROYED}, event(What.OFF, "destroyed", "after its birth", 1000)),
         (
             {"domid": None, "born": None, "off": Off.LOST},
             {"domid": None, "born": None, "off": Off.VANISHED},

@@ -14,7 +14,7 @@ from tests.unit.planner.build import memory, ready, uid
 from xenlocal.model.desired import Patience
 from xenlocal.model.memory import Reply
 from xenlocal.model.observed import Signs
-from xenlocal.planner.ladder import FRESH, LOOK_WAIT, QUIET, SETTLE, Case, Rung, decide, end_of_time
+from xenlocal.planner.ladder import FRESH, LOOK_WAIT, QUIET, SETTLE, Case, Rung, decide, end_of_time, what_was_over
 from xenlocal.planner.replies import asked, nudged, saw_signs
 
 ASKED = 1000.0
@@ -55,6 +55,62 @@ def test_growing_takes_only_what_the_deadline_leaves() -> None:
     assert end(writing, grow_until=ASKED + 33) == 33
     assert end(writing, grow_until=ASKED + 5) == 30  # never less than its own
     assert end(writing, grow_until=ASKED + 33, end_by=ASKED + 20) == 20
+
+
+HUNG = "within hung_timeout = 12s (no acknowledgement, quiet disks)"
+WROTE = "within stop_timeout = 30s nor 10 s after its last write"
+LEFT = "in the time that shutdown_deadline left it"
+
+
+@pytest.mark.parametrize(
+    ("now", "reply", "values", "over"),
+    [
+        (30, None, {}, "within stop_timeout = 30s"),
+        (30, seen(28), {}, "within stop_timeout = 30s"),
+        (12, seen(12, heard=False), {}, HUNG),
+        (29.9, seen(26, heard=False), {}, HUNG),
+        (30, seen(8, heard=False), {}, "within stop_timeout = 30s"),  # no look was fresh enough before
+        (40, seen(38, wrote=ASKED + 29), {}, WROTE),
+        (30, seen(29, wrote=ASKED + 20), {}, "within stop_timeout = 30s"),
+        (90, seen(89, wrote=ASKED + 80), {}, WROTE),
+        (90, seen(89, wrote=ASKED + 81), {}, "within stop_max = 90s"),
+        (30, seen(29, wrote=ASKED + 20), {}, "within stop_timeout = 30s"),
+        (20, seen(19), {"end_by": ASKED + 20, "grow_until": ASKED + 5}, LEFT),
+        (90, seen(89, wrote=ASKED + 85), {"grow_until": ASKED + 90}, "within stop_max = 90s"),
+        (33, seen(32, wrote=ASKED + 31), {"grow_until": ASKED + 33}, LEFT),
+        (30, seen(29, wrote=ASKED + 29), {"grow_until": ASKED + 5}, "within stop_timeout = 30s"),
+        (20, seen(19), {"end_by": ASKED + 20}, LEFT),
+        (11, seen(11, heard=False), {"end_by": ASKED + 11}, LEFT),
+        (30, seen(29), {"end_by": ASKED + 30}, "within stop_timeout = 30s"),
+    ],
+)
+def test_what_of_its_time_was_over(now: float, reply: Reply | None, values: dict[str, float], over: str) -> None:
+    assert what_was_over(case(reply, **values), PATIENCE, ASKED + now) == over
+
+
+@pytest.mark.parametrize(
+    ("declared", "reply", "over"),
+    [
+        (Patience(60, 12, 90), seen(28), "within stop_timeout = 1m, of which shutdown_deadline left it 30s,"),
+        (Patience(30, 24, 90), seen(28), "within stop_timeout = 30s"),
+        (
+            Patience(30, 24, 90),
+            seen(12, heard=False),
+            "within hung_timeout = 24s, of which shutdown_deadline left it 12s, (no acknowledgement, quiet disks)",
+        ),
+        (Patience(60, 12, 90), seen(12, heard=False), HUNG),
+        (Patience(20, 12, 90), seen(28), "within stop_timeout = 20s"),  # an edit took time from it meanwhile
+    ],
+)
+def test_a_share_of_its_time_is_called_so(declared: Patience, reply: Reply, over: str) -> None:
+    now = 12 if reply.heard is False else 30
+    assert what_was_over(case(reply), declared, ASKED + now) == over
+
+
+def test_no_length_has_more_figures_than_anybody_reads() -> None:
+    made = Case(Patience(10 / 3, 10 / 3, 100), ASKED)
+    over = "within stop_timeout = 10s, of which shutdown_deadline left it 3.3s,"
+    assert what_was_over(made, Patience(10, 10, 30), ASKED + 4) == over
 
 
 def what(now: float, reply: Reply | None = None, **values: float) -> Rung:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from tests.unit.planner.build import memory, ready, rec, uid
+from xenlocal.model.desired import Patience
 from xenlocal.model.memory import Memory, Reply
 from xenlocal.model.observed import Signs
-from xenlocal.planner.replies import REACTION, asked, nudged, saw_signs
+from xenlocal.planner.ladder import Case
+from xenlocal.planner.memory import destroying
+from xenlocal.planner.replies import REACTION, asked, given_up, nudged, saw_signs
 
 FIRST = 1000.0  # when it was asked first
 AGAIN = 1100.0
@@ -50,6 +53,19 @@ def test_a_nudge_is_dated() -> None:
 def test_a_nudge_of_one_that_is_not_to_stop_any_more_or_is_not_ours_is_not_kept(uuid: str) -> None:
     kept = memory(ready("web", 3))
     assert nudged(kept, uuid, AGAIN) == kept
+
+
+# Giving up
+
+
+def test_one_that_is_given_up_is_kept_with_what_of_its_time_was_over() -> None:
+    kept = memory(ready("web", 3, stop_timeout=60.0), ready("db", 4))
+    case = Case(Patience(30, 30, 90), FIRST, reply=Reply(FIRST))
+    over = "within stop_timeout = 1m, of which shutdown_deadline left it 30s,"
+    after = given_up(kept, uid("web"), 3, case, FIRST + 30)
+    assert after == kept.change(uid("web"), destroying=3, given_up=over)
+    assert destroying(after, uid("web"), 4) == kept.change(uid("web"), destroying=4), "that one is by hand"
+    assert given_up(kept, "foreign", 3, case, FIRST + 30) == kept
 
 
 # Looking

@@ -149,6 +149,18 @@ STOPPED = "; stopped by hand until `xenlocal start web` or the next boot"
         ({}, ["running since 21:56 (domid 3), not known to be ready yet", DECLARED]),
         (LATE, ["running since 21:56 (domid 3), but it was not ready within start_timeout = 5m", DECLARED, CONSOLE]),
         (
+            {**LATE, "unready": "tcp x:1 refuses"},
+            [
+                "running since 21:56 (domid 3), but it was not ready within start_timeout = 5m: tcp x:1 refuses",
+                DECLARED,
+                CONSOLE,
+            ],
+        ),
+        (
+            {"unready": "tcp 192.0.2.1:22 refuses"},
+            ["running since 21:56 (domid 3), not known to be ready yet: tcp 192.0.2.1:22 refuses", DECLARED],
+        ),
+        (
             LOST,
             ["running since 21:56 (domid 3), but it is not ready any more since 22:12", DECLARED, CONSOLE],
         ),

@@ -232,13 +232,16 @@ def test_one_that_it_needs_and_that_is_not_ready_yet_is_what_it_waits_for(
 
 HOST = "the host is shutting down, and nothing is started until `xenlocal boot`"
 POWERED_OFF = "the guest powered itself off (or was asked to with `xl shutdown`, which looks the same)"
-NOT_IN_TIME = "it had not stopped within stop_timeout = 90s and was destroyed by xenlocal"
+IN_VAIN = {"stop_asked": NOW - 160, "given_up": "within hung_timeout = 12s (no acknowledgement, quiet disks)"}
+NOT_IN_TIME = (
+    "it had not stopped within hung_timeout = 12s (no acknowledgement, quiet disks) and was destroyed by xenlocal"
+)
 BY_XENLOCAL = "before that: it was destroyed by xenlocal"
 
 
 def ended_so(off: Off, **values: Any) -> Memory:
     shuts = NOW if values.pop("host_down", False) else None
-    return memory(rec("web", off=off, off_since=NOW - 60, stop_timeout=90.0, **values), shutting_down=shuts)
+    return memory(rec("web", off=off, off_since=NOW - 60, **values), shutting_down=shuts)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +256,9 @@ def ended_so(off: Off, **values: Any) -> Memory:
         (Off.LOST, {}, [HOST, "before that: it disappeared, and nothing tells why"]),
         (Off.DESTROYED, {}, [HOST, BY_XENLOCAL]),
         (Off.DESTROYED, {"hand": Hand.DESTROY}, [HOST, BY_XENLOCAL]),
-        (Off.DESTROYED, {"stop_asked": NOW - 160}, [HOST, NOT_IN_TIME]),
-        (Off.DESTROYED, {"stop_asked": NOW - 160, "hand": Hand.DESTROY}, [HOST, BY_XENLOCAL]),
+        (Off.DESTROYED, {"stop_asked": NOW - 160}, [HOST, BY_XENLOCAL]),
+        (Off.DESTROYED, IN_VAIN, [HOST, NOT_IN_TIME]),
+        (Off.CRASH, IN_VAIN, [HOST, "before that: the guest crashed"]),
     ],
 )
 def test_how_its_last_life_ended_is_told_beside_what_keeps_it_off(
@@ -278,7 +282,7 @@ GONE = "the guest disappeared once (nothing tells why); it is started after a pa
         (Off.LOST, {"crashes": (NOW - 1,)}, GONE),
         (Off.DESTROYED, {"hand": Hand.DESTROY}, DESTROYED),
         (Off.DESTROYED, {"hand": Hand.DESTROY, "stop_asked": NOW - 160}, DESTROYED),
-        (Off.DESTROYED, {"hand": Hand.STOP, "stop_asked": NOW - 160}, f"{STOPPED}; {NOT_IN_TIME}"),
+        (Off.DESTROYED, {"hand": Hand.STOP, **IN_VAIN}, f"{STOPPED}; {NOT_IN_TIME}"),
         (Off.DESTROYED, {"hand": Hand.STOP}, f"{STOPPED}; {BY_XENLOCAL}"),
         (Off.STOPPED, {"hand": Hand.STOP, "stop_asked": NOW - 160}, STOPPED),
     ],

@@ -46,6 +46,10 @@ def test_lengths_have_two_units_at_most(seconds: float, text: str) -> None:
             Event(Stamp(0, 0), "domain/web", What.LATE, seconds=300.0),
             "not ready 5 min after its birth; no longer waited for",
         ),
+        (
+            Event(Stamp(0, 0), "domain/web", What.LATE, message="tcp x:1 refuses", seconds=300.0),
+            "not ready 5 min after its birth; no longer waited for: tcp x:1 refuses",
+        ),
         (Event(Stamp(0, 0), "domain/web", What.READY, seconds=20.0), "ready 20 s after its birth"),
         (Event(Stamp(0, 0), "domain/web", What.READY, message="again"), "ready again"),
         (
