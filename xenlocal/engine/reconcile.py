@@ -15,6 +15,7 @@ from xenlocal.model.memory import Memory, Off
 from xenlocal.model.observed import Observed, Table
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.planner import make_plan
+from xenlocal.planner.logins import forgotten
 from xenlocal.planner.looks import learn
 from xenlocal.planner.shutdown import LAST_LOOK
 
@@ -62,6 +63,7 @@ def survey(desired: Desired, goal: Goal, tools: Tools, until: float | None = Non
         wanted = plan.wanted
         if not wanted:
             break
+    keeper.update(lambda memory: forgotten(memory, desired, observed))
     return observed, plan
 
 

@@ -148,9 +148,11 @@ def test_a_section_that_vanished_logs_nothing_out() -> None:
     assert (row["name"], row["observed"], row["portal"]) == ("bay1", "unknown", None)
     assert f"`iscsiadm -m node -T {IQN} -p 192.0.2.10:3260 --logout` ends it" in row["notices"][0]
     assert len(made.dom0.state.sessions) == 1 and not any("logout" in line for line in lines(made))
+    assert made.disk.memory.logins
     made.dom0.state.sessions.clear()
     status = Daemon(made).run(30).loop.status()
     assert status is not None and status["iscsi"] == []
+    assert not made.disk.memory.logins, "there is nothing left to tell of"
 
 
 def test_a_session_of_somebody_else_is_used_and_nothing_is_run() -> None:
