@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 import time
+import warnings
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from rig.qemu import Hardware, Qemu, overlay
 from rig.wait import Overdue, wait_for
 
 BOOT_SECONDS = 300
+_STUCK = re.compile(r"BUG: soft lockup[^\r\n]*|rcu\S* (?:self-)?detected stall[^\r\n]*")
+"""What the dom0's kernel says of a processor that does not get on, or that it got no time of."""
+
 GRACE = 30
 """Seconds the agent itself may need on a busy machine, on top of a command's own time."""
 
@@ -54,9 +59,20 @@ class Machine:
     # life
 
     def boot(self, timeout: float = BOOT_SECONDS) -> None:
-        """Start the machine from its disks and wait until systemd has finished the boot."""
+        """Start the machine from its disks and wait until systemd has finished the boot. An emulated dom0 may hang in
+        it on a busy machine: one whose kernel says so, and whose agent never came, is booted once more."""
+        said = len(self.console())
         self._start()
-        self._booted("", timeout)
+        try:
+            self._booted("", timeout)
+        except Overdue:
+            stuck = _STUCK.search(self.console()[said:])
+            if stuck is None or self.link.boot:
+                raise
+            warnings.warn(f"booted once more: no agent within {timeout:g} s, and {stuck[0]!r}", stacklevel=2)
+            self._hang_up()
+            self._start()
+            self._booted("", timeout)
 
     def resume(self) -> None:
         """Start the machine where its snapshot was taken, with today's time."""
