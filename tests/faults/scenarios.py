@@ -960,8 +960,21 @@ SCENARIOS: tuple[Scenario, ...] = (
         "shutdown-all-hung",
         files(SHORT, *(conf(f"g{n}", QUICK) for n in range(4))),
         (ask(1, "shutdown"),),
-        dict.fromkeys(("g0", "g1", "g2", "g3"), "off|running"),  # one whose destroy hangs as long as the host has time
+        off("g0", "g1", "g2", "g3"),
         behave={f"g{n}": {"stop_seconds": None} for n in range(4)},
+    ),
+    Scenario(
+        "shutdown-hung-beside-a-slow-one",
+        files(
+            SHORT,
+            conf("nas", QUICK),
+            conf("hung", QUICK, "after = nas", lv("hung")),
+            conf("slow", "stop_timeout = 3m", "stop_max = 3m"),
+        ),
+        (ask(1, "shutdown"),),
+        off("nas", "hung", "slow"),
+        behave={"hung": {"deaf": True}, "slow": {"stop_seconds": 100.0}},
+        seconds=200,
     ),
     Scenario(
         "shutdown-with-orphan",

@@ -24,6 +24,7 @@ from xenlocal.adapters.own import read_secret
 from xenlocal.model.actions import (
     Action,
     BeginTrial,
+    DestroyDomain,
     EndTrial,
     FailTrial,
     LockIdentity,
@@ -116,8 +117,9 @@ class HostActuator:
         if isinstance(action, StopDomain):
             self._ask(action, lines)
             return
+        within = action.within if isinstance(action, DestroyDomain) else None
         try:
-            self._run(lines)
+            self._run(lines, math.inf if within is None else self._clock() + within.seconds)
         except CommandFailed as error:
             if action.target.kind is Kind.VOLUME and (why := _why_locked(action.target.name, error.stderr)):
                 raise XenlocalError(why) from error

@@ -17,6 +17,7 @@ from xenlocal.model.units import Duration
 from xenlocal.planner import memory as transitions
 from xenlocal.planner import replies
 from xenlocal.planner.ladder import Case, Rung, decide
+from xenlocal.planner.shutdown import DESTROY_WITHIN
 
 log = logging.getLogger("xenlocal")
 _LAST_CHANCE = 5.0  # seconds between asking and destroying, also where the deadline leaves none
@@ -42,6 +43,8 @@ class Stop:
         self._tried = action.asked
         self._case = self._know()
         self._forced = False
+        self._vain = 0  # attempts to clear it away, or to destroy it
+        self._not_before = float("-inf")  # ... and the next one
         # a stop that goes on is one action since its first request, whichever daemon made that
         self.ran: list[Action] = [] if action.asked is None else [action]
         self.next: float | None = None
@@ -95,12 +98,17 @@ class Stop:
             if live is None or (live.is_down and (not action.destroy or self._tools.lookout.outline)):
                 return self._ended()
             if live.is_down:
-                self._run(self._reap, self._reaped)
+                if not self._pauses(now):
+                    self._forced = False  # what is destroyed leaves no shell
+                    self._run(self._reap, self._reaped)
                 return None
         self._case = self._know()
         rung, self.next = decide(self._case, now)
         if rung in (Rung.LOOK, Rung.DESTROY) and not action.destroy:
             return self._late()
+        if rung is Rung.DESTROY and self._pauses(now):
+            self._call_lookout(rung, now)
+            return None
         if rung is Rung.DESTROY:
             # before, not after: that it was forced must not be lost with a daemon killed meanwhile
             case = self._case
@@ -184,13 +192,38 @@ class Stop:
             return Outcome.LATE, f"was destroyed: it was not off {self._so_far()}"
         return Outcome.DONE, f"stopped {self._tools.work.now() - self._begun:.0f} s after it was asked"
 
-    def _reap(self) -> None:
+    def _pauses(self, now: float) -> bool:
+        """After an attempt in vain."""
+        if now >= self._not_before:
+            return False
+        self.next = self._not_before
+        return True
+
+    def _in_vain(self, error: BaseException) -> tuple[Outcome, str] | None:
+        """While the host goes down there may be no other plan that could try again before the deadline: the others of
+        this one take their time. Each attempt has ended before the next begins, and looks anew at whom it means."""
+        action, now = self._action, self._tools.work.now()
+        if action.end_by is None:
+            return Outcome.FAILED, told(error)
+        self._vain += 1
+        pause = min(transitions.retry_delay(self._vain), max(action.end_by - now, _LAST_CHANCE))
+        self._not_before = now + pause
+        log.warning("%s: %s; tried once more in %.0f s", action.target, told(error), pause)
+        self._tools.lookout.call(within=FIRST_LOOK, stopping=action.domid)
+        return None
+
+    def _clear_away(self, verb: str) -> None:
+        """On the pool. Each attempt has twice the time of the one before: on a slow host it may only have been slow."""
         action = self._action
-        self._perform(DestroyDomain(action.name, action.uuid, action.domid, verb="reap"))
+        within = None if action.end_by is None else Duration(DESTROY_WITHIN.seconds * 2**self._vain)
+        self._perform(DestroyDomain(action.name, action.uuid, action.domid, verb=verb, within=within))
+
+    def _reap(self) -> None:
+        self._clear_away("reap")
 
     def _reaped(self) -> tuple[Outcome, str] | None:
         error = self._finish_command()
-        return (Outcome.FAILED, told(error)) if error is not None else self._ended()
+        return self._in_vain(error) if error is not None else self._ended()
 
     def _destroy(self) -> None:
         """On the pool: look once more, and destroy only what is still that very domain."""
@@ -198,15 +231,13 @@ class Stop:
         live = self._tools.reader.domains().get(action.domid)
         if live is None or live.uuid != action.uuid:
             return
-        if not live.is_down:
-            self._forced = True
-        verb = "reap" if live.is_down else "destroy"
-        self._perform(DestroyDomain(action.name, action.uuid, action.domid, verb=verb))
+        self._forced = not live.is_down
+        self._clear_away("destroy" if self._forced else "reap")
 
     def _destroyed(self) -> tuple[Outcome, str] | None:
         error = self._finish_command()
         if error is not None:
-            return Outcome.FAILED, told(error)
+            return self._in_vain(error)
         if self._forced:
             action, now = self._action, self._tools.work.now()
             self._tools.keeper.update(lambda memory: transitions.destroyed(memory, action.uuid, action.name, now))

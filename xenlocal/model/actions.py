@@ -149,10 +149,12 @@ class NudgeDomain(_OfDomain):
 @dataclass(frozen=True)
 class DestroyDomain(_OfDomain):
     """`xl destroy` by an administrator's explicit word (`verb` destroy), or of a guest that has already
-    ended and is only kept to tell why (`verb` reap)."""
+    ended and is only kept to tell why (`verb` reap). `within`: then it is ended, where the host has no time to wait for
+    one that hangs. What Xen has torn down until then stays so, and the next one goes on from there."""
 
     domid: int
     verb: str
+    within: Duration | None = None
 
 
 @dataclass(frozen=True)

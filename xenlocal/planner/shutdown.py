@@ -24,6 +24,8 @@ _BIRTH_WAIT = 120.0  # seconds an `xl create` gets; under autoballoon the dom0 h
 _BIRTH_LOOK = 1.0  # seconds between two looks at one
 ENDGAME = 15.0  # seconds of the deadline kept for destroying what hangs
 LAST_LOOK = 3.0  # ... the last of them for seeing who is left
+# An `xl destroy` that takes longer hangs: libxl itself waits 10 s for a guest's devices, and 40 s for their scripts.
+DESTROY_WITHIN = Duration(60)
 
 _BLIND = (
     "no guest can be seen, asked to stop or destroyed while xl does not answer; tried until shutdown_deadline is over."
@@ -86,11 +88,11 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
         if each.is_down:
             if record is None:
                 continue  # foreign and ended: nothing to ask, and not ours to clear away
-            reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap")
+            reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap", within=DESTROY_WITHIN)
             steps[key] = draft.step(reap, "has ended; only its shell is left", after=later)
             continue
         if record is not None and record.hand is Hand.DESTROY and record.hand_domid == each.domid:
-            given_up = DestroyDomain(each.name, each.uuid, each.domid, verb="destroy")
+            given_up = DestroyDomain(each.name, each.uuid, each.domid, verb="destroy", within=DESTROY_WITHIN)
             steps[key] = draft.step(given_up, "given up by hand while the host shuts down")
             continue
         patience = (record.patience if record is not None else Patience.of(DEFAULT_STOP, None, None)).scaled(share[key])

@@ -42,6 +42,13 @@ def test_start_writes_the_configuration_first() -> None:
     assert runner.timeouts == [600.0]
 
 
+@pytest.mark.parametrize(("within", "timeout"), [(None, 600.0), (Duration(60), 57.0), (Duration(900), 600.0)])
+def test_a_destroy_has_the_time_that_the_host_has(within: Duration | None, timeout: float) -> None:
+    runner = ScriptedRunner((("xl", "destroy", "3"), ""))
+    actuator(runner).perform(act.DestroyDomain("web", UUID, 3, "destroy", within))
+    assert runner.timeouts == [timeout]
+
+
 def test_a_scope_gets_the_time_of_what_it_runs() -> None:
     start = act.StartDomain("web", UUID, "")
     (line,) = actuator(ScriptedRunner(), systemd=True).script(start)[2:]

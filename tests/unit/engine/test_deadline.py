@@ -18,6 +18,7 @@ HOST = "[host]\nshutdown_deadline = 2m"
 DISK = "[[disk xvda]]\nvolume = vg0/{}\nsize = 1G"
 FOREIGN = "ffffffff-1111-1111-1111-aaaaaaaaaaaa"
 HANGS = Fault(status=None)
+SLOW = conf("slow", "stop_timeout = 2m")
 
 
 def up(*texts: str) -> Machine:
@@ -44,6 +45,97 @@ def test_a_destroy_that_hangs() -> None:
     job, seconds = shutdown(machine, fail("xl destroy 1", fault=HANGS))
     assert seconds <= 120 and job.code == 5 and "still running: hung" in job.result["message"]
     assert machine.moments("gone")["web"]
+
+
+def destroyed(machine: Machine, domid: int) -> list[tuple[float, int | None]]:
+    """When each `xl destroy` of it ended, in seconds, and how."""
+    return [(each.at, each.status) for each in machine.dom0.trace if each.text == f"xl destroy {domid}"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "times", "moments"),
+    [
+        (HANGS, 1, (70, 80)),
+        (Fault(), 1, (10, 20)),
+        (Fault(), 3, (10, 20, 40, 80)),
+        (Fault(), 4, (10, 20, 40, 80, 105)),  # the pause would last until 120
+        (Fault(), 5, (10, 20, 40, 80, 105, 110)),
+    ],
+)
+def test_a_destroy_in_vain_is_tried_again_though_others_take_their_time(
+    fault: Fault, times: int, moments: tuple[float, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no other plan before those have ended."""
+    machine = up(conf("nas", "stop_timeout = 5s"), conf("hung", "stop_timeout = 10s", "after = nas"), SLOW)
+    machine.behave("hung", stop_seconds=None)
+    machine.behave("slow", stop_seconds=100.0)
+    began, domid = machine.dom0.now, machine.domid("hung")
+    job, _ = shutdown(machine, fail(f"xl destroy {domid}", fault=fault, times=times))
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung") and not machine.running
+    ended = [when - began for when, _ in destroyed(machine, domid)]
+    assert all(at <= when < at + 3 for at, when in zip(moments, ended, strict=True)), ended
+    assert f"tried once more in {10 if len(moments) < 5 else 25:.0f} s" in caplog.text
+    assert machine.moments("heard")["nas"] > began + min(ended[-1], 90) - 1
+
+
+def test_a_destroy_that_hung_before_the_host_went_down_is_left_and_tried_again() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"), SLOW)
+    machine.behave("hung", stop_seconds=None)
+    began, domid = machine.dom0.now, machine.domid("hung")
+    daemon = Daemon(machine, fail("xl destroy", fault=HANGS, times=1))
+    daemon.ask(0, "stop", "hung")
+    job = daemon.ask(20, "shutdown")
+    daemon.run(200)
+    assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung") and not machine.running
+    assert 30 <= destroyed(machine, domid)[0][0] - began < 36, "after 10 s"
+
+
+def test_each_attempt_has_more_time_than_the_one_before() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"))
+    machine.write("[host]\nshutdown_deadline = 20m", conf("hung", "stop_timeout = 10s"))
+    machine.behave("hung", stop_seconds=None)
+    slow = fail("xl destroy", fault=Fault(delay=200.0, status=0, effect=True))
+    began, domid = machine.dom0.now, machine.domid("hung")
+    job, _ = shutdown(machine, slow)
+    assert job.code == 5 and not machine.running
+    ended = [round(when - began) for when, _ in destroyed(machine, domid)]
+    assert [status for _, status in destroyed(machine, domid)] == [None, None, 0]
+    assert 70 <= ended[0] < 73 and 130 <= ended[1] - ended[0] < 133 and 220 <= ended[2] - ended[1] < 224
+
+
+def test_what_an_attempt_in_vain_has_left_as_a_shell_was_not_destroyed() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"))
+    machine.behave("hung", stop_seconds=14.0)
+    job, _ = shutdown(machine, fail("xl destroy", times=2))
+    assert (job.code, job.result["message"], machine.running) == (0, "every guest stopped cleanly", {})
+    stop = next(deed for deed in machine.history.deeds() if deed.step == "stop domain/hung")
+    assert stop.outcome == "done"
+
+
+def test_a_shell_that_cannot_be_cleared_away_is_tried_again_too() -> None:
+    machine = up(conf("web"), SLOW)
+    machine.behave("slow", stop_seconds=100.0)
+    began, domid = machine.dom0.now, machine.domid("web")
+    job, _ = shutdown(machine, fail(f"xl destroy {domid}", fault=HANGS, times=1))
+    assert (job.code, job.result["message"], machine.running) == (0, "every guest stopped cleanly", {})
+    first, again = (when - began for when, _ in destroyed(machine, domid))
+    assert 60 <= first < 65 and 10 <= again - first < 13
+
+
+def test_whoever_has_its_domid_by_then_is_not_destroyed_for_it() -> None:
+    machine = up(conf("hung", "stop_timeout = 10s"))
+    machine.behave("hung", stop_seconds=None)
+    hung = machine.dom0.state.domain("hung")
+    assert hung is not None
+
+    def faults(argv: Sequence[str], _n: int) -> Fault | None:
+        if argv[:2] == ("xl", "destroy"):
+            hung.uuid, hung.name = FOREIGN, "theirs"
+            return Fault()
+        return None
+
+    shutdown(machine, faults)
+    assert len(destroyed(machine, hung.domid)) == 1 and machine.running == {"theirs": "running"}
 
 
 def test_one_behind_a_destroy_that_hangs_is_still_asked() -> None:

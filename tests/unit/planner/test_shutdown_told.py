@@ -28,6 +28,7 @@ from xenlocal.model.actions import DestroyDomain, StopDomain
 from xenlocal.model.memory import Hand, Memory, Off, Record, Reply
 from xenlocal.model.observed import NOT_ASKED, LiveDomain, Observed, Table, Unavailable
 from xenlocal.model.plan import Goal, Plan
+from xenlocal.model.units import Duration
 
 HOST = "host/this"
 XL_HANGS = Unavailable("xl list: no answer within 30 s")
@@ -89,7 +90,7 @@ def test_a_guest_without_a_name_is_named_by_its_number() -> None:
 def test_a_shell_of_ours_is_reaped_when_its_followers_have_ended() -> None:
     kept = memory(ready("db", 1), ready("web", 2, predecessors=("db",)))
     made = down(observed(live(1, "db", "crashed"), live(2, "web")), kept)
-    assert action(made, "reap domain/db") == DestroyDomain("db", uid("db"), 1, verb="reap")
+    assert action(made, "reap domain/db") == DestroyDomain("db", uid("db"), 1, verb="reap", within=Duration(60))
     assert edges(made, "reap domain/db") == ((), ("stop domain/web",))
     assert made.steps[-1].reason == "has ended; only its shell is left"
 
@@ -104,7 +105,9 @@ def test_one_that_is_given_up_by_hand_is_destroyed_at_once_where_it_is_the_one_t
     hung = ready("db", 3, hand=hand, hand_domid=domid)
     made = down(observed(live(3, "db"), live(4, "web")), memory(hung, ready("web", 4, predecessors=("db",))))
     if given_up:
-        assert action(made, "destroy domain/db") == DestroyDomain("db", uid("db"), 3, verb="destroy")
+        assert action(made, "destroy domain/db") == DestroyDomain(
+            "db", uid("db"), 3, verb="destroy", within=Duration(60)
+        )
         assert edges(made, "destroy domain/db") == ((), ())
         assert made.steps[-1].reason == "given up by hand while the host shuts down"
     else:
