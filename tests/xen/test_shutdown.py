@@ -34,6 +34,13 @@ for ((n = 0; ; n++)); do
     sleep 0.2
 done
 """
+FIRST_DESTROY_STOPS = """#!/bin/bash
+[ "$1" = destroy ] && mkdir /run/destroy-has-stopped 2>/dev/null || exec "$0.real" "$@"
+"$0.real" "$@" &
+sleep 0.3
+kill -STOP $!
+wait
+"""
 
 
 def start(m: Machine, deb: Path, host: str, guests: dict[str, str]) -> None:
@@ -129,6 +136,31 @@ def test_xl_killed_in_the_middle(fresh_dom0: Machine, deb: Path) -> None:
     killer = m.spawn("timeout 60 /root/killer", 90)
     all_clean(m, shut_down(m))
     killer.result(120)
+
+
+@pytest.mark.limit(1500)
+def test_a_destroy_that_stops_in_the_middle_is_tried_once_more(installed: Machine) -> None:
+    m = installed
+    m.make_vg()
+    hung = domain("hung", keys=f"hung_timeout = {HUNG_TIME}s\nafter = nas")
+    write(m, net=NETWORK, nas=domain("nas"), hung=hung)
+    assert reload(m).rc == 0
+    wait_all_ready(m, "nas", "hung")
+    m.run(f"xl pause {domids(m)['hung']}")
+    xl = m.out("ls /usr/lib/xen-*/bin/xl")
+    m.run(f"mv {xl} {xl}.real")
+    m.put(xl, FIRST_DESTROY_STOPS, 0o755)
+
+    end = m.spawn("xenlocal shutdown", 500).result(530)
+    m.run(f"mv {xl}.real {xl}")
+    assert end.rc == 5 and "had to be destroyed: hung" in end.out + end.err, end
+    assert domids(m) == {} and [event.what for event in journal(m, "nas")][-1] == "stopped"
+    assert m.run("pgrep -f 'xl.real destroy'", check=False).rc == 1, "the first has ended before the second began"
+    said = told(m, 0)
+    tried = moment(said, r"domain/hung: cannot run 'xl destroy \d+' \(timed out\).*tried once more in 10 s")
+    assert 60 <= tried - moment(said, r"stop domain/hung: the host") - HUNG_TIME < 60 + SLACK
+    assert moment(said, r"stop domain/nas: the host") > moment(said, r"domain/hung: stop late: was destroyed") > tried
+    assert f"it had not stopped within hung_timeout = {HUNG_TIME}s" in m.out("xenlocal why hung", 120)
 
 
 @pytest.mark.limit(2400)
