@@ -2,8 +2,9 @@
 # what cannot be done is `doing`, or the name of the script.
 # shellcheck shell=sh disable=SC2154
 
-say() { echo "$(date '+%F %T') $*"; }
-fail() { echo "cannot ${doing:-${0##*/}} $name: $*"; exit 1; }
+# Not by echo, which obeys backslashes: what a guest has called something is among the words.
+say() { printf '%s %s\n' "$(date '+%F %T')" "$*"; }
+fail() { printf 'cannot %s %s: %s\n' "${doing:-${0##*/}}" "$name" "$*"; exit 1; }
 
 marked() {
 	if [ -n "$volume" ]; then

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -401,8 +402,9 @@ def test_one_that_was_killed_between_two_names_begins_anew(guest: Guest) -> None
 @pytest.mark.parametrize(
     ("made", "wrong"),
     [
-        ("rm lib; ln -s ../../../../{0} lib", "lib in {1} is a link to"),
-        ("rm lib; ln -s usr/../../lib lib", "lib in {1} is a link to"),
+        ("rm lib; ln -s ../../../../{0} lib", "lib in {1} is a link: 'lib' -> '../../../../{0}'"),
+        ("rm lib; ln -s usr/../../lib lib", "lib in {1} is a link: "),
+        ("rm lib; ln -s \"$(printf 'a\\nb\\033[2J')\" lib", "lib in {1} is a link: 'lib' -> 'a'$'\\n''b'$'\\033''[2J'"),
         ("rmdir usr/lib; ln -s {0} usr/lib", "usr/lib in {1} is a link, and none is followed"),
         ("rm -r usr; ln -s {0} usr; mkdir -p x", "usr in {1} is a link, and none is followed"),
         ("ln -s {0} usr/lib/modules", "usr/lib/modules in {1} is a link, and none is followed"),
@@ -427,6 +429,44 @@ def test_a_left_over_that_is_a_link_is_renamed_or_removed_and_never_followed(gue
     links = "".join(f"ln -s {outside} .xenlocal-old-{each}; " for each in ("5.0", "6.0"))
     guest.inside(f"mkdir -p usr/lib/modules/5.0; cd usr/lib/modules; {links}")
     assert guest.run()[0] == 0 and (outside / "kernel").exists()
+    assert guest.inside("ls -A usr/lib/modules") == f"5.0\n{RELEASE}\n"
+
+
+def test_a_left_over_whose_name_is_an_option_is_a_name(guest: Guest) -> None:
+    """A guest can put anything there; all that it may spoil is its own."""
+    names = ("-rf", "--help", "-t.", "!", "(", "=", "a\\nb", ".")
+    made = "".join(f"mkdir \"$(printf '.xenlocal-old-%b' '{each}')\"; " for each in names)
+    guest.inside(f"mkdir usr/lib/modules; cd usr/lib/modules; {made}")
+    assert guest.run()[0] == 0
+    left = guest.inside("cd usr/lib/modules; ls -A --quoting-style=escape").splitlines()
+    assert sorted(left) == sorted(["-rf", "--help", "-t.", "!", "(", "=", "a\\nb", RELEASE])
+
+
+def test_it_is_unmounted_before_its_mark_goes(guest: Guest) -> None:
+    """Its mounts vanish with it, but that may take longer than the start which waits for the mark to go."""
+    tools, seen = guest.place.path / "tools", guest.place.path / "seen"
+    tools.mkdir()
+    shutil.copy("/usr/bin/rm", tools / "real")
+    look = f'case "$*" in {guest.mark}) findmnt --noheadings {guest.place.path}/cache/modules > {seen} || :;; esac'
+    (tools / "rm").write_text(f'#!/bin/sh\n{look}\nexec {tools}/real "$@"\n')
+    (tools / "rm").chmod(0o755)
+    assert guest.run("sh", "-ec", f'mount --bind {tools}/rm /usr/bin/rm; exec "$@"', "sh")[0] == 0
+    assert seen.read_text() == ""
+
+
+def test_what_is_lost_on_its_way_to_the_disk_is_no_success(guest: Guest) -> None:
+    """As where a thin pool is full: all files are in the cache of dom0, and the disk has no room for them."""
+    small, disk = guest.place.path / "small", guest.place.disk
+    small.mkdir()
+    has_no_room = f"""
+        mount -t tmpfs -o size=$(($(du -k {disk} | cut -f 1) + 1024))k small {small}
+        cp --sparse=always {disk} {small}/disk
+        mount --bind {small}/disk {disk}
+        exec "$@"
+    """
+    status, said = guest.run("sh", "-ec", has_no_room, "sh")
+    assert status != 0 and guest.mark.exists(), said
+    assert "sync: error syncing" in (guest.place.path / "modules-web.log").read_text()
 
 
 def test_room_is_looked_for_before_anything_is_written(guest: Guest) -> None:
