@@ -14,6 +14,7 @@ from typing import Any
 from xenlocal.adapters.files import write_private
 from xenlocal.adapters.own import read_text
 from xenlocal.model.errors import XenlocalError
+from xenlocal.model.names import COPY, is_whole_copy
 from xenlocal.model.trial import Trial
 
 _SCHEMA = 1
@@ -40,7 +41,10 @@ class Trials:
         if text is None:
             return {}
         try:
-            found = [_decode(each) for each in json.loads(text)["trials"]]
+            content = json.loads(text)
+            if content["schema"] != _SCHEMA:
+                raise ValueError(f"schema {content['schema']!r}, and this xenlocal knows {_SCHEMA}")
+            found = [_decode(each) for each in content["trials"]]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise XenlocalError(
                 f"cannot understand {self.path} ({error!r}); look at what it says of kernels that have failed, then"
@@ -78,4 +82,9 @@ def _decode(content: Any) -> Trial:
     words = {key: content[key] for key in _FIELDS}
     if not all(isinstance(word, str) or (word is None and key == "before") for key, word in words.items()):
         raise ValueError("not words")
+    # they become part of paths and of an xl.cfg
+    if not all(
+        is_whole_copy(copy) and COPY.fullmatch(copy) for copy in (words["copy"], words["before"]) if copy is not None
+    ):
+        raise ValueError("no names of copies")
     return Trial(**words)

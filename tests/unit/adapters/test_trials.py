@@ -23,8 +23,9 @@ from xenlocal.model.trial import Trial
 from xenlocal.planner.kernels import copy_name
 from xenlocal.planner.update import Kernel, list_of_modules
 
-TRIAL = Trial("web", "u-web", "6.1", "new", "old")
-ALONE = Trial("db", "u-db", "6.1", "new", None, "crashed")
+NEW, OLD = (f"vmlinuz-6.{each}.0a1b2c3d.{each:016x}-0a1b2c3d" for each in (2, 1))
+TRIAL = Trial("web", "u-web", "6.1", NEW, OLD)
+ALONE = Trial("db", "u-db", "6.1", NEW, None, "crashed")
 MARK = ("lvchange", "--addtag", "xenlocal-modules", "vg0/web")
 
 
@@ -61,9 +62,12 @@ def test_what_is_kept_of_trials(place: Place) -> None:
 
 
 def broken() -> list[str]:
-    row: Mapping[str, object] = {"name": "a", "uuid": "u", "release": "6", "copy": "c", "before": None, "failed": ""}
+    row: Mapping[str, object] = {"name": "a", "uuid": "u", "release": "6", "copy": NEW, "before": None, "failed": ""}
     rows = [{}, {**row, "copy": None}, {**row, "release": 6}, {key: row[key] for key in row if key != "failed"}]
-    return ["", "[]", "{}", "[" * 100_000, *(json.dumps({"trials": [each]}) for each in rows)]
+    odd = ("", "..", "../../boot/x", f"{NEW}.new", f'{NEW}"\nkernel = "/x', f"{NEW}\n", f"../{NEW}")
+    rows += [{**row, key: each} for key in ("copy", "before") for each in odd]
+    texts = ["", "[]", "{}", "[" * 100_000, *(json.dumps({"schema": 1, "trials": [each]}) for each in rows)]
+    return [*texts, json.dumps({"schema": 2, "trials": []}), json.dumps({"trials": [row]})]
 
 
 @pytest.mark.parametrize("text", broken(), ids=range(len(broken())))
@@ -116,7 +120,7 @@ def test_by_hand(place: Place) -> None:
     settings = {"kernel": f'"{place.kernel}"'}
     start = StartDomain("web", "u-web", f'#\nkernel = "{place.kernel}"\n', settings, "gone")
     (said,) = host.script(start)
-    assert said.startswith("# cannot start domain/web: ") and said.endswith("it is the kernel that a trial says")
+    assert said.startswith("# cannot start domain/web: ") and said.endswith(": xenlocal kernel NAME --update")
     with pytest.raises(XenlocalError, match="gone is not there any more"):
         host.perform(start)
 
