@@ -15,6 +15,7 @@ from xenlocal.model.desired import Backing, Disk, Domain, LogicalVolume
 from xenlocal.model.diskwork import Install, Preparation
 from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.storage import OUR_TAG, Volume
+from xenlocal.planner.checkup_modules import Root, root_disk
 from xenlocal.planner.draft import Draft, unknown
 
 MMDEBSTRAP = "/usr/bin/mmdebstrap"
@@ -125,7 +126,11 @@ def _due(draft: Draft, domain: Domain, observed: Observed) -> Iterator[tuple[Dis
 def _declares(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> bool:
     if work is Preparation.MODULES:
         trial = observed.trial_of(domain.uuid)
-        return trial is not None and not trial.failed and disk.is_own
+        if trial is None or trial.failed or not disk.is_own:
+            return False
+        # another disk may still carry the mark of a trial that was over before it got them, perhaps of another domU
+        root = root_disk(domain)
+        return isinstance(root, Root) and root.sure and disk is root.disk
     return disk.resize_fs if work is Preparation.RESIZE else domain.install is not None and disk is domain.disks[0]
 
 
