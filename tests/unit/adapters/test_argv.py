@@ -65,7 +65,8 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (act.PrepareDisk("web", UUID, ImageFile("/a.img"), {}, Preparation.RESIZE),
         ["systemd-run --collect --quiet --slice=xenlocal.slice --unit=xenlocal-resize-web "
          "'--description=Growth of a file system of domU web by xenlocal' --service-type=exec "
-         "--property=PrivateMounts=yes --property=TimeoutStopSec=5min --property=RuntimeMaxSec=2h "
+         "--property=Before=xenlocal-guests.service --property=PrivateMounts=yes --property=TimeoutStopSec=5min "
+         "--property=RuntimeMaxSec=2h "
          "-- /usr/libexec/xenlocal/resize web /a.img"]),
     (host_act.ResizeFile("/a.img", Size.mib(1), "grow", work=Preparation.RESIZE), [shlex.join(("sh", "-ec",
         "truncate '--size=>0' /a.img.xenlocal-resize; truncate --no-create '--size=>1048576' /a.img; "
@@ -122,7 +123,8 @@ EXPECTED: list[tuple[Action, list[str]]] = [
     (
         act.PrepareDisk("w+b", UUID, LogicalVolume("vg0", "web"), {"XENLOCAL_SUITE": "sid", "XENLOCAL_DNS": "a b"}),
         ["systemd-run --collect --quiet --slice=xenlocal.slice '--unit=xenlocal-install-w\\x2bb' "
-         "'--description=Installation of domU w+b by xenlocal' --service-type=exec --property=PrivateMounts=yes "
+         "'--description=Installation of domU w+b by xenlocal' --service-type=exec "
+         "--property=Before=xenlocal-guests.service --property=PrivateMounts=yes "
          "--property=TimeoutStopSec=10s --property=RuntimeMaxSec=2h '--setenv=XENLOCAL_DNS=a b' "
          "--setenv=XENLOCAL_SUITE=sid -- /usr/libexec/xenlocal/install w+b /dev/vg0/web"],
     ),
