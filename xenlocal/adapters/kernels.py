@@ -24,6 +24,7 @@ from xenlocal.planner.kernels import copy_name, newest
 _KEYS = ("kernel", "ramdisk")  # of xl.cfg, in the order of `planner.kernels.boot_files`
 _NONE = "# no copy of its kernel: "
 _USERDATA = "/var/lib/xen"  # of libxl: what each domU was made of; and what `xl config-update` said, which goes first
+_SAYS = re.compile(r'(?m)^(name|uuid) = "(.*)"$')  # in the xl.cfg of a start
 _OF_DOMU = re.compile(r"userdata-d\.(\d+)\.([0-9a-f-]+)\.(libxl-json|xl)")
 _BOOTS = re.compile(r'\b(?:kernel|ramdisk)"?\s*[=:]\s*"(/[^"]*)"')  # in JSON or in xl.cfg
 HEADER = 0x200 + 0x10000 + 256
@@ -60,20 +61,27 @@ class Kernels:
             if path.endswith(".cfg")
         }
         named = frozenset[str]().union(*map(self._copies, texts.values()))
-        starts = {os.path.basename(path).removesuffix(".cfg"): text for path, text in texts.items()}
-        started = {
-            name: copy
-            for name, text in starts.items()
-            for copy in sorted(self._copies(text))
-            if not name.endswith(".next")  # that is for its own reboot
-        }
         copies = frozenset(self._files.names(self.place))
-        return Kept(self.place, copies, named, self._without(texts), self._built(), started)
+        return Kept(self.place, copies, named, self._without(texts), self._built(), self._started(texts))
 
     def release(self, path: str) -> str | None:
         """None where it names none, or is not there. Raises XenlocalError."""
         head = self._files.head(path, HEADER)
         return None if head is None else parse_release(head)
+
+    def _started(self, texts: Mapping[str, str]) -> Mapping[str, str]:
+        """A domU that was renamed has an xl.cfg of each name; the other of a name, NAME.next, is for its own reboot."""
+        starts: dict[str, list[str]] = {}
+        for path, text in texts.items():
+            said = dict(_SAYS.findall(text))
+            if "uuid" in said and path == f"{self._configs}/{said.get('name')}.cfg":
+                starts.setdefault(said["uuid"], []).append(path)
+        facts = self._own.paths([path for paths in starts.values() if len(paths) > 1 for path in paths])
+        latest = {
+            uuid: max(paths, key=lambda path: facts[path].changed if path in facts else 0)
+            for uuid, paths in starts.items()
+        }
+        return {uuid: copy for uuid, path in latest.items() for copy in self._copies(texts[path])}
 
     def _without(self, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Of a domU's xl.cfg, that of its start and that for the next reboot, the last one that was written counts."""
@@ -134,7 +142,10 @@ class Kernels:
         """A kernel before may have had no ramdisk, or it alone. Raises XenlocalError where the copy is not there."""
         there = [key for key in _KEYS if self._files.paths([f"{self.place}/{copy}/{key}"])]
         if "kernel" not in there:
-            raise XenlocalError(f"{self.place}/{copy} is not there any more, and it is the kernel that a trial says")
+            raise XenlocalError(
+                f"{self.place}/{copy} is not there any more, and it is the kernel that a trial says; name another one"
+                " in the file, or try the one that it names: xenlocal kernel NAME --update"
+            )
         replaced = tuple(f"{key} = " for key in _KEYS)
         lines = [line for line in text.splitlines(keepends=True) if not line.startswith(replaced)]
         return "".join([*lines, *(f'{key} = "{self.place}/{copy}/{key}"\n' for key in there)])

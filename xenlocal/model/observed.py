@@ -163,7 +163,7 @@ class Kept:
     built: Mapping[tuple[int, str], Built] = field(default_factory=lambda: MappingProxyType({}))
     started: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
-    )  # by name: from which, the last time
+    )  # by UUID: from which, the last time
 
     @property
     def used(self) -> frozenset[str]:

@@ -97,14 +97,30 @@ def plan_settings(
         _stage(draft, domain, live, observed, why, unsafe)
 
 
-def _stage(draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, why: str, hurdle: str | None) -> None:
+def plan_way_back(draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, claims: Claims) -> None:
+    """It runs a kernel that has failed its trial. One that panics and reboots again and again lives too short to be
+    asked to stop, so its own reboot is to take the kernel before."""
+    unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if domain.disks else None
+    why = "its own reboot is to take the kernel before"
+    _stage(draft, domain, live, observed, why, unsafe, draft.steps_of(domain.target))
+
+
+def _stage(
+    draft: Draft,
+    domain: Domain,
+    live: LiveDomain,
+    observed: Observed,
+    why: str,
+    hurdle: str | None,
+    needs: tuple[str, ...] = (),
+) -> None:
     unsafe = hurdle or hurdle_of_trial(draft, domain, observed)
     if unsafe is not None:
         draft.refuse(domain.target, f"not handed over for its next reboot: {unsafe}")
         return
     config, wanted = xlcfg.render(domain), xlcfg.settings(domain)
     copy = copy_to_start(domain, observed)
-    draft.step(StageConfig(domain.name, domain.uuid, live.domid, config, wanted, copy), why)
+    draft.step(StageConfig(domain.name, domain.uuid, live.domid, config, wanted, copy), why, needs=needs)
 
 
 def tell_withdrawn(draft: Draft, domain: Domain, record: Record, now: float) -> None:

@@ -47,13 +47,15 @@ def plan_trial(draft: Draft, domain: Domain, record: Record, live: LiveDomain | 
     trial = observed.trial_of(domain.uuid)
     if trial is None:
         return False
+    trial = replace(trial, name=domain.name)  # it may have been renamed
     if _is_over(trial, domain, observed):
         draft.step(EndTrial(trial), "the files name another kernel by now")
         return False
-    runs = _runs_from(trial, live, draft.table(Table.KERNELS, observed.kernels))
+    kept = draft.table(Table.KERNELS, observed.kernels)
+    runs = _runs_from(trial, live, kept)
     meant = _is_meant(domain, record, live)
     why = trial.failed or (_why_failed(domain, record, live, runs) if meant else "")
-    if trial.failed and not (runs and meant):
+    if trial.failed and not (meant and (runs or _is_left(trial, record, live, kept))):
         again = f"`xenlocal kernel {domain.name} --update`, while it is off, tries it once more"
         text = f"its kernel {trial.release} has failed its trial ({why}), so it is started from the one before"
         draft.notice(domain.target, f"{text} until the files name another; {again}")
@@ -97,6 +99,22 @@ def _runs_from(trial: Trial, live: LiveDomain | None, kept: Kept | None) -> bool
         return False
     built = kept.built.get((live.domid, live.uuid))
     return built is not None and any(path.startswith(f"{kept.place}/{trial.copy}/") for path in built.boots)
+
+
+def _is_left(trial: Trial, record: Record, live: LiveDomain | None, kept: Kept | None) -> bool:
+    """Whether its latest life was that of the kernel that has failed, and nothing has been done about its end: we were
+    killed before the memory had it. Then `on_crash = stay-off` would keep it off."""
+    if kept is None or is_up(live) or record.hand is Hand.RESTART:
+        return False
+    return record.off in (Off.CRASH, Off.POWEROFF, Off.LOST) and kept.started.get(trial.uuid) == trial.copy
+
+
+def runs_what_failed(domain: Domain, live: LiveDomain | None, observed: Observed) -> bool:
+    """And its own reboot would take that again."""
+    trial = observed.trial_of(domain.uuid)
+    if trial is None or not trial.failed or isinstance(observed.kernels, Unavailable):
+        return False
+    return not _is_over(trial, domain, observed) and _runs_from(trial, live, observed.kernels)
 
 
 def _why_failed(domain: Domain, record: Record, live: LiveDomain | None, runs: bool) -> str:

@@ -114,5 +114,5 @@ def _before(domain: Domain, copy: str, observed: Observed) -> str | None:
     kept: Kept = known(observed.kernels)
     tried = known(observed.trials).get(domain.uuid)
     older = sorted(each for each in kept.copies if is_copy_of(each, boot_paths(domain)) and is_whole_copy(each))
-    candidates = (None if tried is None else tried.before, kept.started.get(domain.name), *reversed(older))
+    candidates = (None if tried is None else tried.before, kept.started.get(domain.uuid), *reversed(older))
     return next((each for each in candidates if each in kept.copies and each != copy), None)

@@ -105,8 +105,9 @@ def _kernels(state: Host, kept: Kept) -> None:
     state.paths |= {f"{_COPIES}/{copy}/{key}": Path() for copy in kept.copies for key in _BOOTS}
     lines = [f'kernel = "{_COPIES}/{copy}/kernel"\n' for copy in sorted(kept.named)]
     state.texts["/run/xenlocal/domains/used.next.cfg"] = "".join(lines)
-    for name, copy in kept.started.items():
-        state.texts[f"/run/xenlocal/domains/{name}.cfg"] = f'kernel = "{_COPIES}/{copy}/kernel"\n'
+    for uuid, copy in kept.started.items():
+        text = f'name = "{uuid}"\nuuid = "{uuid}"\nkernel = "{_COPIES}/{copy}/kernel"\n'
+        state.texts[f"/run/xenlocal/domains/{uuid}.cfg"] = text
 
 
 def _booted(kept: Kept, live: LiveDomain) -> dict[str, str]:

@@ -205,9 +205,6 @@ def test_a_trial_says_which_copy_and_no_other_is_taken_for_it(place: Place) -> N
     """The kernel before may have had no ramdisk."""
     place.text(ramdisk=False)
     (old,) = place.names()
-    place.configure("web.cfg", place.text(ramdisk=False))
-    place.configure("web.next.cfg", place.text(ramdisk=False))
-    assert place.kernels.kept().started == {"web": old}
     settings = {"kernel": f'"{place.kernel}"', "ramdisk": f'"{place.ramdisk}"'}
     text = "#\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()) + 'cmdline = "ro"\n'
     said = f'#\ncmdline = "ro"\nkernel = "{place.copies}/{old}/kernel"\n'
@@ -218,6 +215,29 @@ def test_a_trial_says_which_copy_and_no_other_is_taken_for_it(place: Place) -> N
         with pytest.raises(XenlocalError, match=f"{old} is not there any more"):
             ask(text, settings, old)
     assert place.kernels.from_copy("x\n", {"bootloader": '"pygrub"'}, old) == "x\n"
+
+
+def test_from_which_copy_each_was_started_the_last_time(place: Place) -> None:
+    """By UUID: another domU may have the name by now, and one that was renamed has an xl.cfg of each name."""
+    place.text(ramdisk=False)
+    place.kernel.write_bytes(b"another one")
+    place.text(ramdisk=False)
+    one, two = place.names()
+
+    def configure(file: str, name: str, uuid: str, copy: str) -> None:
+        words = {"name": name, "uuid": uuid, "kernel": f"{place.copies}/{copy}/kernel"}
+        place.configure(file, "".join(f'{key} = "{value}"\n' for key, value in words.items()))
+
+    configure("web.cfg", "web", "u-1", one)
+    configure("web.next.cfg", "web", "u-1", two)
+    configure("db.next.cfg", "db.next", "u-2", two)
+    place.configure("odd.cfg", f'name = "odd"\nkernel = "{place.copies}/{one}/kernel"\n')
+    assert place.kernels.kept().started == {"u-1": one, "u-2": two}
+    configure("www.cfg", "www", "u-1", two)
+    os.utime(place.at / "run/domains/web.cfg", ns=(1, 1))
+    assert place.kernels.kept().started == {"u-1": two, "u-2": two}
+    os.utime(place.at / "run/domains/www.cfg", ns=(0, 0))
+    assert place.kernels.kept().started == {"u-1": one, "u-2": two}
 
 
 def test_a_copy_is_made_for_a_trial_unless_the_files_are_others_by_now(place: Place) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail
-from tests.unit.engine.test_killed import kill_at_command
+from tests.unit.engine.test_killed import daemon_killed, kill_at_command
 from xenlocal.engine.inbox import Request
 from xenlocal.model.actions import Action
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.memory import Hand, Memory
+from xenlocal.planner import memory as transitions
 from xenlocal.simulator.state import Later, Path
 
 KERNEL, DISK, TRIALS = "/boot/vmlinuz", "/dev/vg0/web", "/var/lib/xenlocal/trials.json"
@@ -113,6 +114,32 @@ def test_one_that_does_not_goes_back_by_itself(behaviour: dict[str, Any], why: s
     assert trial(made)["failed"].startswith(why) and made.record("web").ready
     notices = str(Daemon(made).tools.reader.trials())
     assert why in notices
+
+
+def test_one_that_panics_and_reboots_again_and_again_takes_the_kernel_before_by_its_own_reboot() -> None:
+    """Each life ends long before it has been asked to stop for `stop_timeout`."""
+    made = machine(later=[Later(1.0, "reboot", times=2)])
+    update(made)
+    (now,) = made.dom0.state.domains
+    assert stamp(1) in now.config["kernel"] and made.record("web").ready
+    assert trial(made)["failed"] == "rebooted before it was ready"
+    deeds = [each.verb for each in made.history.deeds() if each.target == "domain/web"]
+    assert deeds.count("stop") == 1 and deeds[-1] == "stage", "the one before the trial"
+
+
+@pytest.mark.parametrize("what", ["crash", "poweroff"])
+def test_one_killed_between_the_record_of_a_failure_and_the_memory_goes_back_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    made = machine("on_crash = stay-off", later=[Later(1.0, what)])
+    with monkeypatch.context() as patched:
+        patched.setattr(transitions, "trial_failed", lambda *_, **__: daemon_killed())
+        daemon = Daemon(made)
+        daemon.ask(1, "kernel", "web")
+        assert daemon.run_until_killed(600)
+    assert trial(made)["failed"] and made.running.get("web") != "running"
+    Daemon(made).run(100)
+    assert made.running["web"] == "running" and stamp(1) in kernel_of(made)
 
 
 def test_what_has_failed_is_not_booted_by_the_next_boot_but_may_be_tried_once_more() -> None:

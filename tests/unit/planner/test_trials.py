@@ -33,8 +33,9 @@ from tests.unit.planner.build import (
 from xenlocal.model.actions import EndTrial, FailTrial, PrepareDisk, StageConfig, WatchDisk
 from xenlocal.model.desired import Domain, ImageFile, LogicalVolume, OnCrash, OnPoweroff, State
 from xenlocal.model.diskwork import Preparation
+from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Hand, Memory, Off
-from xenlocal.model.observed import NOT_ASKED, Built, Kept, Observed, PathFacts, PathKind, Table, Unavailable
+from xenlocal.model.observed import NOT_ASKED, Built, Kept, Observed, PathFacts, PathKind, Table, Unavailable, Vbd
 from xenlocal.model.plan import Plan
 from xenlocal.model.storage import OUR_TAG
 from xenlocal.model.trial import Trial
@@ -46,7 +47,7 @@ KERNEL = "/boot/vmlinuz-6.2"
 PLACE = "/var/lib/xenlocal/kernels"
 THERE = {KERNEL: file_facts(KERNEL)}
 NEW, OLD = copy_name((KERNEL,), THERE), copy_name(("/boot/vmlinuz-6.1",), {"/boot/vmlinuz-6.1": file_facts("x")})
-WEB = dom("web", lv("web"), kernel=KERNEL, probe=TCP)
+WEB = dom("web", lv("web"), kernel=KERNEL, probe=TCP, cmdline="root=/dev/xvda ro")
 TRIAL = Trial("web", WEB.uuid, "6.2", NEW, OLD)
 FAILED = replace(TRIAL, failed="crashed before it was ready")
 TAGS = frozenset({OUR_TAG, Preparation.MODULES.mark})
@@ -104,6 +105,17 @@ def test_it_is_started_from_the_copy_on_trial_when_its_modules_are_there() -> No
 def test_a_disk_that_is_not_its_own_any_more_gets_none(changes: dict[str, Any]) -> None:
     other = replace(WEB, disks=(replace(lv("web"), **changes),))
     assert not any(step.startswith("begin ") for step in ids(made(seen(marked=True), other)))
+
+
+@pytest.mark.parametrize("cmdline", ["root=/dev/xvdb ro", "root=/dev/xvda1", "ro"])
+def test_only_its_root_disk_gets_them_whatever_mark_another_has_kept_of_a_trial_before(cmdline: str) -> None:
+    both = storage(volume("web", tags=TAGS), volume("root", tags=frozenset({OUR_TAG})))
+    moved = replace(WEB, disks=(lv("web"), lv("root", vdev="xvdb")), cmdline=cmdline)
+    assert ids(made(seen(storage=both), moved))[0] == "start domain/web"
+    both = storage(volume("web", tags=TAGS), volume("root", tags=TAGS))
+    begun = [step.action for step in made(seen(storage=both), moved).steps if isinstance(step.action, PrepareDisk)]
+    root = [LogicalVolume("vg0", "root")] if "xvdb" in cmdline else []
+    assert [each.disk for each in begun] == root
 
 
 def test_in_an_image_file() -> None:
@@ -220,11 +232,59 @@ def test_what_has_failed_is_not_started_again_also_after_a_boot_and_where_its_fi
 
 def test_one_that_runs_from_it_all_the_same_goes_back_once_more() -> None:
     """It came back from a reboot of its own; or we were killed before its way back had begun."""
-    (step,) = running(up(), trial=FAILED).steps
-    assert step.action == FailTrial(FAILED)
+    assert running(up(), trial=FAILED).steps[0].action == FailTrial(FAILED)
     one = running(up(hand=Hand.RESTART, hand_domid=3), trial=FAILED)
     assert "stop domain/web" in ids(one) and action(one, "start domain/web").copy == OLD
     assert ids(running(up(hand=Hand.STOP), trial=FAILED)) == ("stop domain/web",)
+
+
+def test_its_own_reboot_takes_the_kernel_before_where_it_may_live_too_short_to_be_asked_to_stop() -> None:
+    way_back = "stage domain/web"
+    one = running(up(hand=Hand.START), trial=FAILED)
+    assert ids(one) == ("end in vain the trial of the kernel of domain/web", way_back)
+    staged = action(one, way_back)
+    assert isinstance(staged, StageConfig) and (staged.domid, staged.copy) == (3, OLD)
+    assert staged.config == xlcfg.render(WEB) and edges(one, way_back)[0] == (ids(one)[0],), "first it is remembered"
+    assert one.steps[1].reason == "its own reboot is to take the kernel before"
+    unknown = running(up(hand=Hand.START), trial=FAILED, kernels=Unavailable("it hangs"))
+    assert way_back not in ids(unknown) and "stage domain/web" not in ids(running(up(gave_up_waiting=True)))
+    others = Vbd(4, "xvda", "/dev/vg0/web", None, True, by_qemu=True)
+    held = plan(desired(WEB), seen(live(3, "web"), live(4, "x"), trial=FAILED, vbds=(others,)), up(hand=Hand.START))
+    assert ids(held) == ids(one)[:1]
+    assert "not handed over for its next reboot: disk xvda: volume/vg0/web is held by" in refused(held, "domain/web")
+
+
+def test_nor_does_that_give_it_another_identity() -> None:
+    locked = replace(WEB, hostid="locked")
+    mine = {WEB.uuid: Identity("web", WEB.uuid, ("00:16:3e:00:00:01",), locked.identity.disks)}
+    one = running(up(hand=Hand.START), locked, trial=FAILED, identities=mine)
+    assert ids(one) == ("end in vain the trial of the kernel of domain/web",)
+    assert refused(one, "domain/web").startswith("goes on running as it is: ")
+
+
+@pytest.mark.parametrize("off", Off)
+def test_one_whose_end_was_recorded_and_never_remembered_goes_back_all_the_same(off: Off) -> None:
+    """Killed between the two. What keeps a guest off that has crashed does not keep the way back."""
+    domain = replace(WEB, on_crash=OnCrash.STAY_OFF)
+
+    def goes_back(started: str = NEW, **record: Any) -> bool:
+        kept = Kept(PLACE, frozenset({NEW, OLD}), started={WEB.uuid: started, "other": NEW})
+        record = {"off": off, "off_since": 1.0, "hand": Hand.START, **record}
+        one = made(seen(trial=FAILED, kernels=kept), domain, **record)
+        return FailTrial(FAILED) in [step.action for step in one.steps]
+
+    assert goes_back() is (off in (Off.CRASH, Off.POWEROFF, Off.LOST)), "where it reboots, it is started anew anyway"
+    assert not goes_back(OLD) and not goes_back(hand=Hand.STOP) and not goes_back(hand=Hand.RESTART, hand_domid=2)
+    unknown = seen(trial=FAILED, kernels=Unavailable("it hangs"))
+    assert not any(isinstance(step.action, FailTrial) for step in made(unknown, domain, off=off, off_since=1.0).steps)
+
+
+def test_the_trial_of_one_that_was_renamed_is_told_by_its_new_name() -> None:
+    www = replace(WEB, name="www")
+    record = replace(ready("web", 3, running=xlcfg.settings(WEB), probe=str(TCP)), name="www")
+    one = running(memory(record), www)
+    ends = [step.action for step in one.steps if isinstance(step.action, EndTrial)]
+    assert ends == [EndTrial(replace(TRIAL, name="www"))]
 
 
 REPLACED = {KERNEL: PathFacts(PathKind.FILE, GIB, KERNEL, changed=7)}

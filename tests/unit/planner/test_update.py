@@ -51,7 +51,7 @@ OLD = copy(1, "/boot/vmlinuz-6.1")
 
 
 def seen(*lives: Any, copies: tuple[str, ...] = (OLD,), **tables: Any) -> Observed:
-    tables = {"paths": THERE, "kernels": Kept("/k", frozenset(copies), started={"web": OLD}), **tables}
+    tables = {"paths": THERE, "kernels": Kept("/k", frozenset(copies), started={WEB.uuid: OLD}), **tables}
     return observed(*lives, **{"at_work": frozenset(), "storage": storage(volume("web")), **tables})
 
 
@@ -172,7 +172,7 @@ def test_the_kernel() -> None:
 def test_the_one_it_goes_back_to(
     copies: tuple[str, ...], started: str | None, tried: str | None, before: str | None
 ) -> None:
-    kept = Kept("/k", frozenset(copies), started={} if started is None else {"web": started, "x": copy(9)})
+    kept = Kept("/k", frozenset(copies), started={} if started is None else {WEB.uuid: started, "x": copy(9)})
     trials = {WEB.uuid: Trial("web", WEB.uuid, "6.2", NEW, tried, "crashed")}
     found = asked(look=seen(kernels=kept, trials=trials if tried else {}))
     assert isinstance(found, BeginTrial) and found.trial.before == before and not found.trial.failed
