@@ -28,7 +28,7 @@ _WORDS = [
 _JSON = [
     "{", "}", "[", "]", "null", "true", "1e999", "-1", "NaN", "Infinity", '"\\ud800"', '"verb":', '"names":',
     '"start"', '"stop"', '"restart"', '"destroy"', '"apply"', '"boot"', '"shutdown"', '"skip"', '"why"', '"web"',
-    '"progress":', '"code":', '"result":', '{"code":0,"result":{}}\n', "\n",
+    '"kernel"', '"unlock"', '"progress":', '"code":', '"result":', '{"code":0,"result":{}}\n', "\n",
 ]
 # fmt: on
 

@@ -20,8 +20,9 @@ from xenlocal.planner.update import Kernel, propose
 
 def begin(request: Request, desired: Desired, tools: Tools, perform: Callable[[Action], None]) -> str:
     """Why it cannot be begun, or ""."""
-    (name,) = request.names
-    domain = desired.domains[name]
+    if len(request.names) != 1:
+        return "cannot put kernels on trial: name one domU"
+    domain = desired.domains[request.names[0]]
     record = tools.keeper.memory.records.get(domain.uuid)
     try:
         kernel = Kernel(None, False) if domain.kernel is None else tools.reader.kernel(domain.kernel)

@@ -200,6 +200,16 @@ def test_what_is_refused(names: tuple[str, ...], code: int, message: str) -> Non
     assert request.code == code and message in request.result["message"] and trial(made) == {} and not marked(made)
 
 
+@pytest.mark.parametrize("names", [(), ("db", "web"), ("web", "web")])
+def test_one_at_a_time_whatever_comes_by_the_socket(names: tuple[str, ...]) -> None:
+    made = machine()
+    daemon = Daemon(made)
+    request = daemon.ask(1, "kernel", *names)
+    daemon.run(10)
+    assert (request.code, request.result["message"]) == (1, "cannot put kernels on trial: name one domU")
+    assert trial(made) == {} and not marked(made)
+
+
 def test_what_is_absent_or_boots_no_kernel_or_while_the_host_goes_down() -> None:
     for text, message in (
         (web("state = absent"), "cannot start web: state = absent; change the file first"),
