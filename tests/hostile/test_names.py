@@ -19,9 +19,18 @@ from xenlocal import cli
 from xenlocal.adapters import argv
 from xenlocal.adapters.host import HostReader
 from xenlocal.config import KEYS, Key, read
-from xenlocal.model.actions import Action, AttachDevice, DetachDevice, StageConfig, StartDomain
+from xenlocal.model.actions import (
+    Action,
+    AttachDevice,
+    BeginTrial,
+    DetachDevice,
+    PrepareDisk,
+    StageConfig,
+    StartDomain,
+)
 from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.desired import Bridge, Desired, Domain, ImageFile, LogicalVolume
+from xenlocal.model.diskwork import Preparation
 from xenlocal.model.errors import ConfigError
 from xenlocal.model.host_actions import (
     ActivateVolume,
@@ -34,10 +43,11 @@ from xenlocal.model.host_actions import (
     RetireVolume,
 )
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import LiveDomain, LiveState
+from xenlocal.model.observed import LiveDomain, LiveState, Observed
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe
+from xenlocal.model.trial import Trial
 from xenlocal.model.units import Size
-from xenlocal.planner import xlcfg
+from xenlocal.planner import preparing, xlcfg
 from xenlocal.simulator.xlcfg import parse
 
 EVIL = (
@@ -116,6 +126,12 @@ def actions_of(domain: Domain) -> Iterator[Action]:
             yield from (RetireVolume(vg, lv, trash), RestoreVolume(vg, lv, trash), PurgeVolume(vg, trash))
         elif isinstance(disk.backing, ImageFile):
             yield from (ResizeFile(disk.backing.path, size), ResizeFile(disk.backing.path, size, "grow"))
+        if isinstance(disk.backing, LogicalVolume | ImageFile):
+            trial = Trial(domain.name, domain.uuid, "6.1", "copy", None)
+            yield BeginTrial(trial, disk.backing, ())
+            for work in Preparation:
+                given = preparing._settings(domain, disk, work, Observed(trials={domain.uuid: trial}))
+                yield PrepareDisk(domain.name, domain.uuid, disk.backing, given, work)
 
 
 def change_of(bridge: Bridge) -> Action:
@@ -145,12 +161,15 @@ def lines_of(desired: Desired) -> list[Sequence[str]]:
     return lines
 
 
-OPTION_WITH_VALUE = re.compile(r"--(unit|description)=[A-Za-z0-9_.,+\\ -]+|--size=>\d+")
+OPTION_WITH_VALUE = re.compile(r"--(unit|description)=[A-Za-z0-9_.,+\\ -]+|--size=>\d+|--setenv=XENLOCAL_[A-Z_]+=.*")
 KNOWN_OPTIONS = (
     "-q", "-F", "-n", "-c", "-w", "-W", "-P", "-a", "-e", "-ec", "--yes", "--wipesignatures", "--zero", "--addtag",
     "--size", "--name", "--activate", "--getsize64", "--deltag", "--scope", "--collect", "--quiet",
     "--slice=xenlocal.slice", "--property=Before=xenlocal-guests.service", "--", "--no-create", "--on-active=60s",
-    "--timer-property=AccuracySec=1s", "--noheadings", "--output", "--associated", "--set-capacity",
+    "--timer-property=AccuracySec=1s",
+    "--service-type=exec", "--property=PrivateMounts=yes", "--property=TimeoutStopSec=10s",
+    "--property=TimeoutStopSec=5min", "--property=RuntimeMaxSec=2h",
+    "--noheadings", "--output", "--associated", "--set-capacity",
 )  # fmt: skip
 
 
@@ -253,6 +272,8 @@ VERBS: Mapping[str, Callable[[str], Sequence[str]]] = {
     "restart": lambda name: ["restart", "--", name],
     "destroy": lambda name: ["destroy", "--yes", "--", name],
     "skip": lambda name: ["skip", "--", name],
+    "kernel": lambda name: ["kernel", "--update", "--", name],
+    "unlock": lambda name: ["unlock", "--", name],
     "console": lambda name: ["console", "--", name],
     "log": lambda name: ["log", "--", name],
     "trash purge": lambda name: ["trash", "purge", "--yes", "--", name],

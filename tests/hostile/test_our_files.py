@@ -20,18 +20,21 @@ from xenlocal.adapters.history import SqliteHistory
 from xenlocal.adapters.identities import Identities
 from xenlocal.adapters.process import Lock, daemonize
 from xenlocal.adapters.records import FileRecords
+from xenlocal.adapters.trials import Trials
 from xenlocal.model.actions import StartDomain
 from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.history import Event, Query, Stamp, What
 from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Memory
+from xenlocal.model.trial import Trial
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices and files of other users: needs root")
 
 OURS = {**THINGS, "hard link": hard_link}
 GOOD = '{"schema": 1, "files": [{"name": "evil.conf", "text": "[domain evil]\\nmemory = 1G\\n"}]}'
 MEMORY = '{"boot": "", "memory": {"boot_done": true, "records": {}}}'
+TRIALS = '{"schema": 1, "trials": []}'
 EVENT = Event(Stamp(1.0, 1.0, "boot"), "domain/web", What.BORN, "", "")
 
 
@@ -75,6 +78,8 @@ READERS: Mapping[str, tuple[Callable[[Path], object], str]] = {
     "last-good.json": (last_good, GOOD),
     "memory.json": (memory, MEMORY),
     "host-id": (host_id, "0" * 32),
+    "identities.json": (lambda path: Identities(str(path.parent)).all(), '{"identities": []}'),
+    "trials.json": (lambda path: Trials(str(path.parent)).all(), TRIALS),
     "lock": (lock, ""),
     "daemon.log": (log_file, ""),
     "history.db": (history_read, ""),
@@ -127,6 +132,7 @@ def writes(place: Path) -> Mapping[str, Callable[[], object]]:
             NoRunner(), str(place.parent), False, Identities(str(place)), NO_KERNELS
         ).perform(start),
         "identities": lambda: Identities(str(place)).lock(Identity("web", "uuid")),
+        "trials": lambda: Trials(str(place)).put(Trial("web", "uuid", "6.1", "copy", None)),
         "lock": lambda: Lock(str(place)).__enter__(),
         "console": lambda: Consoles(LogOf(), str(place)).keep("web", "ended"),
         "history": lambda: history_write(place / "history.db"),

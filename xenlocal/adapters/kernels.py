@@ -16,7 +16,7 @@ from xenlocal.adapters import own
 from xenlocal.adapters.files import FileReader
 from xenlocal.adapters.trials import Trials
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.names import KERNELS
+from xenlocal.model.names import KERNELS, RELEASE
 from xenlocal.model.observed import Built, Kept, PathKind
 from xenlocal.model.units import Size
 from xenlocal.planner.kernels import copy_name, newest
@@ -202,7 +202,7 @@ def parse_release(head: bytes) -> str | None:
     place = int.from_bytes(head[0x20E:0x210], "little")
     if head[0x202:0x206] != b"HdrS" or not place:
         return None
-    found = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._+~-]*").match(head, place + 0x200)
+    found = re.compile(RELEASE.pattern.encode()).match(head, place + 0x200)
     return found[0].decode() if found else None
 
 

@@ -17,7 +17,7 @@ from xenlocal.adapters.kernels import HEADER, parse_release
 from xenlocal.model.desired import Desired, Domain
 from xenlocal.model.errors import CommandFailed, XenlocalError
 from xenlocal.model.inspection import GuestModules
-from xenlocal.model.names import is_look_name
+from xenlocal.model.names import RELEASE, is_look_name
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.storage import LOOK_TAG
 from xenlocal.planner.checkup_modules import TABLES, Look, how_to_look, modular, root_disk
@@ -26,7 +26,7 @@ from xenlocal.planner.checkup_modules import TABLES, Look, how_to_look, modular,
 DEBUGFS = ("debugfs", "-c", "-f", "-")
 REQUESTS = "ls -p /\nls -p /lib/modules\n"
 _SECONDS = 60.0
-_ROW = re.compile(r"/\d+/04\d{4}/\d+/\d+/([A-Za-z0-9][A-Za-z0-9._+~-]*)//")
+_ROW = re.compile(rf"/\d+/04\d{{4}}/\d+/\d+/({RELEASE.pattern})//")
 
 
 def modules(runner: Runner, files: FileReader, desired: Desired, observed: Observed) -> Mapping[str, GuestModules]:

@@ -14,7 +14,7 @@ from typing import Any
 from xenlocal.adapters.files import write_private
 from xenlocal.adapters.own import read_text
 from xenlocal.model.errors import XenlocalError
-from xenlocal.model.names import COPY, is_whole_copy
+from xenlocal.model.names import COPY, RELEASE, is_whole_copy
 from xenlocal.model.trial import Trial
 
 _SCHEMA = 1
@@ -82,9 +82,10 @@ def _decode(content: Any) -> Trial:
     words = {key: content[key] for key in _FIELDS}
     if not all(isinstance(word, str) or (word is None and key == "before") for key, word in words.items()):
         raise ValueError("not words")
+    trial = Trial(**words)
     # they become part of paths and of an xl.cfg
-    if not all(
-        is_whole_copy(copy) and COPY.fullmatch(copy) for copy in (words["copy"], words["before"]) if copy is not None
-    ):
+    if not all(is_whole_copy(copy) and COPY.fullmatch(copy) for copy in trial.copies):
         raise ValueError("no names of copies")
-    return Trial(**words)
+    if not RELEASE.fullmatch(trial.release):
+        raise ValueError("no release of a kernel")
+    return trial

@@ -75,6 +75,10 @@ COPY = re.compile(r"[A-Za-z0-9_.+-]+\.[0-9a-f]{8}\.[0-9a-f]{16}-[0-9a-f]{8}(?:\.
 .new: one that was never finished; .old: one that was about to be removed."""
 
 
+RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
+"""Of a kernel, as in /lib/modules."""
+
+
 def is_whole_copy(name: str) -> bool:
     return not name.endswith((".new", ".old"))
 

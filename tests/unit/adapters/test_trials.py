@@ -66,6 +66,7 @@ def broken() -> list[str]:
     rows = [{}, {**row, "copy": None}, {**row, "release": 6}, {key: row[key] for key in row if key != "failed"}]
     odd = ("", "..", "../../boot/x", f"{NEW}.new", f'{NEW}"\nkernel = "/x', f"{NEW}\n", f"../{NEW}")
     rows += [{**row, key: each} for key in ("copy", "before") for each in odd]
+    rows += [{**row, "release": each} for each in ("", "..", "../etc", "6 1", "-x", "6\n")]
     texts = ["", "[]", "{}", "[" * 100_000, *(json.dumps({"schema": 1, "trials": [each]}) for each in rows)]
     return [*texts, json.dumps({"schema": 2, "trials": []}), json.dumps({"trials": [row]})]
 
