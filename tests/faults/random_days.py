@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.faults.scenarios import BR0, _foreign, ask, drop, end, host, lv, nic, restart, unwatched, write, xl
+from tests.faults.scenarios import BR0, _foreign, _kernel, ask, drop, end, host, lv, nic, restart, unwatched, write, xl
 from tests.faults.stage import Blow, Happening, Play, Scenario
 from tests.faults.strikes import COMMAND_STRIKES, DISK_STRIKES
 from tests.unit.engine.rig import conf
@@ -74,6 +74,21 @@ class _Dice:
 
         return change
 
+    def trial(self, dice: random.Random, behave: dict[str, dict[str, Any]]) -> list[Happening]:
+        """Of a kernel, by dice of its own, so that the day is else the one that it would be without."""
+        able = [
+            name for name, lines in self.sections.items() if {"[[disk", "[[ready]]"} <= set(" ".join(lines).split())
+        ]
+        if not able or dice.random() < 0.5:
+            return []
+        name, at = dice.choice(able), dice.uniform(5, 45)
+        self.sections[name].insert(0, "cmdline = root=/dev/xvda")
+        behave[name] |= {"install_seconds": dice.choice((2.0, 15.0))}
+        behave[name] |= {"hangs_with": f".{2:016x}-"} if dice.random() < 0.4 else {}
+        if dice.random() < 0.3:
+            behave[name]["later"] = [Later(dice.uniform(0.5, 4), "reboot", times=dice.choice((2, 4)))]
+        return [ask(at, "stop", name), host(at + 16, lambda host: _kernel(host, 2)), ask(at + 18, "kernel", name)]
+
     def happening(self, at: float) -> Happening:
         name = self.dice.choice(self.names)
         kind = self.dice.choice(
@@ -102,12 +117,15 @@ class _Dice:
 def random_day(seed: int) -> tuple[Scenario, list[Blow]]:
     """The same for the same number, on every machine."""
     dice = _Dice(seed)
-    files, behave, prepare = {"a.conf": dice.text()}, dice.behave(), dice.host()
+    behave, prepare = dice.behave(), dice.host()
+    trial = dice.trial(random.Random(f"trial {seed}"), behave)
+    files = {"a.conf": dice.text()}
     cold = dice.maybe(0.5)
     day = [ask(0, "boot")] if cold else []
     day += [dice.happening(at) for at in sorted(dice.dice.uniform(0.5, 70) for _ in range(dice.dice.randint(0, 5)))]
     if dice.maybe(0.1):
         day.append(drop(72))
+    day += trial
     day.append(write(74, dice.text()))
     if dice.maybe(0.25):
         day.append(ask(dice.dice.uniform(5, 80), "shutdown"))

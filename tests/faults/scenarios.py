@@ -1292,6 +1292,17 @@ SCENARIOS: tuple[Scenario, ...] = (
         host=lambda host: _kernel(host, 1),
         seconds=300,
     ),
+    Scenario(
+        "kernel-that-reboots-again-and-again-on-trial",
+        files(TRIED),
+        (*TRIES, host(45, lambda host: host.behaviour("web").later.append(Later(1.0, "reboot", times=2)))),
+        {"web": "running|off"},
+        behave={"web": {**TRYING}},
+        host=lambda host: _kernel(host, 1),
+        # the third life is a good one, also with the kernel on trial, where no look has found one of the reboots
+        holds=lambda host: not trials(host) or not any(f".{2:016x}-" in each for each in kernels(host)),
+        seconds=300,
+    ),
     # First installation
     Scenario(
         "first-installation",

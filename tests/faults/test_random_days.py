@@ -38,5 +38,6 @@ def test_days_differ() -> None:
     days = [random_day(seed) for seed in range(300)]
     assert len({scenario.files["a.conf"] for scenario, _ in days}) > 250
     assert sum(bool(blows) for _, blows in days) > 200
+    assert sum(happening.words[:1] == ("kernel",) for scenario, _ in days for happening in scenario.day) > 15
     kinds = {happening.what for scenario, _ in days for happening in scenario.day}
     assert kinds == {"ask", "write", "drop", "end", "xl", "host", "restart"}
