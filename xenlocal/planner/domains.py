@@ -24,7 +24,7 @@ from xenlocal.planner.order import critical_first, nearest, start_order, success
 from xenlocal.planner.preparing import plan_preparation, tell_unprepared
 from xenlocal.planner.running import plan_readiness, plan_settings, plan_way_back, tell_withdrawn
 from xenlocal.planner.things import hurdle_of_after, is_there, pause
-from xenlocal.planner.trials import copy_to_start, hurdle_of_trial, plan_trial, runs_what_failed
+from xenlocal.planner.trials import copy_to_start, hurdle_of_trial, plan_trial
 from xenlocal.planner.wishes import Want, Wish, is_up, wish
 
 _BUILT = 5.0  # seconds: nothing tells when the monitor of a guest that reboots lets its new life run
@@ -76,14 +76,10 @@ def plan_domains(draft: Draft, desired: Desired, observed: Observed, memory: Mem
     for name in critical_first(order, draft.critical):
         case = cases[name]
         hurdle_of_trial(draft, case.domain, observed)  # asks
-        if plan_trial(draft, case.domain, case.record, case.live, observed):
-            up = case.live
-            if (
-                is_up(up)
-                and runs_what_failed(case.domain, up, observed)
-                and case.guard.plan_running(draft, case.domain)
-            ):
-                plan_way_back(draft, case.domain, up, observed, budget.claims)
+        failing = plan_trial(draft, case.domain, case.record, case.live, observed)
+        if failing is not None:
+            if failing.failed and is_up(case.live) and case.guard.plan_running(draft, case.domain):
+                plan_way_back(draft, case.domain, case.live, observed, budget.claims)
             continue
         if case.wish.want in (Want.ON, Want.RESTART) and (not is_up(case.live) or _ending(draft, case)):
             _plan_start(draft, case, cases, roots, observed, budget, now)

@@ -36,7 +36,7 @@ def list_of_modules(release: str) -> str:
 
 def propose(domain: Domain, record: Record | None, observed: Observed, kernel: Kernel) -> BeginTrial | str:
     """... or why not, with what to do about it. Raises Unknown where a table that this needs is."""
-    if domain.kernel is None or not modular(domain):
+    if not modular(domain):
         return f"it boots no kernel of the dom0 whose modules are on a disk of the guest ({domain.source})"
     if isinstance(domain.probe, DefaultProbe):
         return f"nothing would tell whether it is ready, so no kernel can be tried; write a [[ready]] ({domain.source})"

@@ -150,11 +150,13 @@ def test_another_kernel_that_is_ready_or_late_proves_nothing(runs: str) -> None:
         assert not any(isinstance(step.action, EndTrial | FailTrial) for step in one.steps)
         assert "is on trial" in noticed(one, "domain/web")
     unknown = seen(live(3, "web"), kernels=Unavailable("it hangs"))
-    assert "end the trial of the kernel of domain/web" not in ids(plan(desired(WEB), unknown, up(ready=True)))
+    nothing = Kept(PLACE, built={(3, WEB.uuid): Built(frozenset(), frozenset())})
+    for look in (unknown, seen(live(3, "web"), kernels=nothing)):
+        assert "end the trial of the kernel of domain/web" not in ids(plan(desired(WEB), look, up(ready=True)))
 
 
 def test_one_that_is_not_ready_in_time_has_failed() -> None:
-    assert not any(isinstance(step.action, FailTrial) for step in running(up()).steps), "there is time yet"
+    assert not any(isinstance(step.action, EndTrial | FailTrial) for step in running(up()).steps), "there is time yet"
     for why, said in (("port closed", "was not ready after 5m: port closed"), ("", "was not ready after 5m")):
         (step,) = running(up(gave_up_waiting=True, unready=why)).steps
         assert step.action == FailTrial(replace(TRIAL, failed=said)) and step.reason == f"with 6.2 it {said}"
@@ -308,6 +310,11 @@ def test_another_kernel_in_the_files_ends_it(trial: Trial, domain: Domain, table
     assert action(one, "start domain/web").copy is None and not noticed(one, "domain/web")
     gone = plan(desired(domain), replace(look, trials={}), memory(rec("web", **MEANT)))
     assert action(gone, "start domain/web").copy is None
+
+
+def test_what_is_not_known_of_its_files_does_not_end_it() -> None:
+    one = made(seen(trial=FAILED, paths=Unavailable("it hangs")))
+    assert not any(isinstance(step.action, EndTrial) for step in one.steps) and TOLD in noticed(one, "domain/web")
 
 
 def test_while_it_lasts_a_file_that_is_replaced_does_not_end_it() -> None:
