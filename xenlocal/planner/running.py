@@ -100,7 +100,7 @@ def plan_settings(
 def plan_way_back(draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, claims: Claims) -> None:
     """It runs a kernel that has failed its trial. One that panics and reboots again and again lives too short to be
     asked to stop, so its own reboot is to take the kernel before."""
-    unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if domain.disks else None
+    unsafe = hurdle_of_sharing(draft, domain, live, observed, claims)
     why = "its own reboot is to take the kernel before"
     _stage(draft, domain, live, observed, why, unsafe, draft.steps_of(domain.target))
 

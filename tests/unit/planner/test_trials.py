@@ -32,7 +32,7 @@ from tests.unit.planner.build import (
 )
 from xenlocal.model.actions import EndTrial, FailTrial, PrepareDisk, StageConfig, WatchDisk
 from xenlocal.model.desired import Domain, ImageFile, LogicalVolume, OnCrash, OnPoweroff, State
-from xenlocal.model.diskwork import Preparation
+from xenlocal.model.diskwork import Install, Preparation
 from xenlocal.model.identity import Identity
 from xenlocal.model.memory import Hand, Memory, Off
 from xenlocal.model.observed import NOT_ASKED, Built, Kept, Observed, PathFacts, PathKind, Table, Unavailable, Vbd
@@ -42,6 +42,7 @@ from xenlocal.model.trial import Trial
 from xenlocal.planner import memory as transitions
 from xenlocal.planner import xlcfg
 from xenlocal.planner.kernels import copy_name
+from xenlocal.planner.preparing import MMDEBSTRAP
 
 KERNEL = "/boot/vmlinuz-6.2"
 PLACE = "/var/lib/xenlocal/kernels"
@@ -116,6 +117,20 @@ def test_only_its_root_disk_gets_them_whatever_mark_another_has_kept_of_a_trial_
     begun = [step.action for step in made(seen(storage=both), moved).steps if isinstance(step.action, PrepareDisk)]
     root = [LogicalVolume("vg0", "root")] if "xvdb" in cmdline else []
     assert [each.disk for each in begun] == root
+
+
+def test_one_that_was_never_installed_and_whose_disk_has_grown_gets_its_modules_last() -> None:
+    tags = frozenset({OUR_TAG, *(work.mark for work in Preparation)})
+    new = replace(WEB, disks=(replace(lv("web"), resize_fs=True),), install=Install(suite="bookworm"))
+    paths = {**THERE, MMDEBSTRAP: file_facts(MMDEBSTRAP)}
+    one = made(seen(storage=storage(volume("web", tags=tags)), paths=paths), new)
+    begun = [(step.needs, step.action) for step in one.steps if isinstance(step.action, PrepareDisk)]
+    works = [each.work for _, each in begun if isinstance(each, PrepareDisk)]
+    assert works == [Preparation.INSTALL, Preparation.RESIZE, Preparation.MODULES]
+    assert [needs for needs, _ in begun] == [(), ("watch domain/web",), ("watch domain/web 2",)]
+    given = [each.settings for _, each in begun if isinstance(each, PrepareDisk)]
+    own = [{"XENLOCAL_SUITE", "XENLOCAL_RELEASE"} & {*each} for each in given]
+    assert own == [{"XENLOCAL_SUITE"}, set(), {"XENLOCAL_RELEASE"}]
 
 
 def test_in_an_image_file() -> None:
