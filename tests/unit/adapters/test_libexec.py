@@ -454,6 +454,37 @@ def test_it_is_unmounted_before_its_mark_goes(guest: Guest) -> None:
     assert seen.read_text() == ""
 
 
+@pytest.mark.parametrize("script", ["modules", "resize"])
+def test_what_a_guest_makes_e2fsck_say_does_not_fill_the_disk_of_the_dom0(guest: Guest, script: str) -> None:
+    """It names every inode that it mends, of which a guest can have as many as it likes."""
+    tools, place = guest.place.path / "tools", guest.place
+    tools.mkdir()
+    shutil.copy(os.path.realpath("/usr/sbin/e2fsck"), tools / "real")
+    (tools / "e2fsck").write_text(
+        f'#!/bin/sh\nyes "Inode 12, i_blocks is 5, should be 8.  FIXED." | head -n 9999\nexec {tools}/real "$@"\n'
+    )
+    (tools / "e2fsck").chmod(0o755)
+    place.resize_mark.touch()
+    shim = f'mount --bind {tools}/e2fsck {os.path.realpath("/usr/sbin/e2fsck")}; exec "$@"'
+    places = {"RELEASE": RELEASE, "MODULES": str(place.path / "modules")}
+    status, said = place.run(script, "/usr/bin/unshare", "--mount", "sh", "-ec", shim, "sh", **places)
+    log = (place.path / f"{script}-web.log").read_text()
+    assert status == 0 and said.endswith("is done") and "i_blocks is 5" in log and len(log) < 80_000
+
+
+def test_what_cannot_be_removed_is_said_in_one_line(guest: Guest) -> None:
+    left = "usr/lib/modules/.xenlocal-new"
+    guest.inside(
+        f"mkdir -p {left}/{{a,b}}; for each in a b c d; do mkdir -p {left}/$each; chattr +i {left}/$each; done"
+    )
+    status, said = guest.run()
+    assert (status, said) == (
+        1,
+        f"cannot give modules to web: usr/lib/modules in {guest.place.disk}: cannot remove '.xenlocal-new'",
+    )
+    assert (guest.place.path / "modules-web.log").read_text().count("cannot remove") == 1 and guest.mark.exists()
+
+
 def test_what_is_lost_on_its_way_to_the_disk_is_no_success(guest: Guest) -> None:
     """As where a thin pool is full: all files are in the cache of dom0, and the disk has no room for them."""
     small, disk = guest.place.path / "small", guest.place.disk
