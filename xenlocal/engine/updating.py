@@ -25,8 +25,10 @@ def begin(request: Request, desired: Desired, tools: Tools, perform: Callable[[A
     domain = desired.domains[request.names[0]]
     record = tools.keeper.memory.records.get(domain.uuid)
     try:
+        observed = look_at_all(tools.reader, desired)
+        # after that look, since the copy is only made of a file that is as it was then: so it is what names the release
         kernel = Kernel(None, False) if domain.kernel is None else tools.reader.kernel(domain.kernel)
-        proposal = propose(domain, record, look_at_all(tools.reader, desired), kernel)
+        proposal = propose(domain, record, observed, kernel)
         if isinstance(proposal, str):
             return f"cannot update the kernel of {domain.target}: {proposal}"
         trial = proposal.trial

@@ -15,6 +15,7 @@ from xenlocal.model.actions import Action
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.memory import Hand, Memory
 from xenlocal.planner import memory as transitions
+from xenlocal.planner.update import Kernel
 from xenlocal.simulator.state import Later, Path
 
 KERNEL, DISK, TRIALS = "/boot/vmlinuz", "/dev/vg0/web", "/var/lib/xenlocal/trials.json"
@@ -258,6 +259,25 @@ def test_a_kernel_that_is_replaced_between_the_look_and_the_copy_is_not_tried() 
     request = daemon.ask(1, "kernel", "web")
     daemon.run(10)
     assert f"{KERNEL} has just changed" in request.result["message"] and trial(made) == {} and not marked(made)
+
+
+def test_a_kernel_that_is_replaced_when_its_release_has_just_been_read_is_not_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be of another release, and the modules of the former one no use to it."""
+    made = machine()
+    daemon = Daemon(made)
+    kernel = daemon.tools.reader.kernel
+
+    def late(path: str) -> Kernel:
+        found = kernel(path)
+        made.dom0.state.paths[KERNEL] = Path("file", 8 << 20, changed=5)
+        return found
+
+    monkeypatch.setattr(daemon.tools.reader, "kernel", late)
+    request = daemon.ask(1, "kernel", "web")
+    daemon.run(10)
+    assert f"{KERNEL} has just changed" in request.result["message"] and trial(made) == {}
 
 
 def test_one_that_cannot_be_started_yet_says_why_and_goes_on_when_it_can() -> None:
