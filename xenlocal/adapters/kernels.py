@@ -101,6 +101,7 @@ class Kernels:
             domu: Built(
                 frozenset(_BOOTS.findall(texts.get("xl") or texts["libxl-json"])),
                 frozenset[str]().union(*map(self._copies, texts.values())),
+                self._copies(texts["libxl-json"]),
             )
             for domu, texts in said.items()
             if "libxl-json" in texts

@@ -149,6 +149,7 @@ class Built:
 
     boots: frozenset[str] = frozenset()  # paths of kernel and ramdisk
     copies: frozenset[str] = frozenset()  # every copy that is named, also of what no longer counts
+    runs: frozenset[str] = frozenset()  # copies that its present life was made of
 
 
 @dataclass(frozen=True)

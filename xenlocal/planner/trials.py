@@ -98,8 +98,7 @@ def _runs_from(trial: Trial, live: LiveDomain | None, kept: Kept | None) -> bool
     """As far as is known: whoever started it."""
     if kept is None or not is_up(live):
         return False
-    place, built = f"{kept.place}/{trial.copy}/", kept.built.get((live.domid, live.uuid), Built())
-    return any(path.startswith(place) for path in built.boots)
+    return trial.copy in kept.built.get((live.domid, live.uuid), Built()).runs
 
 
 def _is_left(trial: Trial, record: Record, kept: Kept | None) -> bool:

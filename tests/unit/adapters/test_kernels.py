@@ -326,12 +326,13 @@ def built(**texts: str) -> Mapping[tuple[int, str], Built]:
 
 def test_from_what_libxl_builds_a_domu_anew() -> None:
     boots = {f"/state/kernels/k.1/{key}" for key in ("kernel", "ramdisk")}
-    assert built(_1_libxl=JSON) == {(1, UUID): Built(frozenset(boots), frozenset({"k.1"}))}
+    assert built(_1_libxl=JSON) == {(1, UUID): Built(frozenset(boots), frozenset({"k.1"}), frozenset({"k.1"}))}
     bare = {(0, UUID): Built(), (12, UUID): Built()}
     assert built(_0_libxl="{}", _12_libxl='{"b_info": {"bootloader": "pygrub"}}') == bare
     staged = '# made\nkernel = "/boot/k"\nramdisk=\'/state/kernels/k.2/ramdisk\'\ncmdline = "x"\n'
     (known,) = built(_1_libxl=JSON, _1_xl=staged).values()
-    assert known == Built(frozenset({"/boot/k"}), frozenset({"k.1", "k.2"})), "what was staged counts, all is in use"
+    whole = Built(frozenset({"/boot/k"}), frozenset({"k.1", "k.2"}), frozenset({"k.1"}))
+    assert known == whole, "what was staged counts, all is in use, and it runs from what it was made of"
 
 
 def test_what_libxl_does_not_tell_is_not_known() -> None:

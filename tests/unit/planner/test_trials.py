@@ -57,8 +57,8 @@ MEANT = {"hand": Hand.START, "probe": str(TCP)}
 
 def seen(*lives: Any, trial: Trial | None = TRIAL, runs: str = NEW, marked: bool = False, **tables: Any) -> Observed:
     """`runs`: the copy that domid 3 was started from."""
-    boots = frozenset({f"{PLACE}/{runs}/kernel"})
-    kept = Kept(PLACE, frozenset({NEW, OLD}), built={(3, WEB.uuid): Built(boots, frozenset({runs}))} if runs else {})
+    one = frozenset({runs})
+    kept = Kept(PLACE, frozenset({NEW, OLD}), built={(3, WEB.uuid): Built(runs=one)} if runs else {})
     tables = {"paths": THERE, "kernels": kept, "at_work": frozenset(), **tables}
     tables.setdefault("trials", {} if trial is None else {trial.uuid: trial})
     tables.setdefault("storage", storage(volume("web", tags=TAGS if marked else frozenset({OUR_TAG}))))
@@ -165,7 +165,8 @@ def test_another_kernel_that_is_ready_or_late_proves_nothing(runs: str) -> None:
         assert not any(isinstance(step.action, EndTrial | FailTrial) for step in one.steps)
         assert "is on trial" in noticed(one, "domain/web")
     unknown = seen(live(3, "web"), kernels=Unavailable("it hangs"))
-    nothing = Kept(PLACE, built={(3, WEB.uuid): Built(frozenset(), frozenset())})
+    staged = frozenset({f"{PLACE}/{NEW}/kernel"})
+    nothing = Kept(PLACE, built={(3, WEB.uuid): Built(staged, frozenset({NEW}), frozenset({OLD}))})
     for look in (unknown, seen(live(3, "web"), kernels=nothing)):
         assert "end the trial of the kernel of domain/web" not in ids(plan(desired(WEB), look, up(ready=True)))
 
