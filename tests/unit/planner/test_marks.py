@@ -45,7 +45,7 @@ def test_an_installation_that_is_done_needs_nothing_more_of_the_dom0() -> None:
 
 
 def test_of_a_kernel_on_trial_only_what_brings_its_modules_is_told() -> None:
-    domain = grows(kernel="/boot/vmlinuz-6.2")
+    domain = grows(kernel="/boot/vmlinuz-6.2", cmdline="root=/dev/xvda")
     trial = Trial("web", domain.uuid, "6.2", copy_name(("/boot/vmlinuz-6.2",), {"/boot/vmlinuz-6.2": _FACTS}), None)
     both = marked(RESIZE, Preparation.MODULES, paths=("/boot/vmlinuz-6.2",), trials={domain.uuid: trial})
     begins = [step.action for step in plan(both, domain).steps if isinstance(step.action, PrepareDisk)]
