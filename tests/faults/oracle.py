@@ -193,6 +193,10 @@ class Oracle:
         for other in sorted({each for one in declared for each in one.after}):
             if not all(other in one.after for one in declared) or truth.was_ready_lately(other):
                 continue
+            word = truth.last_word(other)
+            refused = word is not None and word.verb == "kernel" and truth.now < word.at + LATELY  # while it is on
+            if word is not None and (word.verb in ("stop", "destroy") or refused):
+                continue  # nobody waits for what is to be off by hand
             for live in truth.named(other):
                 patience = min((each.start_timeout.seconds for each in truth.ever(live.uuid)), default=0.0)
                 own = any(each.uuid == live.uuid for each in truth.declared(other))
