@@ -323,6 +323,7 @@ class Guest:
         self.mark.touch()
         of_dom0 = self.place.path / "modules" / RELEASE
         (of_dom0 / "kernel").mkdir(parents=True)
+        of_dom0.chmod(0o755)  # as a package leaves it, whatever the umask of the tests
         (of_dom0 / "kernel/xen.ko").write_bytes(b"new" * MIB)
         (of_dom0 / "modules.dep").write_text("kernel/xen.ko:\n")
         (of_dom0 / "build").symlink_to("/usr/src/linux-headers")
