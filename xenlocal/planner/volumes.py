@@ -39,6 +39,7 @@ class _Want:
     full: bool
     install: bool  # where it is made, it is to be installed into
     resize: bool  # where it grows, its file system is to grow too
+    drive: bool  # it is an image in a drive
 
 
 def plan_volumes(draft: Draft, desired: Desired, observed: Observed, memory: Memory) -> None:
@@ -65,12 +66,13 @@ def _wants(desired: Desired, kind: type[_Kind]) -> Mapping[_Kind, _Want]:
     wants: dict[_Kind, _Want] = {}
     for domain, disk in live_disks(desired):
         if isinstance(disk.backing, kind):
-            before = wants.get(disk.backing) or _Want(None, str(disk.source), None, False, False, False)
+            before = wants.get(disk.backing) or _Want(None, str(disk.source), None, *[False] * 4)
             size = max((size for size in (before.size, disk.size) if size is not None), default=None)
             pool, full = before.pool or disk.pool, before.full or disk.full
             install = before.install or (domain.install is not None and disk is domain.disks[0])
             resize = before.resize or disk.resize_fs
-            wants[disk.backing] = _Want(size, before.where, pool, full, install, resize)
+            drive = before.drive or disk.cdrom
+            wants[disk.backing] = _Want(size, before.where, pool, full, install, resize, drive)
     return dict(sorted(wants.items(), key=lambda item: str(item[0].target)))
 
 
@@ -219,14 +221,13 @@ def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observ
         facts = paths.get(image.path)
         if facts is None:
             if want.size is None:
-                draft.refuse(image.target, "does not exist, and without size = ... it is not created")
+                what = "; put the image there" if want.drive else ", and without size = ... it is not created"
+                draft.refuse(image.target, f"does not exist{what}")
             else:
                 draft.step(_resize(image, want.size, want, "create"), f"declared in {want.where}, does not exist")
         elif facts.kind is not PathKind.FILE:
-            draft.refuse(
-                image.target,
-                "is not a regular file; for a block device write device = ... instead of file = ...",
-            )
+            what = "" if want.drive else "; for a block device write device = ... instead of file = ..."
+            draft.refuse(image.target, f"is not a regular file{what}")
         elif want.size is not None and want.size > facts.size:
             # empty: it has been made, and has not got its size, as where the disk was full; no guest starts on that
             verb = "grow" if facts.size.bytes else "create"

@@ -33,7 +33,7 @@ from tests.unit.planner.build import (
     with_tables,
 )
 from xenlocal.model.conffiles import Source
-from xenlocal.model.desired import Disk, LogicalVolume, State
+from xenlocal.model.desired import Disk, GuestType, LogicalVolume, State
 from xenlocal.model.names import trash_name
 from xenlocal.model.observed import NOT_ASKED, Observed, Table, Unavailable
 from xenlocal.model.plan import Plan
@@ -318,6 +318,15 @@ def test_a_file_that_is_none_or_cannot_be_made_says_so() -> None:
     assert not made.steps and "device = ..." in refused(made, f"file/{path}")
     made = plan(desired(dom("db", image(path))), observed())
     assert not made.steps and "without size" in refused(made, "domain/db")
+
+
+def test_an_image_for_a_drive_is_put_there_by_somebody() -> None:
+    """It has no size to write, and a drive takes no block device."""
+    path = "/srv/a.iso"
+    win = dom("win", replace(image(path, vdev="hdc", readonly=True), cdrom=True), type=GuestType.HVM)
+    assert refused(plan(desired(win), observed()), f"file/{path}") == "does not exist; put the image there"
+    made = plan(desired(win), observed(paths={path: block_facts(path)}))
+    assert refused(made, f"file/{path}") == "is not a regular file"
 
 
 def test_a_volume_that_two_absent_domus_shared_is_retired_once() -> None:
