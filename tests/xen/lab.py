@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rig.guest import KERNEL, RAMDISK, cmdline
+from rig.guest import KERNEL, RAMDISK, cmdline, domids
 from rig.journal import Event, guest_journal, times
 from rig.machine import Machine, Result
 from rig.wait import wait_for
@@ -92,6 +92,11 @@ def wait_notice(m: Machine, name: str, part: str, timeout: float = SETTLE) -> st
 
     wait_for(noticed, timeout, f"a notice of {name} with {part!r}", ASK_EVERY)
     return found[0]
+
+
+def serial(m: Machine, name: str) -> str:
+    """The dom0's end of the serial port of an hvm guest, whose console it is."""
+    return m.out(f"xenstore-read /local/domain/{domids(m)[name]}/serial/0/tty")
 
 
 def journal(m: Machine, name: str) -> list[Event]:
