@@ -100,7 +100,8 @@ def pci(patient: Patient) -> Iterator[Finding]:
             continue
         live = patient.observed.by_uuid().get(domain.uuid)
         used, paths = known(patient.observed.xenstore).pci, known(patient.observed.paths)
-        if hurdle := hurdle_of_devices(domain, paths) or hurdle_of_use(domain, used, live, patient.observed):
+        hurdle = hurdle_of_devices(domain, paths, known(patient.observed.hardware))
+        if hurdle := hurdle or hurdle_of_use(domain, used, live, patient.observed):
             text = f"{domain.target} cannot start: {hurdle}"
             yield Finding(Code.PCI, _how_bad(domain), text, "`xl pci-assignable-list` shows what guests can have")
 

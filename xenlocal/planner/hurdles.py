@@ -96,7 +96,6 @@ def hurdle_to_start(
         or hurdle_of_preparation(draft, domain, live, observed)
         or _disks(draft, domain, live, observed, budget.claims)
         or _bridges(draft, domain, observed)
-        or _devices(draft, domain, live, observed)
         or _hardware(draft, domain, live, observed, budget)
     )
 
@@ -221,13 +220,16 @@ def hurdle_of_bridge(draft: Draft, nic: Nic, observed: Observed) -> str | None:
     return None
 
 
-def _devices(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed) -> str | None:
+def _devices(
+    draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, hardware: Hardware
+) -> str | None:
     if not domain.pci:
         return None
     paths, store = draft.table(Table.PATHS, observed.paths), draft.table(Table.XENSTORE, observed.xenstore)
     if store is None:
         return unknown(Table.XENSTORE)
-    return hurdle_of_devices(domain, paths or {}) or hurdle_of_use(domain, store.pci, live, observed)
+    hurdle = hurdle_of_iommu(domain, hardware) or hurdle_of_devices(domain, paths or {}, hardware)
+    return hurdle or hurdle_of_use(domain, store.pci, live, observed)
 
 
 def memory_needed(domain: Domain) -> Size:
@@ -240,15 +242,12 @@ def xen_share(vcpus: int) -> Size:
     return Size(_OVERHEAD.bytes + _OVERHEAD_PER_VCPU.bytes * vcpus)
 
 
-def _machine(domain: Domain, hardware: Hardware) -> str | None:
-    return hurdle_of_type(domain, hardware) or hurdle_of_cpus(domain, hardware) or hurdle_of_iommu(domain, hardware)
-
-
 def _hardware(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed, budget: Budget) -> str | None:
     hardware = draft.table(Table.HARDWARE, observed.hardware)
     if hardware is None:
         return unknown(Table.HARDWARE)
-    if hurdle := _machine(domain, hardware):
+    hurdle = hurdle_of_type(domain, hardware) or hurdle_of_cpus(domain, hardware)
+    if hurdle := hurdle or _devices(draft, domain, live, observed, hardware):
         return hurdle
     if hardware.autoballoon:
         return None  # the dom0 gives way; xl itself says when it cannot

@@ -21,18 +21,21 @@ def device_paths(domain: Domain) -> tuple[str, ...]:
     return tuple(path for address in domain.pci for path in (_device(address), _driver(address)))
 
 
-def hurdle_of_devices(domain: Domain, paths: Mapping[str, PathFacts]) -> str | None:
-    """Whether the host has them and keeps them for guests."""
+def hurdle_of_devices(domain: Domain, paths: Mapping[str, PathFacts], hardware: Hardware) -> str | None:
+    """Whether the host has them and keeps them for guests. Without an IOMMU nobody is told to type what would fail:
+    `xl pci-assignable-add` says "failed to quarantine" then (seen on 4.17)."""
     for address in domain.pci:
         if _device(address) not in paths:
             return f"pci {address} is not on this host ({domain.source}); `lspci -D` lists what is"
         driver = paths.get(_driver(address))
         if driver is None or driver.real != _KEEPER:
             whose = "nothing keeps it" if driver is None else f"{driver.real.rpartition('/')[2]} of the dom0 drives it"
-            return (
-                f"pci {address} is not set aside for guests: {whose}; type `modprobe xen-pciback` and `xl"
-                f" pci-assignable-add {address}`, or write xen-pciback.hide=({address}) on the kernel's command line"
+            how = (
+                f"type `modprobe xen-pciback` and `xl pci-assignable-add {address}`, or write"
+                f" xen-pciback.hide=({address}) on the kernel's command line"
             )
+            how = "that takes an IOMMU too" if hurdle_of_iommu(domain, hardware) else how
+            return f"pci {address} is not set aside for guests: {whose}; {how}"
     return None
 
 

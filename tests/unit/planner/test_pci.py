@@ -104,6 +104,16 @@ def test_without_an_iommu(kind: GuestType) -> None:
     assert finding.text == f"domain/web cannot start: {told}" and finding.next
 
 
+def test_without_an_iommu_none_is_told_to_set_a_device_aside() -> None:
+    """xl cannot do it either, so that it is no step on the way."""
+    seen = host(hardware=hardware(capabilities=frozenset({"pv"})), paths=paths(net="e1000e", card="pciback"))
+    assert why(seen).startswith("this host cannot give PCI devices to pv guests")
+    (finding,) = diagnose(patient(WEB, seen=seen), (Code.PCI,))
+    assert finding.text.endswith(
+        f"{NET} is not set aside for guests: e1000e of the dom0 drives it; that takes an IOMMU too"
+    )
+
+
 @pytest.mark.parametrize("table", [Table.PATHS, Table.XENSTORE, Table.HARDWARE])
 def test_unknown_is_a_hurdle(table: Table) -> None:
     assert f"the host's {table} could not be found out" in why(host(**{str(table): Unavailable("no")}))
