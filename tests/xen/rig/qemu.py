@@ -30,6 +30,8 @@ class Hardware:
     cpus: int = 2
     spares: tuple[str, ...] = ("4G", "4G")
     """Sizes of the empty disks /dev/vdb, /dev/vdc, ..."""
+    devices: tuple[str, ...] = ()
+    """Further arguments of QEMU, before those of all other devices."""
 
 
 @cache
@@ -95,6 +97,7 @@ class Qemu:
             "-rtc",
             "base=utc",
         ]
+        argv += hardware.devices
         argv += ["-kernel", image.file("xen")]
         argv += ["-append", f"com1=115200,8n1 console=com1 dom0_mem={hardware.dom0}M,max:{hardware.dom0}M"]
         argv += ["-initrd", f"{image.file('vmlinuz')} {_KERNEL},{image.file('initrd.img')}"]

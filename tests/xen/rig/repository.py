@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import tempfile
 from pathlib import Path
 
 from rig.cache import cached, key_of
@@ -42,6 +43,26 @@ def repository(suite: str) -> Path:
         (target / "Release").write_text("\n".join(lines) + "\n")
 
     return cached(f"packages-{suite}-{key_of([suite, *PACKAGES, MERGED])}", build)
+
+
+def package(suite: str, name: str) -> Path:
+    """One package of `suite`, for a scenario that installs it; cached as the archive is."""
+
+    def build(target: Path) -> None:
+        sources = target / "sources.list"
+        sources.write_text("\n".join(debian_sources(suite)) + "\n")
+        with tempfile.TemporaryDirectory(dir=target) as state:
+            settings = [f'Dir::Etc::sourcelist "{sources}"', 'Dir::Etc::sourceparts "-"', 'APT::Sandbox::User "root"']
+            settings += [f'Dir::State::lists "{state}/lists"', f'Dir::Cache "{state}/cache"', *transport_options()]
+            for directory in ("lists", "cache/archives"):
+                Path(state, directory, "partial").mkdir(parents=True)
+            Path(state, "apt.conf").write_text("".join(f"{each};\n" for each in settings))
+            for verb in (["update"], ["download", name]):
+                _call(["apt-get", "-q", "-c", f"{state}/apt.conf", *verb], target)
+
+    entry = cached(f"{name}-{suite}-{key_of([suite, name])}", build)
+    (found,) = entry.glob("*.deb")
+    return found
 
 
 def _call(argv: list[str], directory: Path) -> bytes:
