@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xenlocal.model.desired import Domain
-from xenlocal.model.observed import Hardware, LiveDomain, Observed, PathFacts, PciUse
+from xenlocal.model.observed import Hardware, LiveDomain, Observed, PathFacts, PciUse, Unavailable
 from xenlocal.planner.holders import who
 
 _DEVICES = "/sys/bus/pci/devices"
@@ -40,9 +40,11 @@ def hurdle_of_devices(domain: Domain, paths: Mapping[str, PathFacts], hardware: 
 
 
 def hurdle_of_use(domain: Domain, used: tuple[PciUse, ...], live: LiveDomain | None, observed: Observed) -> str | None:
-    """`live`: whose hold of them does not count, since it is stopped first."""
+    """`live`: whose hold of them does not count, since it is stopped first. Nor does that of a domain that is no more:
+    of a pv guest the backend stays in xenstore, and xl gives the device to the next one all the same (4.17, seen)."""
     for use in used:
-        if use.address in domain.pci and (live is None or use.domid != live.domid):
+        is_over = not isinstance(observed.domains, Unavailable) and use.domid not in observed.domains
+        if use.address in domain.pci and not is_over and (live is None or use.domid != live.domid):
             return f"pci {use.address} is held by {who(use.domid, observed)}"
     return None
 

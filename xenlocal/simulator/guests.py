@@ -142,7 +142,9 @@ def give(dom0: SimulatedDom0, domid: int, address: str, kind: str) -> None:
         _fail(domid, "passthrough not supported on this platform", "libxl_create.c:1134:domain_config_setdefault")
     driver = paths.facts(dom0, f"/sys/bus/pci/devices/{address}/driver")
     if driver is None or driver.real != "/sys/bus/pci/drivers/pciback":
-        _fail(domid, f"PCI device {address} is not assignable", "libxl_pci.c:1604:libxl__device_pci_add")
+        short = ":".join(f"{int(part, 16):x}" for part in address.partition(".")[0].split(":"))
+        text = f"PCI device {short}.{address[-1]} is not assignable"
+        _fail(domid, text, "libxl_pci.c:1677:libxl__device_pci_add")
     if any(address in each.config.get("pci", []) for each in dom0.state.domains):
         _fail(domid, "PCI device already attached to a domain", "libxl_pci.c:1616:libxl__device_pci_add")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.planner.build import (
@@ -26,6 +28,7 @@ from xenlocal.model.memory import Hand
 from xenlocal.model.observed import Observed, PathFacts, PathKind, PciUse, Table, Unavailable, XenStore
 from xenlocal.model.units import Size
 from xenlocal.planner.doctor import diagnose
+from xenlocal.planner.pci import hurdle_of_use
 
 NET, CARD = "0000:03:00.0", "0000:04:00.1"
 ABLE = frozenset({"pv", "hvm", "pv_directio", "hvm_directio"})
@@ -83,6 +86,15 @@ def test_what_another_guest_has() -> None:
     store = XenStore((), (), (PciUse(5, "0000:09:00.0"), PciUse(7, CARD)))
     assert why(host(live(7, "other"), xenstore=store)) == f"pci {CARD} is held by domain/other (domid 7)"
     assert not why(host(live(7, "other"), xenstore=XenStore((), (), (PciUse(7, "0000:09:00.0"),))))
+
+
+def test_what_a_guest_had_that_is_no_more_is_free() -> None:
+    """Its backend stays in xenstore, and xl does not mind it; where nobody can tell who is there, it counts."""
+    store = XenStore((), (), (PciUse(4, NET), PciUse(7, CARD)))
+    assert why(host(live(7, "other"), xenstore=store)) == f"pci {CARD} is held by domain/other (domid 7)"
+    assert not why(host(live(9, "other"), xenstore=store))
+    seen = replace(host(xenstore=store), domains=Unavailable("no"))
+    assert hurdle_of_use(WEB, store.pci, None, seen) == f"pci {NET} is held by domid 4"
 
 
 def test_its_own_present_self_is_no_other_guest() -> None:
