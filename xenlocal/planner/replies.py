@@ -36,10 +36,11 @@ def nudged(memory: Memory, uuid: str, when: float) -> Memory:
 
 def given_up(memory: Memory, uuid: str, domid: int, case: Case, now: float) -> Memory:
     """Its time is over, so it is about to be destroyed: should we not live to see the end of that, it was forced all
-    the same."""
-    if uuid not in memory.records:
+    the same. What was over at the first attempt is the reason, however many follow."""
+    record = memory.records.get(uuid)
+    if record is None or (record.destroying == domid and record.given_up):
         return memory
-    over = what_was_over(case, memory.records[uuid].patience, now)
+    over = what_was_over(case, record.patience, now)
     return memory.change(uuid, destroying=domid, given_up=over)
 
 

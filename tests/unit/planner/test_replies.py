@@ -68,6 +68,21 @@ def test_one_that_is_given_up_is_kept_with_what_of_its_time_was_over() -> None:
     assert given_up(kept, "foreign", 3, case, FIRST + 30) == kept
 
 
+@pytest.mark.parametrize(
+    ("destroying", "before", "after"),
+    [
+        (3, "within hung_timeout = 15s", "within hung_timeout = 15s"),  # tried in vain, and now more is over
+        (3, "", "within stop_timeout = 1m"),  # by hand, in vain
+        (2, "within hung_timeout = 15s", "within stop_timeout = 1m"),  # another life
+    ],
+)
+def test_the_first_of_several_attempts_to_destroy_it_tells_why(destroying: int, before: str, after: str) -> None:
+    web = ready("web", 3, stop_timeout=60.0, destroying=destroying, given_up=before)
+    case = Case(Patience(60, 60, 90), FIRST, reply=Reply(FIRST))
+    found = given_up(memory(web), uid("web"), 3, case, FIRST + 80).records[uid("web")]
+    assert (found.destroying, found.given_up) == (3, after)
+
+
 # Looking
 
 
