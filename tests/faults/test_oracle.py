@@ -170,7 +170,13 @@ BREAKS = (
         12, "shutdown-hung", settling, "_settle_shutdown", lambda request, *_: request.finish(0, message="all is well")
     ),
     Break(
-        12, "shutdown-all-hung", settling, "has_to_end", lambda *_: None, struck="xl destroy", strike="hangs-from-now"
+        12,
+        "shutdown-hung-beside-a-slow-one",
+        settling,
+        "has_to_end",
+        lambda *_: None,
+        struck="xl destroy",
+        strike="hangs-from-now",
     ),
 )
 
