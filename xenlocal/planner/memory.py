@@ -128,10 +128,16 @@ def crash_delay(crashes: int) -> float:
 
 
 def shutting_down(memory: Memory, now: float) -> Memory:
-    """The host is to go down, or somebody says so once more: a foreign domU may be asked once more too."""
+    """The host is to go down, or somebody says so once more: a foreign domU may be asked once more too. `now`: when
+    that was asked for; what a plan of before has destroyed since then counts too."""
     if memory.shutting_down is None or memory.shutdown_over:
-        memory = replace(memory, shutting_down=now, shutdown_over=False, forced=())
+        forced = [record.known_as for record in memory.records.values() if _was_forced(record, now)]
+        memory = replace(memory, shutting_down=now, shutdown_over=False, forced=tuple(sorted(forced)))
     return replace(memory, foreign_asked=MappingProxyType({}))
+
+
+def _was_forced(record: Record, since: float) -> bool:
+    return record.off is Off.DESTROYED and record.off_since is not None and record.off_since >= since
 
 
 def became_ready(memory: Memory, uuid: str, now: float) -> Memory:

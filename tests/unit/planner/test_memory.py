@@ -279,6 +279,19 @@ def test_a_destroyed_domu_is_named_during_a_host_shutdown_even_a_foreign_one() -
     assert transitions.destroyed(kept, "other", "db", NOW).forced == ("db", "web")
 
 
+def test_what_is_destroyed_after_a_shutdown_was_asked_for_and_before_it_begins_is_named_too() -> None:
+    kept = memory(
+        rec("web", off=Off.DESTROYED, off_since=NOW),
+        rec("db", off=Off.DESTROYED, off_since=NOW + 1),
+        rec("nas", off=Off.DESTROYED, off_since=NOW - 1),
+        rec("dns", off=Off.CRASH, off_since=NOW + 1),
+        rec("old", off=Off.DESTROYED),
+    )
+    begun = transitions.shutting_down(kept, NOW)
+    assert begun == replace(kept, shutting_down=NOW, forced=("db", "web"))
+    assert transitions.shutting_down(begun, NOW + 9) == begun, "it goes on"
+
+
 def test_a_boot_forgets_hands_ends_and_back_off_and_keeps_what_runs() -> None:
     before = memory(
         ready("db", 4, running={"a": "b"}),
