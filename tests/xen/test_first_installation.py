@@ -1,5 +1,5 @@
 """What is done to disks before a start, on a real Xen: a Debian guest is made from packages, a raw image is copied, a
-file system grows, and nothing is written over."""
+file system grows, and nothing is written over; and the Debian gets a new kernel, and is rid of a bad one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ import io
 import tarfile
 
 import pytest
-from lab import NETWORK, SETTLE, domain, reload, row, wait_all_ready, wait_notice, write
+from lab import (
+    NETWORK,
+    SETTLE,
+    domain,
+    packed_kernel,
+    reload,
+    row,
+    some_modules,
+    wait_all_ready,
+    wait_notice,
+    write,
+)
 
-from rig.guest import domids
+from rig.guest import KERNEL, domids
 from rig.machine import Machine
 from rig.repository import repository
 from rig.wait import wait_for
@@ -27,7 +38,7 @@ BOOTED = 600
 
 # The kernel of the rig's guests has its drivers in modules; of those of the dom0 a Debian needs these few.
 RAMDISK_OF_A_DEBIAN = """
-mkdir -p /srv/boot/bin /srv/boot/dev /srv/boot/root && cd /srv/boot
+mkdir -p /srv/ramdisk/bin /srv/ramdisk/dev /srv/ramdisk/root && cd /srv/ramdisk
 cp /bin/busybox bin/
 for name in ext4 xen-blkfront xen-netfront; do modprobe --show-depends "$name"; done | sed -n 's/^insmod //p' > found
 while read -r path; do cp "$path" . && echo "/${path##*/}"; done < found > order
@@ -63,9 +74,10 @@ FROM_PACKAGES = f"""  [[install]]
 """
 
 
-def debian() -> str:
-    keys = "ramdisk = /srv/initrd\ncmdline = console=hvc0 quiet\nstart_timeout = 15m\nstop_timeout = 5m\n"
-    return domain("debian", keys=keys, disks=("1G",), nics=("lab0",), memory="256M", parts=FROM_PACKAGES)
+def debian(kernel: str = KERNEL) -> str:
+    keys = f"kernel = {kernel}\nramdisk = /srv/initrd\ncmdline = root=/dev/xvda console=hvc0 quiet\n"
+    keys += "start_timeout = 15m\nstop_timeout = 5m\n"
+    return domain("debian", keys=keys, disks=("2G",), nics=("lab0",), memory="256M", parts=FROM_PACKAGES)
 
 
 def kept(size: str) -> str:
@@ -122,8 +134,32 @@ def test_a_debian_is_installed_from_packages_and_boots(installed: Machine) -> No
     assert m.out(JOURNAL).count("begin installing domain/debian:") == 2
     m.run("xenlocal stop debian", 600)
     files = "cat etc/hostname etc/issue root/.ssh/authorized_keys"
-    found = m.out(f"mount -o ro /dev/vg0/debian-0 /mnt && cd /mnt && {files}", 60)
+    found = m.out(f"mount -o ro /dev/vg0/debian-0 /mnt && cd /mnt && {files}; cd / && umount /mnt", 60)
     assert found == "debian\ndebian is hooked\nssh-ed25519 AAAA somebody"
+
+    # it gets a new kernel, with the modules of dom0 as they are
+    release = m.out("uname -r")
+    tried = m.run("xenlocal kernel debian --update", 600, check=False)
+    assert tried.rc == 1 and f"kernel {KERNEL} names no release" in tried.err, tried
+    write(m, debian=debian(packed_kernel(m, KERNEL, release)))
+    assert reload(m).rc == 0
+    m.run("xenlocal kernel debian --update", BOOTED)
+    assert row(m, "debian")["ready"] and row(m, "debian")["notices"] == []
+
+    # a bad one is taken back
+    m.run("xenlocal stop debian", 600)
+    m.put("/srv/empty", "no kernel\n")
+    some_modules(m, "9.9-bad")
+    write(m, debian=debian(packed_kernel(m, "/srv/empty", "9.9-bad")))
+    assert reload(m).rc == 0
+    tried = m.run("xenlocal kernel debian --update", 600, check=False)
+    assert tried.rc == 1 and "with 9.9-bad it could not be started" in tried.err, tried
+    wait_all_ready(m, "debian", timeout=BOOTED)
+    assert "9.9-bad has failed its trial" in wait_notice(m, "debian", "has failed its trial")
+    m.run("xenlocal stop debian", 600)
+    names = "find . -name '*.ko*' -printf '%P\\n' | sort"
+    m.run(f"mount -o ro /dev/vg0/debian-0 /mnt && cd /mnt/usr/lib/modules/{release} && {names} > /root/given", 60)
+    m.run(f"cd /lib/modules/{release} && {names} | cmp - /root/given && test -s /root/given", 60)
 
 
 def test_disks_are_prepared_before_the_start(installed: Machine) -> None:

@@ -6,7 +6,18 @@ from __future__ import annotations
 import json
 
 import pytest
-from lab import NETWORK, domain, reload, row, wait_all_ready, wait_notice, wait_off, write
+from lab import (
+    NETWORK,
+    domain,
+    packed_kernel,
+    reload,
+    row,
+    some_modules,
+    wait_all_ready,
+    wait_notice,
+    wait_off,
+    write,
+)
 
 from rig.guest import KERNEL, RAMDISK, cmdline
 from rig.machine import Machine
@@ -14,26 +25,13 @@ from rig.wait import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.limit(1800)]
 TRIALS = "/var/lib/xenlocal/trials.json"
-# A bzImage as Documentation/arch/x86/boot.rst has it, as far as Xen and xenlocal read it: its header names a release,
-# and what is packed into it is unpacked in seconds; that of Debian takes minutes under emulation.
-PACK = """
-import gzip, struct, sys
-source, release, path = sys.argv[1:]
-data = gzip.compress(open(source, "rb").read(), 1)
-head = bytearray(1024)
-head[0x1f1], head[0x1fe:0x200], head[0x202:0x206] = 1, b"\\x55\\xaa", b"HdrS"
-head[0x206:0x208], head[0x20e:0x210], head[0x211] = struct.pack("<H", 0x20c), struct.pack("<H", 0x100), 1
-head[0x248:0x250] = struct.pack("<II", 0, len(data))
-head[0x300:0x300 + len(release)] = release.encode()
-open(path, "wb").write(bytes(head) + data)
-"""
 
 
 def web(kernel: str) -> str:
     """Its root file system is said to be on xvdb; the rig's guests live in their ramdisk."""
     line = f"{cmdline(ip='192.0.2.21/24', listen='5432:1')} root=/dev/xvdb"
     parts = "  [[disk xvdb]]\n  volume = vg0/web-root\n  size = 32M\n  [[ready]]\n  tcp = 192.0.2.21:5432\n"
-    keys = f"kernel = /srv/boot/{kernel}\nramdisk = {RAMDISK}\ncmdline = {line}\n"
+    keys = f"kernel = /srv/boot/9.9-{kernel}\nramdisk = {RAMDISK}\ncmdline = {line}\n"
     return domain("web", keys=keys, nics=("lab0",), parts=parts)
 
 
@@ -53,12 +51,10 @@ def off_with(m: Machine, kernel: str) -> None:
 def test_a_kernel_is_tried_with_its_modules_and_one_that_fails_goes_back(installed: Machine) -> None:
     m = installed
     m.make_vg()
-    m.put("/srv/pack.py", PACK)
-    m.run("mkdir -p /srv/boot && echo no kernel > /srv/boot/empty")
-    for name, source in (("one", KERNEL), ("two", KERNEL), ("bad", "/srv/boot/empty")):
-        m.run(f"python3 /srv/pack.py {source} 9.9-{name} /srv/boot/{name}", 120)
-        modules = f"/lib/modules/9.9-{name}"
-        m.run(f"mkdir -p {modules}/kernel && touch {modules}/modules.dep {modules}/kernel/{name}.ko")
+    m.put("/srv/empty", "no kernel\n")
+    for release, source in (("9.9-one", KERNEL), ("9.9-two", KERNEL), ("9.9-bad", "/srv/empty")):
+        packed_kernel(m, source, release)
+        some_modules(m, release)
     m.run("lvcreate --yes --addtag xenlocal --addtag xenlocal.host=dom0 --size 32M --name web-root vg0")
     m.run("mkdir -p /root/disk/usr/lib && ln -s usr/lib /root/disk/lib")
     m.run("mke2fs -q -t ext4 -d /root/disk /dev/vg0/web-root")
@@ -85,7 +81,7 @@ def test_a_kernel_is_tried_with_its_modules_and_one_that_fails_goes_back(install
     wait_off(m, "web")
     m.run("mount -o ro /dev/vg0/web-root /mnt")
     found = m.out("cd /mnt/usr/lib/modules && find . -name '*.ko' | sort").split()
-    assert found == ["./9.9-bad/kernel/bad.ko", "./9.9-two/kernel/two.ko"]
+    assert found == ["./9.9-bad/kernel/some.ko", "./9.9-two/kernel/some.ko"]
     m.run("umount /mnt")
     assert "is done" in m.out("tail -n 1 /var/log/xenlocal/modules-web.log")
     assert "xenlocal-modules" not in m.out("lvs --noheadings -o lv_tags vg0/web-root")
