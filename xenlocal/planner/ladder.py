@@ -8,7 +8,7 @@ is depends on what the guest shows (`Patience`). What is not known never shorten
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum, StrEnum, auto
 
 from xenlocal.model.desired import Patience
 from xenlocal.model.memory import Reply
@@ -26,11 +26,11 @@ SETTLE = 2.0  # seconds between a nudge and destroying, where it turned out only
 class _Limit(IntEnum):
     """What a guest's time can be over by; of two at one moment the earlier ends it, and the later prolongs it."""
 
-    HUNG = 0
-    QUIET = 1
-    MOST = 2
-    STOP = 3
-    DEADLINE = 4
+    HUNG = auto()
+    QUIET = auto()
+    MOST = auto()
+    STOP = auto()
+    DEADLINE = auto()
 
 
 class Rung(StrEnum):

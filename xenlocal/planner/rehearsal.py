@@ -6,7 +6,7 @@ Pure; `xenlocal.rehearsal` runs it, on the simulator.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from xenlocal.model.actions import WatchDisk
 from xenlocal.model.clock import length
@@ -37,7 +37,7 @@ class Scene:
     learned: Mapping[str, Learned]
     now: float
     wall: float
-    able: Mapping[int, bool] = field(default_factory=dict)
+    able: Mapping[int, bool]
 
 
 @dataclass(frozen=True)

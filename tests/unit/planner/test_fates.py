@@ -28,7 +28,7 @@ EMPTY = Plan(Goal.CONVERGE)
 
 
 def scene(want: Desired, seen: Observed | None = None) -> Scene:
-    return Scene(want, seen or observed(), Memory(), {}, NOW, WALL)
+    return Scene(want, seen or observed(), Memory(), {}, NOW, WALL, {})
 
 
 # The timeline.

@@ -327,6 +327,11 @@ def test_an_image_for_a_drive_is_put_there_by_somebody() -> None:
     assert refused(plan(desired(win), observed()), f"file/{path}") == "does not exist; put the image there"
     made = plan(desired(win), observed(paths={path: block_facts(path)}))
     assert refused(made, f"file/{path}") == "is not a regular file"
+    reader = dom("xp", replace(image(path, vdev="xvdb"), readonly=True))
+    both = plan(desired(win, reader), observed())
+    assert refused(both, f"file/{path}") == "does not exist; put the image there", (
+        "in a drive of one, a disk of another"
+    )
 
 
 def test_a_volume_that_two_absent_domus_shared_is_retired_once() -> None:
