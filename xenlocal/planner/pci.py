@@ -50,8 +50,9 @@ def hurdle_of_use(domain: Domain, used: tuple[PciUse, ...], live: LiveDomain | N
 
 
 def hurdle_of_iommu(domain: Domain, hardware: Hardware) -> str | None:
+    """Of one that is to have a PCI device."""
     able = f"{domain.type}_directio"
-    if domain.pci and able not in hardware.capabilities:
+    if able not in hardware.capabilities:
         return (
             f"this host cannot give PCI devices to {domain.type} guests: virt_caps of `xl info` does not say {able};"
             " switch on VT-d or AMD-Vi in the firmware of the machine, and remove iommu=off from Xen's command line"
