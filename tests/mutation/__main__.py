@@ -24,7 +24,7 @@ from tests.mutation.run import ROOT, Verdict
 LEAST = 95.0  # per cent
 SURVIVORS = Path(__file__).with_name("survivors.txt")
 BUILD = ROOT / "build" / "mutation"
-GUARDS = tuple(f"xenlocal/adapters/{name}.py" for name in ("argv", "checked", "conffiles", "trust"))
+GUARDS = tuple(f"xenlocal/adapters/{name}.py" for name in ("argv", "bridging", "checked", "conffiles", "trust"))
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from xenlocal.adapters import argv as mapping
-from xenlocal.adapters import diskwork, iproute
+from xenlocal.adapters import bridging, diskwork, iproute
 from xenlocal.adapters.command import Runner
 from xenlocal.adapters.files import Files, write_private
 from xenlocal.adapters.identities import Identities
@@ -214,9 +214,9 @@ class HostActuator:
             )
         if not restores(back, iproute.parse_links(self._runner.run(iproute.SHOW, timeout=_TIMEOUT))):
             raise Temporary(f"{action.target} has changed since it was looked at; looked at anew", _FRESH_SECONDS)
-        self._run(mapping.arm(action, context))
+        self._run(bridging.arm(action, context.systemd))
         try:
-            self._run(mapping.change(action), self._clock() + _CHANGE_SECONDS)
+            self._run(bridging.change(action), self._clock() + _CHANGE_SECONDS)
             if not self._gateway_answers(action, _VERIFY_SECONDS):
                 raise Temporary(
                     f"the change of {action.target} was taken back: the gateway {action.gateway} did not answer "
@@ -226,12 +226,12 @@ class HostActuator:
         except XenlocalError:
             self._go_back(action, back)
             raise
-        self._run(mapping.disarm(action))
+        self._run(bridging.disarm(action))
 
     def _go_back(self, action: ChangeBridge, back: ChangeBridge) -> None:
         """At once. If a part of it fails, the timer stays and tries the whole again."""
         complete = True
-        for line in mapping.change(back):
+        for line in bridging.change(back):
             try:
                 self._run((line,))
             except XenlocalError as error:
@@ -239,13 +239,13 @@ class HostActuator:
                 complete = False
         if complete:
             try:
-                self._run(mapping.disarm(action))
+                self._run(bridging.disarm(action))
             except XenlocalError as error:
                 log.warning("on the way back of %s: %s", action.target, error)
 
     def _gateway_answers(self, action: ChangeBridge, within: float) -> bool:
         """Pings until one is answered; `within` seconds. ping itself waits, or fails at once without a route."""
-        (ping,) = mapping.verify(action)
+        (ping,) = bridging.verify(action)
         deadline = self._clock() + within
         while True:
             try:

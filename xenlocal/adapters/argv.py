@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from xenlocal.adapters import checked, diskwork
+from xenlocal.adapters import bridging, checked, diskwork
 from xenlocal.model.actions import (
     Action,
     AttachDevice,
@@ -48,13 +48,11 @@ from xenlocal.model.host_actions import (
 )
 from xenlocal.model.iscsi import Node
 from xenlocal.model.names import is_whole_copy, look_name
-from xenlocal.model.observed import OUR_ALIAS
 from xenlocal.model.storage import KEPT_TAG, LOOK_TAG, OUR_TAG, OWNER_TAG
 from xenlocal.model.units import Size
 from xenlocal.planner import xlcfg
 
 Argv = tuple[str, ...]
-WAY_BACK_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,8 @@ def commands(action: Action, context: Context) -> tuple[Argv, ...]:
                 return (*begin, *make, *fill, _truncate(path, size.bytes))
             return (_tell_guests((*begin, *fill, _truncate(path, size.bytes, "--no-create")), path),)
         case ChangeBridge():
-            return (*arm(action, context), *change(action), *verify(action), *disarm(action))
+            armed = bridging.arm(action, context.systemd)
+            return (*armed, *bridging.change(action), *bridging.verify(action), *bridging.disarm(action))
         case PrepareDisk():
             if not context.systemd:
                 raise ValueError("without systemd nothing keeps it apart from the rest of the host")
@@ -239,59 +238,6 @@ def _set(action: SetLive) -> Argv:
     raise ValueError(f"{action.key} cannot be changed on a running domU")
 
 
-def change(action: ChangeBridge) -> tuple[Argv, ...]:
-    """The change of the bridge itself. mtu after the ports: adding one lowers the bridge's own."""
-    name = checked.link(action.name)
-    device = ("ip", "link", "set", "dev", name)
-    lines: list[Argv] = []
-    if action.create:
-        # One process for both: a bridge without our alias is foreign, and if we were killed between the two, the
-        # next cycle would not touch its own bridge. (Tried: the kernel ignores an alias in `ip link add`.)
-        make = shlex.join(("ip", "link", "add", "name", name, "type", "bridge"))
-        lines.append(("sh", "-ec", f"{make}; {shlex.join((*device, 'alias', OUR_ALIAS))}"))
-    options: list[str] = []
-    if action.stp is not None:
-        options += ["stp_state", str(int(action.stp))]
-    if action.vlan_filtering is not None:
-        options += ["vlan_filtering", str(int(action.vlan_filtering))]
-    if options:
-        lines.append((*device, "type", "bridge", *options))
-    if action.remove_address is not None:
-        lines.append(("ip", "addr", "del", checked.address(action.remove_address), "dev", name))
-    lines += [("ip", "link", "set", "dev", checked.link(port), "nomaster") for port in action.remove_ports]
-    for port in action.add_ports:
-        lines.append(("ip", "link", "set", "dev", checked.link(port), "master", name))
-        lines.append(("ip", "link", "set", "dev", port, "up"))
-    if action.mtu is not None:
-        lines.append((*device, "mtu", str(int(action.mtu))))
-    if action.add_address is not None:
-        lines.append(("ip", "addr", "add", checked.address(action.add_address), "dev", name))
-    if action.up:
-        lines.append((*device, "up"))
-    return tuple(lines)
-
-
-def arm(action: ChangeBridge, context: Context) -> tuple[Argv, ...]:
-    """systemd brings the way back, whatever becomes of us or of the network, unless `disarm` comes first."""
-    if action.way_back is None:
-        return ()
-    if not context.systemd:
-        raise ValueError("it carries the default route, and without systemd there is no timed way back")
-    if action.gateway is None:
-        raise ValueError("it carries the default route, and no gateway is known that could prove the change")
-    back = "; ".join(shlex.join(line) for line in change(action.way_back))
-    return ((
-        "systemd-run", f"--on-active={WAY_BACK_SECONDS}s", "--timer-property=AccuracySec=1s", "--quiet", "--collect",
-        f"--unit={_way_back_unit(action)}", "/bin/sh", "-c", back,
-    ),)  # fmt: skip
-
-
-def verify(action: ChangeBridge) -> tuple[Argv, ...]:
-    if action.way_back is None:
-        return ()
-    return (("ping", "-n", "-q", "-c", "1", "-w", "5", checked.gateway(action.gateway or "")),)
-
-
 def take_look(vg: str, lv: str, room: Size | None) -> Argv:
     """A snapshot that nobody can write to; `room` None: of a thin volume, whose snapshot is off without that."""
     how = ("--setactivationskip", "n") if room is None else ("--size", checked.size(room))
@@ -311,11 +257,3 @@ def ping(host: str) -> Argv:
 def grep(pattern: str) -> Argv:
     """Exit 0 where a line of stdin matches, 1 where none does, 2 for an error such as too much backtracking."""
     return ("grep", "-P", "-a", "-q", "-e", pattern)
-
-
-def disarm(action: ChangeBridge) -> tuple[Argv, ...]:
-    return () if action.way_back is None else (("systemctl", "stop", f"{_way_back_unit(action)}.timer"),)
-
-
-def _way_back_unit(action: ChangeBridge) -> str:
-    return f"xenlocal-way-back-{checked.unit_escape(action.name)}"

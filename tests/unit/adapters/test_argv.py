@@ -11,14 +11,13 @@ import pytest
 
 from xenlocal.adapters.argv import (
     Context,
-    arm,
     ask_through_xenstore,
     commands,
     config_file,
     end_look,
     take_look,
-    verify,
 )
+from xenlocal.adapters.bridging import arm, verify
 from xenlocal.adapters.checked import unit_escape
 from xenlocal.model import actions as act
 from xenlocal.model import host_actions as host_act
@@ -288,7 +287,7 @@ def test_who_it_is_is_read_before_it_is_asked_through_xenstore() -> None:
 def test_no_way_back_is_armed_where_nothing_could_prove_the_change() -> None:
     action = host_act.ChangeBridge("br0", mtu=1400, way_back=host_act.ChangeBridge("br0", mtu=1500))
     with pytest.raises(ValueError, match="no gateway is known"):
-        arm(action, CONTEXT)
+        arm(action, systemd=True)
 
 
 def test_a_way_back_needs_systemd() -> None:
