@@ -78,7 +78,7 @@ READERS: Mapping[str, tuple[Callable[[Path], object], str]] = {
     "last-good.json": (last_good, GOOD),
     "memory.json": (memory, MEMORY),
     "host-id": (host_id, "0" * 32),
-    "identities.json": (lambda path: Identities(str(path.parent)).all(), '{"identities": []}'),
+    "identities.json": (lambda path: Identities(str(path.parent)).all(), '{"schema": 1, "identities": []}'),
     "trials.json": (lambda path: Trials(str(path.parent)).all(), TRIALS),
     "lock": (lock, ""),
     "daemon.log": (log_file, ""),
@@ -131,7 +131,7 @@ def writes(place: Path) -> Mapping[str, Callable[[], object]]:
         "xl.cfg": lambda: HostActuator(
             NoRunner(), str(place.parent), False, Identities(str(place)), NO_KERNELS
         ).perform(start),
-        "identities": lambda: Identities(str(place)).lock(Identity("web", "uuid")),
+        "identities": lambda: Identities(str(place)).put(Identity("web", "uuid")),
         "trials": lambda: Trials(str(place)).put(Trial("web", "uuid", "6.1", "copy", None)),
         "lock": lambda: Lock(str(place)).__enter__(),
         "console": lambda: Consoles(LogOf(), str(place)).keep("web", "ended"),
@@ -216,7 +216,7 @@ def test_others_can_read_nothing_of_ours(open_place: Path) -> None:
         pass
     records.save_memory(Memory())
     records.save_good([ConfigFile("a.conf", "")])
-    Identities(str(state)).lock(Identity("web", "uuid"))
+    Identities(str(state)).put(Identity("web", "uuid"))
     history_write(state / "history.db")
     HostActuator(Accepts(), str(run), False, Identities(str(state)), NO_KERNELS).perform(
         StartDomain("web", "uuid", "name = 'web'\n", {})

@@ -88,7 +88,7 @@ class HostActuator:
     def perform(self, action: Action) -> None:
         """Raises CommandFailed, ToolMissing, Temporary, or XenlocalError for an action that cannot be done safely."""
         if isinstance(action, LockIdentity):
-            return self._identities.lock(action.identity)
+            return self._identities.put(action.identity)
         if isinstance(action, UnlockIdentity):
             return self._identities.forget(action.identity.uuid)
         if isinstance(action, FailTrial):

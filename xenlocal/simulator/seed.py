@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from xenlocal.adapters import identities, trials
+from xenlocal.adapters.identities import Identities
+from xenlocal.adapters.trials import Trials
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Record
 from xenlocal.model.names import KERNELS
@@ -85,8 +86,9 @@ def seed(scene: Scene) -> Host:
             state.seq += 1
             state.agenda.append(Happening(state.now + 1.0, state.seq, "gone", domid))
     state.next_domid = max(live, default=0) + 1
-    state.texts[f"{STATE_DIR}/{identities.FILE}"] = identities.encode(_known(observed.identities, Table.IDENTITIES))
-    state.texts[f"{STATE_DIR}/{trials.FILE}"] = trials.encode(_known(observed.trials, Table.TRIALS))
+    identities, trials = Identities(STATE_DIR), Trials(STATE_DIR)
+    state.texts[identities.path] = identities.text(_known(observed.identities, Table.IDENTITIES))
+    state.texts[trials.path] = trials.text(_known(observed.trials, Table.TRIALS))
     _known(observed.at_work, Table.AT_WORK)  # a reboot ends it, and it begins anew: its disk is marked
     _hardware(state, _known(observed.hardware, Table.HARDWARE))
     names = {*scene.desired.domains, *(each.name for each in live.values())}

@@ -258,7 +258,11 @@ _OTHER_TYPES = (
     '{"name": 1, "uuid": "u", "macs": [], "disks": []}',
     '{"name": "a", "uuid": "u", "macs": "ab", "disks": []}',
 )
-_BROKEN = ("", "[]", "{}", *(f'{{"identities": [{each}]}}' for each in ("{}", *_OTHER_TYPES)), "[" * 100_000)
+_NEWER = '{"schema": 2, "identities": []}'
+_BROKEN = (
+    "", "[]", "{}", _NEWER, "[" * 100_000,
+    *(f'{{"schema": 1, "identities": [{each}]}}' for each in ("{}", *_OTHER_TYPES)),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("text", _BROKEN, ids=range(len(_BROKEN)))
@@ -266,7 +270,7 @@ def test_identities_that_cannot_be_understood_are_not_none(tmp_path: Path, text:
     store = Identities(str(tmp_path))
     (tmp_path / "identities.json").write_text(text)
     (tmp_path / "identities.json").chmod(0o600)
-    for ask in (store.all, lambda: store.lock(Identity("a", "u")), lambda: store.forget("u")):
+    for ask in (store.all, lambda: store.put(Identity("a", "u")), lambda: store.forget("u")):
         with pytest.raises(XenlocalError, match="cannot understand .*identities.json"):
             ask()
     assert (tmp_path / "identities.json").read_text() == text
