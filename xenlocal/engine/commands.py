@@ -90,6 +90,8 @@ class Command:
         if isinstance(action, StartDomain):
             keeper.update(partial(transitions.started, uuid=action.uuid, settings=action.settings))
             self._tools.lookout.call(within=FIRST_LOOK)
+        elif isinstance(action, PrepareDisk):
+            keeper.update(lambda memory: memory.change(action.uuid, preparing=action.work.key_of(action.disk.path)))
         elif isinstance(action, LogIn):
             keeper.update(lambda memory: logins.logged_in(memory, action))
         elif isinstance(action, FailTrial):

@@ -46,6 +46,7 @@ class Preparing:
             return None
         error, self._look = self._look.exception(), None
         if error is None and self._answer == "":
+            self._tools.keeper.update(lambda memory: memory.change(self._action.uuid, preparing=""))
             return Outcome.DONE, ""
         if error is None and self._answer is not None:
             why, uuid = f"{_WHAT[self._action.work]} failed: {self._answer}", self._action.uuid

@@ -28,6 +28,10 @@ class Preparation(StrEnum):
         """Where the mark of an image file is."""
         return f"{path}.{self.mark}"
 
+    def key_of(self, path: str) -> str:
+        """What the memory calls such work on a disk."""
+        return f"{self} {path}"
+
     def log_of(self, name: str) -> str:
         """What the latest such work on a disk of a domU has said."""
         return f"/var/log/xenlocal/{self}-{name}.log"

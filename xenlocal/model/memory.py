@@ -89,6 +89,7 @@ class Record:
     failures: int = 0  # starts in a row that failed
     failure: str = ""  # of the last one
     retry_at: float | None = None  # not started before this
+    preparing: str = ""  # the work on a disk that we have begun and whose end we have not heard: kind and path
     running: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # xl settings it runs with
     staged: Mapping[str, str] | None = None  # ... and will run with after its own reboot; empty: not known
     predecessors: tuple[str, ...] = ()  # kept for the day its section has vanished

@@ -238,7 +238,7 @@ def _plan_start(
         return
     budget.claims.take(domain, observed)
     case.guard.plan_lock(draft, domain)
-    plan_preparation(draft, domain, observed)
+    plan_preparation(draft, domain, record, observed)
     start = draft.step(
         StartDomain(
             domain.name, domain.uuid, xlcfg.render(domain), xlcfg.settings(domain), copy_to_start(domain, observed)

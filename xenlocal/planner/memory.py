@@ -86,6 +86,7 @@ def by_hand(memory: Memory, uuid: str, hand: Hand) -> Memory:
         failures=0,
         failure="",
         retry_at=None,
+        preparing="",
     )
 
 
@@ -104,7 +105,7 @@ def starting(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
 
 
 def started(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
-    return _runs_with(memory, uuid, settings).change(uuid, failures=0, failure="", retry_at=None)
+    return _runs_with(memory, uuid, settings).change(uuid, failures=0, failure="", retry_at=None, preparing="")
 
 
 def _runs_with(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory:
@@ -114,7 +115,8 @@ def _runs_with(memory: Memory, uuid: str, settings: Mapping[str, str]) -> Memory
 def start_failed(memory: Memory, uuid: str, why: str, now: float) -> Memory:
     failures = memory.records[uuid].failures + 1
     unknown: Mapping[str, str] = MappingProxyType({})  # whatever may be there is not what was to be started
-    return memory.change(uuid, failures=failures, failure=why, retry_at=now + retry_delay(failures), running=unknown)
+    retry_at = now + retry_delay(failures)
+    return memory.change(uuid, failures=failures, failure=why, retry_at=retry_at, running=unknown, preparing="")
 
 
 def retry_delay(failures: int) -> float:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from xenlocal.model.actions import PrepareDisk, WatchDisk
 from xenlocal.model.desired import Backing, Disk, Domain, LogicalVolume
 from xenlocal.model.diskwork import Install, Preparation
+from xenlocal.model.memory import Record
 from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable
 from xenlocal.model.storage import OUR_TAG, Volume
 from xenlocal.planner.checkup_modules import Root, root_disk
@@ -23,12 +24,13 @@ MMDEBSTRAP = "/usr/bin/mmdebstrap"
 _MAKES = {Preparation.INSTALL: ("create ",), Preparation.RESIZE: ("grow ",), Preparation.MODULES: ()}
 
 
-def plan_preparation(draft: Draft, domain: Domain, observed: Observed) -> None:
-    """Steps of the domU that its start has to wait for, where a disk is marked or about to be."""
+def plan_preparation(draft: Draft, domain: Domain, record: Record, observed: Observed) -> None:
+    """Steps of the domU that its start has to wait for, where a disk is marked or about to be. What has just ended
+    without being done is watched once more, which tells why, before it begins anew."""
     before = draft.ends_of(domain.target)  # its former self lets go of the disk first
     for disk, work in _due(draft, domain, observed):
         target = disk.backing.target
-        if not is_at_work(disk.backing, observed):
+        if not is_at_work(disk.backing, observed) and record.preparing != work.key_of(disk.backing.path):
             settings = _settings(domain, disk, work, observed)
             action = PrepareDisk(domain.name, domain.uuid, disk.backing, settings, work)
             before = (draft.step(action, _reason(domain, disk, work), needs=(*draft.steps_of(target), *before)),)

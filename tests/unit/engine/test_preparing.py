@@ -40,6 +40,7 @@ def test_others_start_meanwhile_and_who_needs_it_waits() -> None:
     assert born["free"] < 1005 and 1180 < born["web"] < 1190 < born["db"] + 10
     assert born["db"] > born["web"] and len(begun(machine)) == 1
     assert Preparation.INSTALL.mark not in tags(machine) and machine.dom0.state.holds == {DISK: "ext4"}
+    assert machine.record("web").preparing == ""
     assert machine.history.events("web"), "its birth is told of as of any other"
 
 
@@ -220,3 +221,15 @@ def test_a_file_system_that_cannot_grow_says_why_and_how_to_start_it_as_it_is() 
     daemon.run(300)
     assert restart.code == 1 and "to grow its file system failed: E: it failed" in restart.result["message"]
     assert "/var/log/xenlocal/resize-web.log" in restart.result["message"] and not machine.running
+
+
+def test_one_that_fails_while_its_wait_gives_way_says_why_all_the_same() -> None:
+    for late in range(41):
+        machine = Machine(web())
+        machine.behave("web", install_fails=1)
+        daemon = Daemon(machine)
+        daemon.edit(178 + late / 10, web(), conf("free"))
+        daemon.run(260)
+        first, second = begun(machine)
+        assert second - first > 190, f"begun anew without a pause at {late}"
+        assert "its installation failed: E: it failed" in machine.record("web").failure

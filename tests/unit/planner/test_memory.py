@@ -178,8 +178,8 @@ def word(record: Record, hand: Hand) -> Record:
 
 @pytest.mark.parametrize("hand", list(Hand))
 def test_a_word_by_hand_ends_back_off(hand: Hand) -> None:
-    told = word(rec("web", crashes=(1.0,), failures=2, failure="no", retry_at=NOW + 9), hand)
-    assert (told.crashes, told.failures, told.failure, told.retry_at) == ((), 0, "", None)
+    told = word(rec("web", crashes=(1.0,), failures=2, failure="no", retry_at=NOW + 9, preparing="install /a"), hand)
+    assert (told.crashes, told.failures, told.failure, told.retry_at, told.preparing) == ((), 0, "", None, "")
 
 
 def test_start_of_a_shell_means_restart() -> None:
@@ -255,17 +255,18 @@ def test_a_restart_means_the_life_that_a_wrong_look_took_for_gone() -> None:
 
 def test_a_start_that_worked_clears_what_was_before() -> None:
     before = rec("web", off=Off.CRASH, off_since=1.0, failures=3, failure="no", retry_at=1.0, staged={"a": "b"})
+    before = replace(before, preparing="install /a")
     record = transitions.started(memory(before), uid("web"), {"memory": "1"}).records[uid("web")]
     assert record == rec("web", running={"memory": "1"})
 
 
 def test_failed_starts_wait_longer_each_time_up_to_a_limit() -> None:
-    kept, delays = memory(rec("web")), []
+    kept, delays = memory(rec("web", preparing="install /a")), []
     for _ in range(8):
         kept = transitions.start_failed(kept, uid("web"), "no", NOW)
         delays.append((kept.records[uid("web")].retry_at or 0) - NOW)
     assert delays == [10, 20, 40, 80, 160, 300, 300, 300]
-    assert kept.records[uid("web")].failure == "no"
+    assert (kept.records[uid("web")].failure, kept.records[uid("web")].preparing) == ("no", "")
 
 
 def test_crash_back_off_is_0_10_20_40() -> None:

@@ -61,6 +61,20 @@ def test_a_new_volume_is_made_marked_and_the_start_waits_for_its_installation() 
     assert watch.action == WatchDisk("web", web().uuid, DISK) and not watch.changes_host
 
 
+@pytest.mark.parametrize(
+    ("begun", "first"),
+    [
+        ("install /dev/vg0/web", "watch domain/web"),
+        ("resize /dev/vg0/web", "begin installing domain/web"),
+        ("install /dev/vg0/db", "begin installing domain/web"),
+    ],
+)
+def test_what_has_been_begun_is_heard_to_its_end_before_it_begins_anew(begun: str, first: str) -> None:
+    record = build.rec("web", preparing=begun)
+    made = build.plan(desired(web()), seen(volume("web", tags=MARKED)), build.memory(record))
+    assert ids(made)[0] == first and ids(made)[-1] == "await domain/web"
+
+
 def test_a_volume_without_the_mark_is_used_as_it_is() -> None:
     assert ids(plan(seen(volume("web")))) == ["start domain/web", "await domain/web"]
 
