@@ -14,6 +14,7 @@ from tests.faults.sweep import BY_NAME
 from tests.unit.engine.rig import Daemon
 from xenlocal import planner
 from xenlocal.adapters import argv as mapping
+from xenlocal.adapters import bridging
 from xenlocal.adapters import checked
 from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.xenstore import XenstoreReader
@@ -146,7 +147,7 @@ BREAKS = (
     Break(
         11,
         "bridge-of-the-default-route",
-        mapping,
+        bridging,
         "disarm",
         lambda _action: (("systemctl", "stop", "xenlocal-web.scope"),),
     ),
