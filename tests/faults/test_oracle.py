@@ -14,8 +14,7 @@ from tests.faults.sweep import BY_NAME
 from tests.unit.engine.rig import Daemon
 from xenlocal import planner
 from xenlocal.adapters import argv as mapping
-from xenlocal.adapters import bridging
-from xenlocal.adapters import checked
+from xenlocal.adapters import bridging, checked
 from xenlocal.adapters.kernels import Kernels
 from xenlocal.adapters.xenstore import XenstoreReader
 from xenlocal.engine import preparing as waiting
