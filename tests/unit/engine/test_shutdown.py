@@ -251,6 +251,17 @@ def test_whether_an_xl_create_is_at_work_being_unknown_only_delays_it() -> None:
     assert machine.dom0.now >= daemon.began + 30
 
 
+def test_it_is_tried_until_a_last_look_just_fits_into_the_deadline() -> None:
+    machine = up("[host]\nshutdown_deadline = 1m", conf("web"))
+    daemon = Daemon(machine, fail("xl list"))
+    job = daemon.ask(0, "shutdown")
+    ended: list[bool] = []
+    daemon.at(56, lambda: ended.append(job.finished))
+    daemon.at(60, lambda: ended.append(job.finished))
+    daemon.run(100)
+    assert ended == [False, True]
+
+
 def test_a_shutdown_after_one_that_came_to_its_end_has_a_deadline_of_its_own() -> None:
     machine = up(conf("web"))
     daemon = Daemon(machine)
