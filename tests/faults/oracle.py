@@ -301,9 +301,12 @@ class Oracle:
     def _own_time(self, domain: Domain) -> float:
         """The least that it has: of all configurations by which it may be judged, and with its share of a host
         shutdown whose deadline is too short for all."""
-        hung = domain.heard is None and bool(domain.requested)
-        times = [each.patience.hung if hung else each.patience.stop for each in self.truth.ever(domain.uuid)]
-        own = min(times)
+        asked = self.truth.lives[domain.domid].asked or 0.0
+        silent = float("inf") if domain.requested else 0.0  # one that lost the request has taken it all the same
+        if domain.heard is not None:
+            silent = domain.heard - asked
+        patience = [each.patience for each in self.truth.ever(domain.uuid)]
+        own = min(each.hung if silent > each.hung else each.stop for each in patience)
         if self.truth.shutdown is None:
             return own
         deadline = min(desired.host.shutdown_deadline.seconds for _, desired in self.truth.wishes)

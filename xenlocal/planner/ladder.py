@@ -95,9 +95,9 @@ def _seconds(seconds: float) -> Duration:
 
 def decide(case: Case, now: float) -> tuple[Rung, float]:
     """What to do now, and when to decide again if nothing happens before."""
-    end = end_of_time(case)
+    end, limit = _end(case)
     if now >= end:
-        rung, until = _at_the_end(case, end, now)
+        rung, until = _at_the_end(case, end, limit is _Limit.HUNG, now)
         if rung is not Rung.WAIT:
             return rung, until
         end = until
@@ -115,13 +115,14 @@ def _hangs(reply: Reply, patience: Patience) -> bool:
     return reply.heard is False and quiet is not None and quiet >= min(QUIET, patience.hung / 2)
 
 
-def _at_the_end(case: Case, end: float, now: float) -> tuple[Rung, float]:
-    """Nobody is given up by what was seen long ago; but where no look ends, the end is not put off for long."""
+def _at_the_end(case: Case, end: float, hangs: bool, now: float) -> tuple[Rung, float]:
+    """Nobody is given up by what was seen long ago, nor for what it had not shown before its time was over; but where
+    no look ends, the end is not put off for long."""
     seen = case.reply.seen if case.reply is not None else now
     limit = min(end + LOOK_WAIT, case.end_by)
     nudged = case.reply.nudged if case.reply is not None else None
     fresh = FRESH if nudged is None or nudged < end else FRESH + SETTLE  # the look that led to the nudge still counts
-    if seen is None or now - seen > fresh:
+    if seen is None or now - seen > fresh or (hangs and seen < end):
         if now < limit:
             return Rung.LOOK, limit
         own = min(case.begun + case.patience.stop, case.end_by)

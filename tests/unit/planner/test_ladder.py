@@ -176,20 +176,29 @@ def test_one_that_is_seen_to_hang_only_when_its_time_is_over_is_nudged_before_it
     done = replace(late, nudged=ASKED + 14)
     assert decide(case(done, tried=ASKED + 13), ASKED + 15) == (Rung.WAIT, ASKED + 16)
     assert what(16, done, tried=ASKED + 13) is Rung.DESTROY
-    slow = replace(late, seen=ASKED + 9.5, watched=ASKED)  # a look that took 4.5 s
-    assert what(14, slow, tried=ASKED + 13) is Rung.NUDGE
-    assert what(16, replace(slow, nudged=ASKED + 14), tried=ASKED + 13) is Rung.DESTROY
-    assert what(17, replace(slow, nudged=ASKED + 14), tried=ASKED + 13) is Rung.LOOK
+    slow = replace(late, seen=ASKED + 12.5, watched=ASKED)  # a look that took 4.5 s
+    assert what(17, slow, tried=ASKED + 13) is Rung.NUDGE
+    assert what(19, replace(slow, nudged=ASKED + 17), tried=ASKED + 13) is Rung.DESTROY
+    assert what(20, replace(slow, nudged=ASKED + 17), tried=ASKED + 13) is Rung.LOOK
     assert decide(case(late, tried=ASKED + 13, end_by=ASKED + 15), ASKED + 14) == (Rung.NUDGE, ASKED + 15)
     assert what(15, done, tried=ASKED + 13, end_by=ASKED + 15) is Rung.DESTROY
     assert what(15, late, tried=ASKED + 13, end_by=ASKED + 15) is Rung.DESTROY  # the host leaves no time for it
 
 
+def test_one_that_seems_to_hang_is_looked_at_when_its_time_is_over() -> None:
+    """It may have acknowledged at the last moment, and then has the whole of its time."""
+    tried = ASKED + 11
+    assert what(12, seen(11.9, heard=False), tried=tried) is Rung.LOOK
+    assert what(12.5, seen(12, heard=False), tried=tried) is Rung.DESTROY
+    assert what(12.5, seen(12, heard=True), tried=tried) is Rung.WAIT
+    assert what(11, seen(10.9, heard=False), tried=tried, end_by=ASKED + 11) is Rung.DESTROY  # no time for it
+
+
 def test_the_look_that_led_to_a_nudge_at_the_very_end_still_counts() -> None:
-    at_its_end = seen(7.5, heard=False, nudged=ASKED + 12)
-    assert what(14, at_its_end, tried=ASKED + 11) is Rung.DESTROY
-    before = replace(at_its_end, nudged=ASKED + 11.9)
-    assert what(14, before, tried=ASKED + 11) is Rung.LOOK
+    at_its_end = seen(25.5, nudged=ASKED + 30)
+    assert what(32, at_its_end, tried=ASKED + 29) is Rung.DESTROY
+    before = replace(at_its_end, nudged=ASKED + 29.9)
+    assert what(32, before, tried=ASKED + 29) is Rung.LOOK
 
 
 def test_one_whose_time_is_hardly_any_is_nudged_at_its_end() -> None:
