@@ -101,6 +101,7 @@ class Play:
         self._broken_tools: dict[str, Strike] = {}
         self._false: set[tuple[str, ...]] = set()
         self._disk = 0
+        self._unsaved = False  # what the daemon remembers is not on the disk
         self._killing = False
         self._requests: list[Request] = []
         self._done: set[int] = set()
@@ -135,6 +136,7 @@ class Play:
         """The life of one process; True when it is the last one."""
         until = self._began + self.scenario.seconds
         daemon = self._present = self._daemon()
+        self.truth.forgot = self.now if self._unsaved else self.truth.forgot
         lost = [each for each in self._requests if not each.finished or each.result.get("retry")]
         for each in self._worth_repeating(lost):
             daemon.at(0, partial(self._ask, each.verb, *each.names))
@@ -278,7 +280,9 @@ class Play:
             self._disk = strike.errno
             self.struck.append(f"write {number} {strike.name} {path}")
             self.truth.disturbed = True
-        if self.striking and self._disk:
+        failed = self.striking and bool(self._disk)
+        self._unsaved = failed if path == "memory.json" else self._unsaved
+        if failed:
             raise OSError(self._disk, os.strerror(self._disk))
 
     # The end

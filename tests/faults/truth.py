@@ -65,7 +65,7 @@ class Word:
 @dataclass
 class Truth:
     """`wishes`: each valid configuration since the beginning, with the moment from which it counted; `lied`: when an
-    answer was last falsified that looked whole."""
+    answer was last falsified that looked whole; `forgot`: when a daemon began that could not know what was last."""
 
     dom0: SimulatedDom0
     wishes: list[tuple[float, Desired]] = field(default_factory=list)
@@ -74,6 +74,8 @@ class Truth:
     shutdown: float | None = None  # since when the host is asked to go down
     booted: bool = True
     lied: float | None = None
+    forgot: float = float("-inf")
+    unread: set[float] = field(default_factory=set)  # moments of wishes that a file which is not valid soon replaced
     disturbed: bool = False  # something was struck, or somebody else had a hand in it
     answered: dict[str, bool] = field(default_factory=dict)  # by tool: whether its last answer was one
 
@@ -86,10 +88,12 @@ class Truth:
         return self.lied is not None
 
     def wrote(self, files: dict[str, str]) -> None:
-        """The files are these now. One that is not valid counts for nothing."""
+        """The files are these now. What is not valid counts for nothing, but hides what it replaces."""
         desired = understood(tuple(sorted(files.items()))) if files else None
         if desired is not None:
             self.wishes.append((self.now, desired))
+        elif self.wishes and self.now <= self.wishes[-1][0] + LATELY:
+            self.unread.add(self.wishes[-1][0])
 
     @property
     def desired(self) -> Desired:
@@ -97,8 +101,9 @@ class Truth:
 
     def lately(self) -> list[Desired]:
         """The configurations by which the daemon may act now."""
-        found = [self.desired]
-        for (_, old), (until, _) in zip(self.wishes, self.wishes[1:], strict=False):
+        found, until = [self.desired], float("inf")
+        for (at, _), (_, old) in reversed([*zip(self.wishes[1:], self.wishes, strict=False)]):
+            until = until if at in self.unread else at
             if self.now <= until + LATELY:
                 found.append(old)
         return found
@@ -121,8 +126,8 @@ class Truth:
         self.words.append(Word(self.now, verb, names))
         if verb == "shutdown" and self.shutdown is None:
             self.shutdown = self.now
-            for life in self.lives.values():
-                life.cut_off = False
+            for domid, life in self.lives.items():
+                life.cut_off = life.cut_off and self.live(domid) is not None
         elif verb == "boot":
             if not self.booted or self.shutdown is not None:  # asked for once more it forgets nothing: it only goes on
                 self.words = [word for word in self.words if word.verb not in _BY_HAND]
