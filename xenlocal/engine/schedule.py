@@ -63,7 +63,13 @@ class Schedule:
         return None
 
     def free(self, step: Step) -> None:
-        """It may begin now, whatever it has waited for."""
+        """It may begin now, whatever it has waited for. Those that wait for it wait for that too: else they would begin
+        before what stands on them by way of this one."""
+        for other in self._missing[step.id]:
+            for each in self._followers[step.id]:
+                if other not in self._missing[each.id]:
+                    self._missing[each.id].add(other)
+                    self._followers[other].append(each)
         self._missing[step.id].clear()
         self._queue(step)
 

@@ -80,20 +80,20 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
             )
     times = {key: _time_left(going, memory, key, share[key], now) for key in going}
     behind = _time_behind(times, order, before)
-    steps: dict[str, str] = {}
+    ends: dict[str, tuple[str, ...]] = {}  # what those wait for that it stands on: its end, and what it waits not for
     for key in reversed(order):
         each = going[key]
         record = records.get(each.uuid)
-        later = tuple(steps[follower] for follower in followers[key])
+        later = tuple(dict.fromkeys(step for follower in followers[key] for step in ends[follower]))
         if each.is_down:
             if record is None:
                 continue  # foreign and ended: nothing to ask, and not ours to clear away
             reap = DestroyDomain(each.name, each.uuid, each.domid, verb="reap", within=DESTROY_WITHIN)
-            steps[key] = draft.step(reap, "has ended; only its shell is left", after=later)
+            ends[key] = (draft.step(reap, "has ended; only its shell is left", after=later),)
             continue
         if record is not None and record.hand is Hand.DESTROY and record.hand_domid == each.domid:
             given_up = DestroyDomain(each.name, each.uuid, each.domid, verb="destroy", within=DESTROY_WITHIN)
-            steps[key] = draft.step(given_up, "given up by hand while the host shuts down")
+            ends[key] = (draft.step(given_up, "given up by hand while the host shuts down"), *later)
             continue
         patience = (record.patience if record is not None else Patience.of(DEFAULT_STOP, None, None)).scaled(share[key])
         timeout = Duration(patience.stop)
@@ -101,7 +101,8 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
         if record is None and asked is not None and now >= asked + timeout.seconds:
             draft.notice(domain_target(_name(each)), "did not stop in its time; not ours, so it is left running")
             continue
-        steps[key] = draft.step(
+        waits = now < ask_by[key]
+        step = draft.step(
             StopDomain(
                 _name(each),
                 each.uuid,
@@ -117,8 +118,9 @@ def plan_shutdown(draft: Draft, desired: Desired, observed: Observed, memory: Me
                 hvm=record is not None and record.hvm,
             ),
             "the host shuts down" + ("" if record is not None else "; not ours, so only asked"),
-            *ends_and_shells(later if now < ask_by[key] else ()),
+            *ends_and_shells(later if waits else ()),
         )
+        ends[key] = (step,) if waits else (step, *later)
 
 
 def _has_ended(live: LiveDomain, observed: Observed) -> bool:

@@ -69,3 +69,20 @@ def test_critical_ones_come_before_longer_chains() -> None:
     steps = (start("a"), start("b", "a"), start("z"))
     plan = Plan(Goal.BOOT, steps, start_slots=1, critical=frozenset({"z"}))
     assert begun(Schedule(plan, lambda _: 1.0)) == ["z"]
+
+
+def test_who_waits_for_one_that_is_let_begin_before_its_turn_waits_for_what_it_has_not_waited_for() -> None:
+    web, nas, auth = start("web"), start("nas", "web"), start("auth", "nas", "web")
+    mine = schedule(web, nas, auth, slots=3)
+    assert begun(mine) == ["web"]
+    mine.free(nas)
+    assert begun(mine) == ["nas"]
+    assert mine.end(nas) == (auth,) and begun(mine) == []
+    assert mine.end(web) == (auth,) and begun(mine) == ["auth"]
+    last = start("dev", "nas")
+    mine = schedule(web, nas, last, slots=3)
+    assert begun(mine) == ["web"]
+    mine.free(nas)
+    assert begun(mine) == ["nas"]
+    assert mine.end(nas) == (last,) and begun(mine) == []
+    assert mine.end(web) == (last,) and begun(mine) == ["dev"]

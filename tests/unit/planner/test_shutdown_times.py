@@ -24,7 +24,7 @@ from tests.unit.planner.build import (
 )
 from tests.unit.planner.build import ready as ready
 from xenlocal.model.actions import StopDomain
-from xenlocal.model.memory import Memory, Record, Reply
+from xenlocal.model.memory import Hand, Memory, Record, Reply
 from xenlocal.model.observed import LiveDomain
 from xenlocal.model.plan import Goal, Plan
 from xenlocal.model.units import Duration
@@ -186,6 +186,17 @@ def test_from_its_last_turn_on_a_guest_waits_for_nobody(short: float, waits: boo
     turn = 1485 - 150
     made = down(lives, memory(*kept), passed=turn - short)
     assert edges(made, "stop domain/nas") == ((("stop domain/web",) if waits else ()), ())
+
+
+def test_what_a_guest_does_not_wait_for_any_more_those_that_it_stands_on_do() -> None:
+    lives, records = chain(nas=300, db=200, web=40)
+    made = down(lives, memory(*records.values()), passed=1485 - 400)
+    assert edges(made, "stop domain/db") == ((), ())
+    assert edges(made, "stop domain/nas") == (("stop domain/db", "stop domain/web"), ())
+    records["db"] = replace(records["db"], hand=Hand.DESTROY, hand_domid=2)
+    made = down(lives, memory(*records.values()))
+    assert edges(made, "destroy domain/db") == ((), ())
+    assert edges(made, "stop domain/nas") == (("destroy domain/db", "stop domain/web"), ())
 
 
 def test_after_the_deadline_each_guest_has_a_second_to_be_asked_in() -> None:
