@@ -55,7 +55,7 @@ class Ground:
 
     def _works(self, program: str, name: str, path: str) -> None:
         truth, declared = self.truth, self.truth.declared(name)
-        if truth.shutdown is not None:
+        if truth.goes_down:
             self._say(12, f"{program} begins for {name} while the host shuts down")
         resizes = any(disk.resize_fs and disk.backing.path == path for each in declared for disk in each.disks)
         installs = any(each.install and each.disks[0].backing.path == path for each in declared)

@@ -127,7 +127,7 @@ class Oracle:
             self.say(6, f"{name} is started, and no valid file declares it")
             return
         uuid, state = str(config.get("uuid")), truth.dom0.state
-        if truth.shutdown is not None and truth.forgot < truth.shutdown:
+        if truth.goes_down:
             self.say(12, f"{name} is started while the host shuts down")
         self._is_wanted(name, declared)
         if f"/var/lib/xen/save/{name}" in state.paths:

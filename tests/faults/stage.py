@@ -137,6 +137,7 @@ class Play:
         until = self._began + self.scenario.seconds
         daemon = self._present = self._daemon()
         self.truth.forgot = self.now if self._unsaved else self.truth.forgot
+        self._false.clear()  # nobody is left who would hear those answers
         lost = [each for each in self._requests if not each.finished or each.result.get("retry")]
         for each in self._worth_repeating(lost):
             daemon.at(0, partial(self._ask, each.verb, *each.names))

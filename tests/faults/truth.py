@@ -87,6 +87,11 @@ class Truth:
     def lying(self) -> bool:
         return self.lied is not None
 
+    @property
+    def goes_down(self) -> bool:
+        """The host is asked to go down, and the daemon can know it."""
+        return self.shutdown is not None and self.forgot < self.shutdown
+
     def wrote(self, files: dict[str, str]) -> None:
         """The files are these now. What is not valid counts for nothing, but hides what it replaces."""
         desired = understood(tuple(sorted(files.items()))) if files else None
