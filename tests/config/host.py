@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from tests.unit.engine.rig import Daemon, Machine
 from xenlocal.config import read
-from xenlocal.model.actions import DestroyDomain, StopDomain
+from xenlocal.model.actions import DestroyDomain, DetachDevice, StopDomain
 from xenlocal.model.conffiles import ConfigFile
 from xenlocal.model.desired import BlockDevice, Desired, State
-from xenlocal.model.host_actions import ChangeBridge, PurgeVolume, RetireVolume
+from xenlocal.model.host_actions import ChangeBridge, DeactivateVolume, PurgeVolume, RetireVolume
 from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Observed
 from xenlocal.model.plan import Goal, Plan, Step
@@ -90,9 +90,9 @@ def _furnish(machine: Machine, desired: Desired) -> None:
 
 
 def takes_away(step: Step) -> bool:
-    """Whether a step stops, destroys, retires or removes anything."""
+    """Whether a step stops, destroys, detaches, lets go, retires or removes anything."""
     match step.action:
-        case StopDomain() | DestroyDomain() | RetireVolume() | PurgeVolume():
+        case StopDomain() | DestroyDomain() | DetachDevice() | DeactivateVolume() | RetireVolume() | PurgeVolume():
             return True
         case ChangeBridge(remove_ports=ports, remove_address=address):
             return bool(ports) or address is not None
