@@ -275,12 +275,13 @@ class Play:
 
     def about_to_write(self, path: str) -> None:
         """Raises OSError from the write on at which the disk was struck, until the faults end."""
-        number, self.writes = self.writes, self.writes + 1
-        strike = self.blows.get(number)
-        if self.striking and strike is not None and strike.errno:
-            self._disk = strike.errno
-            self.struck.append(f"write {number} {strike.name} {path}")
-            self.truth.disturbed = True
+        if self.striking:
+            number, self.writes = self.writes, self.writes + 1
+            strike = self.blows.get(number)
+            if strike is not None and strike.errno:
+                self._disk = strike.errno
+                self.struck.append(f"write {number} {strike.name} {path}")
+                self.truth.disturbed = True
         failed = self.striking and bool(self._disk)
         self._unsaved = failed if path == "memory.json" else self._unsaved
         if failed:

@@ -45,7 +45,7 @@ def test_as_it_is_and_struck(scenario: Scenario) -> None:
     assert not plain.broken and not plain.struck
     for blow in sample(scenario, plain, PER_SCENARIO):
         struck = Play(scenario, [blow]).play()
-        assert not struck.broken, f"{scenario.name} {blow} {struck.struck}"
+        assert not struck.broken and struck.struck, f"{scenario.name} {blow} {struck.struck}"
 
 
 def test_the_sample_has_every_kind() -> None:
