@@ -23,6 +23,7 @@ from xenlocal.simulator.host import SimulatedDom0
 
 RECORDS = Path(__file__).parents[1] / "records"
 UNIT = Path(__file__).parents[1] / "unit" / "adapters"
+REPORTS = ("fullreport-bookworm.json", "thin-and-shared-bookworm.json")
 SUITES = ("bookworm", "trixie")
 STATES = ("empty", "volumes", "running", "paused", "poweredoff", "crashed")
 LVS = "vg_name,lv_name,lv_uuid,lv_size,lv_attr,lv_tags,lv_device_open,lv_path,pool_lv,origin"
@@ -91,6 +92,12 @@ def test_the_simulator_makes_up_no_key(name: str, state: str) -> None:
     real = {path for suite in SUITES for path in paths(json.loads(recorded(suite, state, name)))}
     made_up = set(paths(json.loads(said(simulated(state), *JSON[name])))) - real
     assert not made_up
+
+
+@pytest.mark.parametrize("state", STATES[1:])
+def test_the_report_of_lvm_that_is_asked_for_has_the_keys_of_a_recorded_one(state: str) -> None:
+    real = {path for file in REPORTS for path in paths(json.loads((UNIT / file).read_text()))}
+    assert set(paths(json.loads(said(simulated(state), *REPORT)))) == real
 
 
 def facts(link: Link) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.random_days import played, random_day
 from tests.faults.seeds import RANDOM_SEEDS
 
-DAYS, BATCH = 1400, 100  # about a minute of CPU
+DAYS, BATCH = 2000, 100  # a minute and a half of CPU
 
 
 @pytest.fixture(autouse=True)
