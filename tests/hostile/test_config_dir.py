@@ -45,6 +45,20 @@ def test_what_is_no_file_of_roots_is_a_problem(config: Path, kind: str) -> None:
     unharmed(path)
 
 
+@pytest.mark.parametrize("owner", [0, SOMEBODY])
+def test_one_that_has_another_name_elsewhere_counts_where_only_root_can_write_to_it(config: Path, owner: int) -> None:
+    """Backups and version control make hard links; in a directory of root's nobody else can."""
+    elsewhere = config.parent / "elsewhere"
+    elsewhere.write_text(TEXT)
+    os.chown(elsewhere, owner, 0)
+    os.link(elsewhere, config / "x.conf")
+    if owner == 0:
+        assert [file.text for file in ConfigFiles(str(config)).read()] == [TEXT, TEXT]
+    else:
+        (problem,) = problems(config)
+        assert problem.file == str(config / "x.conf") and f"belongs to user {SOMEBODY}" in problem.message
+
+
 @pytest.mark.parametrize("kind", THINGS)
 def test_one_that_is_swapped_after_the_directory_was_listed(
     config: Path, kind: str, monkeypatch: pytest.MonkeyPatch
