@@ -77,7 +77,7 @@ fuzz: build/fuzz-venv/ready  ## look for bytes that the configuration or the con
 	build/fuzz-venv/bin/python -m tests.fuzz control -max_total_time=$(or $(SECONDS),1200)
 
 .PHONY: soak
-soak: venv  ## every fault at every command of every scenario, then random days (SECONDS=600 SEEDS=1000000 JOBS=2)
+soak: venv  ## every fault at every command of every scenario, then random days (SECONDS=600 JOBS=2; for a release as long as SEEDS=1000000 take)
 	$(PY) -m tests.faults.soak --seconds $(or $(SECONDS),600) --seeds $(or $(SEEDS),1000000) --jobs $(or $(JOBS),2)
 
 .PHONY: coverage

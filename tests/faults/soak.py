@@ -87,6 +87,7 @@ def main() -> int:
         firsts = range(options.first, options.first + options.seeds, _BATCH)
         for batch in _batches(firsts, options.jobs):
             if time.monotonic() >= until:
+                print(f"the time is over: days from seed {batch[0]} on were not played", flush=True)
                 break
             _report(pool.imap_unordered(_days, batch), counts, began)
     seconds = time.monotonic() - began
