@@ -21,7 +21,7 @@ from bench.stubs import StubHost
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-SIZES = (10, 100, 1000)
+SIZES = (10, 100, 200, 1000)
 EDITS = 50
 _ROUNDS = 3
 _MEMORY = Path("/dev/shm")
