@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from xenlocal.adapters.identities import Identities
@@ -26,6 +27,7 @@ from xenlocal.model.observed import (
 )
 from xenlocal.model.probes import XenstoreProbe
 from xenlocal.model.storage import Storage
+from xenlocal.planner.holders import with_devices
 from xenlocal.planner.rehearsal import Scene
 from xenlocal.planner.room import DOM0_LEAST
 from xenlocal.simulator import xlcfg
@@ -70,7 +72,8 @@ def seed(scene: Scene) -> Host:
     state = Host(now=scene.now, epoch=scene.wall - scene.now, patterns=[])
     _network(state, _known(observed.network, Table.NETWORK))
     store, monitors = _known(observed.xenstore, Table.XENSTORE), _known(observed.monitors, Table.MONITORS)
-    _storage(state, storage, store.vbds)
+    vbds = _numbered(with_devices(store.vbds, observed), storage)
+    _storage(state, storage, vbds)
     paths = dict(_known(observed.paths, Table.PATHS))
     seed_iscsi(state, scene.desired, _known(observed.iscsi, Table.ISCSI), paths, devices.number)
     state.paths = {path: _path(facts, devices) for path, facts in paths.items()}
@@ -79,7 +82,7 @@ def seed(scene: Scene) -> Host:
     for domid, each in sorted(live.items()):
         domain = _domain(scene, each, monitors)
         domain.config |= _booted(kernels, each)
-        domain.disks = [_disk(vbd, devices) for vbd in store.vbds if vbd.domid == domid]
+        domain.disks = [_disk(vbd, devices) for vbd in vbds if vbd.domid == domid]
         domain.nics = [Nic(vif.devid, vif.mac, vif.bridge) for vif in store.vifs if vif.domid == domid]
         state.domains.append(domain)
         if each.state is LiveState.DYING:  # it is about to go
@@ -162,6 +165,12 @@ def _routes(links: list[str], gateways: Iterable[str]) -> Iterator[Route]:
             bare.remove(link)
         yield Route(link, address)
     yield from (Route(link) for link in bare)
+
+
+def _numbered(vbds: tuple[Vbd, ...], storage: Storage) -> tuple[Vbd, ...]:
+    """Also of LVs that qemu serves: their holders end with the guests, as those of all others."""
+    numbers = {f"/dev/{vg}/{lv}": volume.device for (vg, lv), volume in storage.volumes.items()}
+    return tuple(replace(vbd, device=vbd.device or numbers.get(vbd.params)) for vbd in vbds)
 
 
 def _storage(state: Host, storage: Storage, vbds: tuple[Vbd, ...]) -> None:

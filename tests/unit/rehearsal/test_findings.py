@@ -171,6 +171,15 @@ def test_one_that_waits_for_a_thing_comes_back_without_it() -> None:
     assert foreseen.well and 300 < foreseen.phases[1].seconds < 400
 
 
+def test_those_that_share_a_disk_come_back() -> None:
+    """qemu serves it: xenstore has no number of the device, and LVM says that it is open."""
+    by_volume, by_path = "volume = vg0/both", "device = /dev/mapper/vg0-both"
+    texts = [conf(name, "[[disk xvdb]]", way, "mode = w!") for name, way in (("one", by_volume), ("two", by_path))]
+    machine = with_a_past(Machine(texts[0].replace("w!", "w!\nsize = 1G"), texts[1]))
+    assert set(machine.running) == {"one", "two"}
+    assert [(fate.name, fate.reason) for fate in rehearsed(machine).fates] == [("one", ""), ("two", "")]
+
+
 def test_start_and_stop_of_one() -> None:
     machine = with_a_past(Machine(listens("db", 5432), conf("web", "needs = db", "state = manual")))
     start = rehearsed(machine, "start", "web")
