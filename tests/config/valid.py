@@ -202,9 +202,11 @@ def _domain(writer: _Writer, name: str, states: dict[str, str], bridges: Sequenc
     if install:
         what = [("volume", f"vg0/root{number}"), ("size", draw(VALUES["disk", "size"])), ("mode", "w")]
         text += writer.section("disk", "[[disk xvdz]]", [*what, ("attached", "yes")])
-    for vdev in draw(
-        st.lists(st.sampled_from(("xvda", "xvdb", "xvdaa", "xvdc1", "sda", "hdc")), max_size=3, unique=True)
-    ):
+    if ("bootloader", "pygrub") in lines:
+        text += writer.section("disk", "[[disk xvdy]]", [("device", f"/dev/disk/by-id/boot{number}")])
+    # of an hvm guest xvdc and hdc are one drive
+    names = ("xvda", "xvdb", "xvdaa", "xvdd1" if hvm else "xvdc1", "sda", "hdc")
+    for vdev in draw(st.lists(st.sampled_from(names), max_size=3, unique=True)):
         text += _disk(writer, f"{number}{vdev}", vdev, hvm)
     for nic in range(nics):
         # the declared MAC of a nic must be nobody else's
@@ -267,4 +269,6 @@ def _disk(writer: _Writer, unique: str, vdev: str, hvm: bool) -> str:
     made = [(key, writer.draw(VALUES["disk", key])) for key in how if writer.perhaps()]
     if sized and writer.perhaps():
         made += [("resize_fs", "yes"), ("mode", "w")]
+    elif hvm and vdev in ("xvda", "xvdb", "xvdd1"):  # emulated, and writable
+        made += [("mode", writer.one(("w", "w!")))]
     return writer.section("disk", f"[[disk {vdev}]]", [(kind, value), *sized, *made])

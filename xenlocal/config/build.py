@@ -112,7 +112,8 @@ def build_domain(section: Section, name: str, defaults: Settings, host_id: str, 
             install = build_install(part, settings, disks, nics, problems)
         elif kind == "xl":
             extra = _xl(part, problems)
-    contradictions.check(settings, disks, problems)
+    diskless = all(part.title.partition(" ")[0] in {*schema.PARTS} - {"disk"} for part in section.parts)
+    contradictions.check(settings, disks, diskless, problems)
     supported = {key.name for key in schema.keys_of("domain").values() if key.supported} - {"uuid"}
     fields = {"memory": Size.mib(4), **{key: settings.values[key] for key in supported & settings.values.keys()}}
     for key in ("after", "needs"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from operator import gt, lt
 
@@ -11,13 +12,17 @@ from xenlocal.config.settings import Settings
 from xenlocal.model.desired import Disk, Domain, GuestType
 
 BOOT = ("kernel", "bootloader", "pvgrub")
+_EMULATED = re.compile(r"(xvd|hd|sd)([a-d])[0-9]*")  # by the device model (libxl_dm.c); others only by PV drivers
 
 
-def check(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:
+def check(settings: Settings, disks: Sequence[tuple[Disk, Settings]], diskless: bool, problems: Problems) -> None:
+    """`diskless`: nothing is written that could have been meant for a disk."""
     _sizes(settings, problems)
     _times(settings, problems)
-    _boot(settings, problems)
+    _boot(settings, diskless, problems)
     _drives(settings, disks, problems)
+    if settings.get("type") is GuestType.HVM:
+        _emulated(disks, problems)
     _pci(settings, problems)
     _usb(settings, problems)
 
@@ -47,7 +52,7 @@ def _times(settings: Settings, problems: Problems) -> None:
             problems.add(settings.at(key), message, key)
 
 
-def _boot(settings: Settings, problems: Problems) -> None:
+def _boot(settings: Settings, diskless: bool, problems: Problems) -> None:
     ways = [key for key in BOOT if key in settings.values]
     hvm = settings.get("type") is GuestType.HVM
     for key in ways[1:]:
@@ -56,6 +61,9 @@ def _boot(settings: Settings, problems: Problems) -> None:
     for key in ("bootloader", "pvgrub"):
         if hvm and key in ways:
             problems.add(settings.at(key), f"{key} is not for hvm guests, which boot their disk; remove it", key)
+    if diskless and ways == ["bootloader"] and not hvm:
+        message = "pygrub reads the kernel from the first disk, and there is none; write a [[disk xvda]]"
+        problems.add(settings.at("bootloader"), message, "bootloader")
     for key in ("firmware", "vnc"):
         if _is_not_hvm(settings) and key in settings.values and not settings.inherits(key):
             problems.add(settings.at(key), f"{key} is for hvm guests only; write type = hvm, or remove it", key)
@@ -84,6 +92,27 @@ def _drives(settings: Settings, disks: Sequence[tuple[Disk, Settings]], problems
         if disk.cdrom and _is_not_hvm(settings):
             message = "a cdrom is a drive of an hvm guest; write file = PATH with mode = r, or type = hvm"
             problems.add(where.at("cdrom"), message, "cdrom")
+
+
+def _emulated(disks: Sequence[tuple[Disk, Settings]], problems: Problems) -> None:
+    """A guest of which one of these is true is not started by xl at all."""
+    first: dict[tuple[str, str], Settings] = {}
+    for disk, where in disks:
+        match = _EMULATED.fullmatch(disk.vdev)
+        if match is None:
+            continue
+        bus = "SCSI" if match[1] == "sd" and not disk.cdrom else "IDE"
+        other = first.setdefault((bus, match[2]), where)
+        if other is not where:
+            said = f"the device model has one drive for it and for {other.place.label} ({other.place.source})"
+            free = next((letter for letter in "abcd" if ("IDE", letter) not in first), "e")
+            problems.add(where.place, f"{said}; name it {'hd' if disk.cdrom else 'xvd'}{free}")
+        if disk.readonly and not disk.cdrom and bus == "IDE":
+            message = (
+                "the device model can serve this only writable; write mode = w, or name it xvde or later, where only PV"
+                " drivers see it"
+            )
+            problems.add(where.at("mode"), message, "mode")
 
 
 def _pci(settings: Settings, problems: Problems) -> None:

@@ -6,6 +6,7 @@ from tests.unit.config.support import WEB, complaints
 
 HVM = "[domain win]\ntype = hvm\nmemory = 1G\n"
 PV = WEB + "type = pv\n"
+PYGRUB = "[domain web]\nmemory = 1G\nbootloader = pygrub\n"
 CDROM = "[[disk hdc]]\ncdrom = /srv/a.iso\n"
 
 
@@ -25,7 +26,7 @@ CDROM = "[[disk hdc]]\ncdrom = /srv/a.iso\n"
         HVM + CDROM,
         HVM + "[[ready]]\ntcp = 192.0.2.1:80\n",
         PV + "[[ready]]\nconsole = login\n",
-        "[domain web]\nmemory = 1G\nbootloader = pygrub\n",
+        PYGRUB + "[[disk xvda]]\nvolume = vg0/web\n",
         "[domain web]\nmemory = 1G\npvgrub = /usr/lib/grub.bin\n",
     ],
 )
@@ -97,3 +98,54 @@ def test_an_inherited_limit_is_told_where_the_domain_is_that_it_does_not_suit(
     default: str, lines: str, said: str
 ) -> None:
     assert complaints(f"[defaults]\n{default}\n{WEB}{lines}") == [f"web.conf:3: domain web: {said}"]
+
+
+@pytest.mark.parametrize("text", [PYGRUB, PYGRUB + "[[nic eth0]]\nbridge = br0\n[bridge br0]\n"])
+def test_pygrub_has_a_disk_to_read(text: str) -> None:
+    """Else `xl create` ends with "cannot run bootloader with no boot disk"."""
+    assert complaints(text) == [
+        "web.conf:3: domain web: pygrub reads the kernel from the first disk, and there is none; write a [[disk xvda]]"
+    ]
+    assert complaints("[defaults]\nbootloader = pygrub\n[domain web]\nmemory = 1G\n")
+    [slip] = complaints(PYGRUB + "[[dsk xvda]]\nvolume = vg0/web\n")
+    assert "unknown part" in slip
+    assert complaints("[defaults]\nbootloader = pygrub\n" + HVM) == [], "it inherits no way to boot"
+
+
+def disk(name: str, *lines: str) -> str:
+    return "\n".join((f"[[disk {name}]]", f"volume = vg0/{name}", *lines, ""))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "better"),
+    [
+        (disk("xvdc"), CDROM, "name it hda"),
+        (disk("xvda") + disk("hdb"), disk("xvdb", "attached = yes"), "name it xvdc"),
+        (disk("xvda") + disk("xvdb") + disk("hdd") + disk("hdc"), disk("xvdc"), "name it xvde"),
+        (disk("xvda1"), disk("xvda2"), "name it xvdb"),
+        (disk("sda"), disk("sda1"), "name it xvda"),
+    ],
+)
+def test_two_disks_of_an_hvm_guest_are_not_one_drive(first: str, second: str, better: str) -> None:
+    """The device model ends with "drive with bus=1, unit=0 (index=2) exists"."""
+    [found] = complaints(HVM + first + second)
+    assert "the device model has one drive for it and for domain win / disk " in found and found.endswith(f"; {better}")
+    line = (HVM + first).count("\n") + 1
+    assert found.startswith(f"web.conf:{line}: domain win / {second.split(']')[0].strip('[')}: ")
+    assert complaints(WEB + (first + second).replace(CDROM, disk("hdc"))) == [], "the matter of the guest"
+
+
+def test_what_looks_like_one_drive_and_is_none() -> None:
+    drives = disk("xvda") + disk("sda") + disk("sdb") + disk("xvde") + disk("xvdaa") + disk("xvdb", "attached = no")
+    assert complaints(HVM + drives + disk("hdb") + CDROM) == []
+    assert complaints(HVM + disk("hdc") + CDROM.replace("hdc", "sdc")), "an image is in an IDE drive by any name"
+
+
+def test_an_hvm_guest_has_no_emulated_disk_that_is_only_read() -> None:
+    """libxl: "qemu-xen doesn't support read-only IDE disk drivers"."""
+    assert complaints(HVM + disk("xvdb", "mode = r")) == [
+        "web.conf:6: domain win / disk xvdb: the device model can serve this only writable; write mode = w, or name it"
+        " xvde or later, where only PV drivers see it"
+    ]
+    assert complaints(HVM + disk("xvde", "mode = r") + disk("sda", "mode = r") + CDROM) == []
+    assert complaints(WEB + disk("xvdb", "mode = r")) == []

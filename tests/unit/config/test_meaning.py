@@ -212,7 +212,7 @@ def test_devices_of_the_host() -> None:
     [("bootloader = pygrub", "pygrub", None), ("pvgrub = /usr/lib/grub.bin", None, "/usr/lib/grub.bin")],
 )
 def test_other_ways_to_boot_need_no_kernel(line: str, bootloader: str | None, pvgrub: str | None) -> None:
-    result = desired(f"[domain a]\nmemory = 1G\n{line}\n").domains["a"]
+    result = desired(f"[domain a]\nmemory = 1G\n{line}\n[[disk xvda]]\nvolume = vg0/a\n").domains["a"]
     assert (result.kernel, result.bootloader, result.pvgrub) == (None, bootloader, pvgrub)
 
 
@@ -243,7 +243,8 @@ def test_defaults_speak_for_silent_domains() -> None:
 
 
 def test_defaults_of_one_way_to_boot_do_not_mix_with_another() -> None:
-    text = "[domain a]\nbootloader = pygrub\n[domain b]\ntype = hvm\n[domain c]\nkernel = /k2\n"
+    text = "[domain a]\nbootloader = pygrub\n[[disk xvda]]\nvolume = vg0/a\n[domain b]\ntype = hvm\n"
+    text += "[domain c]\nkernel = /k2\n"
     read_back = desired(text, DEFAULTS).domains
     assert (read_back["a"].kernel, read_back["a"].ramdisk, read_back["a"].cmdline) == (None, None, "")
     assert (read_back["b"].kernel, read_back["b"].ramdisk) == (None, None)

@@ -83,7 +83,7 @@ DISK = WEB + "[[disk xvda]]\n"
             "4: domain web: pvgrub is not for hvm guests, which boot their disk; remove it",
         ),
         (
-            BARE + "type = pvh\nbootloader = pygrub\nramdisk = /r\n",
+            BARE + "type = pvh\nbootloader = pygrub\nramdisk = /r\n[[disk xvda]]\nvolume = vg0/web\n",
             "5: domain web: ramdisk needs a kernel; write kernel = PATH, or remove it",
         ),
         (

@@ -18,7 +18,7 @@ def refused(key: str) -> bool:
 def test_no_key_that_xenlocal_writes_can_be_written_once_more() -> None:
     """In an xl.cfg the last one wins."""
     text = domain("a", "ramdisk = /r", "cmdline = ro", "cpus = 1", "cpu_weight = 1", "pci = 03:00.0")
-    text += "[domain b]\nmemory = 1G\nbootloader = pygrub\n"
+    text += "[domain b]\nmemory = 1G\nbootloader = pygrub\n[[disk xvda]]\nvolume = vg0/b\n"
     text += "[domain c]\nmemory = 1G\ntype = hvm\nvnc = 127.0.0.1:1\nusb = 0529:0001\n"
     written = {key for each in desired(text).domains.values() for key in xlcfg.settings(each)}
     assert len(written) > 20 and {key for key in written if not refused(key)} == MAY_BE_CHANGED
