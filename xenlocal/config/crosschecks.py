@@ -217,16 +217,30 @@ def _shared(users: Sequence[_Use], problems: Problems) -> None:
                 message = f"{target} is already writable in {writer.who}; {_instead(use, writer)}"
                 problems.add(use.place, message, target.kind)
             writer = writer or use
+    _read_beside(users, problems)
     _made_alike(users, problems)
 
 
 def _instead(use: _Use, writer: _Use) -> str:
     """What to write. One that says w! has said that its guest can share the disk; the other has to say so too."""
     other = f"or another {use.disk.backing.target.kind}"
-    if use.draft is writer.draft or not (use.disk.shared or writer.disk.shared):
+    if use.draft is writer.draft:
         return f"write mode = r, {other}"
+    if not (use.disk.shared or writer.disk.shared):
+        return f"write mode = r in both, {other}"
     silent = writer if use.disk.shared else use
-    return f"mode = w! is for all that share it: write it in {silent.who} too, or mode = r here, {other}"
+    return f"mode = w! is for all that share it: write it in {silent.who} too, or mode = r in both, {other}"
+
+
+def _read_beside(users: Sequence[_Use], problems: Problems) -> None:
+    """Of two that are to run, one only reads what the other writes to: whichever comes second could never start."""
+    running = [use for use in users if use.draft.domain.state is State.RUNNING]
+    writer = next((use for use in running if not use.disk.readonly), None)
+    for use in running:
+        if writer and use.disk.readonly and use.draft is not writer.draft:
+            target = use.disk.backing.target
+            message = f"{target} is writable in {writer.who}, so no other domU can have it beside that; write mode = r"
+            problems.add(use.place, f"{message} in both, or another {target.kind}", target.kind)
 
 
 def _made_alike(users: Sequence[_Use], problems: Problems) -> None:

@@ -126,10 +126,29 @@ def test_storage_is_writable_once(first: str, second: str) -> None:
     a, b = domain("a", "[[disk xvda]]", first), domain("b", "[[disk xvda]]", second)
     twice = domain("a", "[[disk xvda]]", first, "[[disk xvdb]]", second)
     kind, _, name = second.partition(" = ")
-    said = f"{kind}/{name} is already writable in domain a / disk xvda (web.conf:5); write mode = r, or another {kind}"
-    assert complaints(a, b) == [f"x.conf:5: domain b / disk xvda: {said}"]
-    assert complaints(twice) == [f"web.conf:7: domain a / disk xvdb: {said}"]
-    assert complaints(a, b + "mode = r\n") == []
+    said = f"{kind}/{name} is already writable in domain a / disk xvda (web.conf:5); write mode = r"
+    assert complaints(a, b) == [f"x.conf:5: domain b / disk xvda: {said} in both, or another {kind}"]
+    assert complaints(twice) == [f"web.conf:7: domain a / disk xvdb: {said}, or another {kind}"]
+    assert complaints(a + "mode = r\n", b + "mode = r\n") == complaints(twice + "mode = r\n") == []
+
+
+def test_none_only_reads_what_another_that_runs_writes_to() -> None:
+    """It is not started beside it, nor it beside this one: Xen and the planner say no."""
+    disk = ("[[disk xvda]]", "volume = vg0/x")
+    said = (
+        "volume/vg0/x is writable in domain {} / disk xvda ({}:5), so no other domU can have it beside that;"
+        " write mode = r in both, or another volume"
+    )
+    writer, reader = domain("w", *disk), domain("r", *disk, "mode = r")
+    assert complaints(writer, reader) == [f"x.conf:5: domain r / disk xvda: {said.format('w', 'web.conf')}"]
+    assert complaints(reader, writer) == [f"web.conf:5: domain r / disk xvda: {said.format('w', 'x.conf')}"]
+    assert len(complaints(writer, reader, domain("r2", *disk, "mode = r"))) == 2
+    assert len(complaints(domain("w", *disk, "mode = w!"), reader)) == 1
+    for state in ("manual", "stopped"):  # one at a time may be meant
+        later = reader.replace("kernel", f"state = {state}\nkernel")
+        assert complaints(writer, later) == complaints(later, writer) == []
+        later = writer.replace("kernel", f"state = {state}\nkernel")
+        assert complaints(later, reader) == complaints(reader, later) == []
 
 
 def test_a_disk_is_shared_by_those_that_all_say_so() -> None:
@@ -138,12 +157,12 @@ def test_a_disk_is_shared_by_those_that_all_say_so() -> None:
     assert complaints(domain("a", *shared), domain("b", *shared)) == []
     said = "volume/vg0/x is already writable in domain a / disk xvda (web.conf:5); mode = w! is for all that share it:"
     assert complaints(domain("a", *disk), domain("b", *shared)) == [
-        f"x.conf:5: domain b / disk xvda: {said} write it in domain a / disk xvda (web.conf:5) too, or mode = r here,"
-        " or another volume"
+        f"x.conf:5: domain b / disk xvda: {said} write it in domain a / disk xvda (web.conf:5) too, or mode = r in"
+        " both, or another volume"
     ]
     assert complaints(domain("a", *shared), domain("b", *disk)) == [
-        f"x.conf:5: domain b / disk xvda: {said} write it in domain b / disk xvda (x.conf:5) too, or mode = r here,"
-        " or another volume"
+        f"x.conf:5: domain b / disk xvda: {said} write it in domain b / disk xvda (x.conf:5) too, or mode = r in"
+        " both, or another volume"
     ]
     [twice] = complaints(domain("a", *shared, "[[disk xvdb]]", "volume = vg0/x", "mode = w!"))
     assert twice.endswith("(web.conf:5); write mode = r, or another volume"), "one guest has it once"
