@@ -21,6 +21,7 @@ _MAX_STRING = 1023
 # What the generator writes, or refuses to, from keys of xenlocal: key of xl.cfg -> what to write instead.
 OWNED = {
     "acpi_shutdown": "stop_timeout",
+    "bios": "firmware",
     "builder": "type",
     "cmdline": "cmdline",
     "cpu_weight": "cpu_weight",
@@ -64,16 +65,22 @@ _DENIED: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+def why_not(key: str) -> str | None:
+    """Why a key of xl.cfg cannot stand anywhere, with what to write instead."""
+    if key in OWNED:
+        return f"use {OWNED[key]} in [domain NAME] instead"
+    return next((why for pattern, why in _DENIED if pattern.fullmatch(key)), None)
+
+
 def render(key: str, entry: Entry) -> str:
     """The value as xl.cfg has it. Raises ValueError with a sentence for the administrator."""
     shown = clip(key)
     if not _KEY.fullmatch(key):
         raise ValueError(f"'{shown}' is not a key of xl.cfg; those are of small letters, digits and _")
     if key in OWNED:
-        raise ValueError(f"'{shown}' is xenlocal's own; use {OWNED[key]} in [domain NAME] instead")
-    for pattern, why in _DENIED:
-        if pattern.fullmatch(key):
-            raise ValueError(f"'{shown}' is not passed on: {why}")
+        raise ValueError(f"'{shown}' is xenlocal's own; {why_not(key)}")
+    if (why := why_not(key)) is not None:
+        raise ValueError(f"'{shown}' is not passed on: {why}")
     text = entry.text
     if "passw" in text.lower():
         raise ValueError(f"'{shown}' is not passed on: it holds a password, which would be shown by `xenlocal plan`")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xenlocal.config import schema
-from xenlocal.config.passthrough import OWNED
+from xenlocal.config.passthrough import why_not
 from xenlocal.config.problems import Place, Problems, clip, did_you_mean, nearest
 from xenlocal.config.sections import Section
 
@@ -85,11 +85,11 @@ def _unknown(name: str, kind: str, known: Mapping[str, schema.Key]) -> str:
         inner = owners[0] in schema.PARTS
         title = owners[0] + (" NAME" if (schema.PARTS if inner else schema.SECTIONS)[owners[0]] else "")
         return f"{shown}; it belongs to {f'[[{title}]]' if inner else f'[{title}]'}"
+    if kind in ("domain", "defaults") and (why := why_not(name)) is not None:
+        return f"{shown}; {why}"
     near = did_you_mean(name, known)
     if near:
         return shown + near
-    if kind in ("domain", "defaults") and name in OWNED:
-        return f"{shown}; use {OWNED[name]} instead"
     if kind == "domain":
         return f"{shown}; keys of xl.cfg that xenlocal does not know go under [[xl]]"
     return shown if kind == "defaults" else f"{shown}; write one of {', '.join(sorted(known))}"

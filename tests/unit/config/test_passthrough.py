@@ -37,6 +37,7 @@ def test_no_key_that_xenlocal_writes_can_be_written_once_more() -> None:
         ("on_soft_reset", "on_crash"),
         ("on_watchdog", "on_crash"),
         ("root", "cmdline"),
+        ("bios", "firmware"),
         ("usbdev", "usb"),
         ("usbdevice", "usb"),
     ],

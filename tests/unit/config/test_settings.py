@@ -30,9 +30,17 @@ DISK = WEB + "[[disk xvda]]\nvolume = vg0/a\n"
             "[bridge br0]\nroot = /dev/xvda",
             "2: bridge br0: unknown key 'root'; write one of address, external, mtu, ports, stp, vlan_filtering",
         ),
-        ("[defaults]\nextra = quiet", "2: defaults: unknown key 'extra'; use cmdline instead"),
+        ("[defaults]\nextra = quiet", "2: defaults: unknown key 'extra'; use cmdline in [domain NAME] instead"),
         ("[defaults]\nfrobnicate = 1", "2: defaults: unknown key 'frobnicate'"),
-        (WEB + "builder = hvm", "4: domain web: unknown key 'builder'; use type instead"),
+        (WEB + "builder = hvm", "4: domain web: unknown key 'builder'; use type in [domain NAME] instead"),
+        (WEB + "bios = ovmf", "4: domain web: unknown key 'bios'; use firmware in [domain NAME] instead"),
+        (WEB + "name = web", "4: domain web: unknown key 'name'; use NAME in [domain NAME] instead"),
+        (WEB + "disk = x", "4: domain web: unknown key 'disk'; disks are declared by [[disk NAME]]"),
+        ("[defaults]\nvif = x", "2: defaults: unknown key 'vif'; nics are declared by [[nic NAME]]"),
+        (
+            WEB + "vncpasswd = x",
+            "4: domain web: unknown key 'vncpasswd'; it belongs to vnc = ADDRESS:DISPLAY of the domain",
+        ),
     ],
 )
 def test_a_strange_key_is_told_where_it_belongs(text: str, said: str) -> None:
