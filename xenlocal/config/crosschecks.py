@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from itertools import count
 from xenlocal.config import iscsi
 from xenlocal.config.build import DomainDraft
 from xenlocal.config.identity import derive_mac
+from xenlocal.config.names import unmapped
 from xenlocal.config.problems import Place, Problems, clip, did_you_mean
 from xenlocal.config.settings import Settings
 from xenlocal.model.desired import Backing, BlockDevice, Bridge, Disk, Iscsi, LogicalVolume, State
@@ -257,10 +257,7 @@ def _made_alike(users: Sequence[_Use], problems: Problems) -> None:
 
 def same_storage(backing: Backing) -> str:
     """The same text for two ways to write one volume: by LVM's names, /dev/VG/LV or /dev/mapper/VG-LV."""
-    mapped = re.fullmatch(r"/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)", backing.path)
-    if mapped:
-        return "/dev/" + "/".join(part.replace("--", "-") for part in mapped.groups())
-    return backing.path
+    return unmapped(backing.path)
 
 
 def _references(drafts: Drafts, problems: Problems) -> None:

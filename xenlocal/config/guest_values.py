@@ -8,7 +8,7 @@ import shlex
 
 from xenlocal.config import names
 from xenlocal.config.problems import clip
-from xenlocal.config.values import items
+from xenlocal.config.values import list_of
 from xenlocal.model.desired import Vnc
 from xenlocal.model.probes import CommandProbe, ConsoleProbe, PingProbe, TcpProbe, XenstoreProbe
 
@@ -120,8 +120,10 @@ def usb(key: str, text: str) -> tuple[str, ...]:
 
 
 def _devices(key: str, text: str, pattern: re.Pattern[str], wanted: str) -> tuple[str, ...]:
-    found = [item.lower() for item in items(text)]
-    for item in found:
-        if not pattern.fullmatch(item):
+    def check(item: str) -> str:
+        if not pattern.fullmatch(item.lower()):
             raise ValueError(f"{key} '{clip(item)}' is not {wanted}")
-    return tuple(dict.fromkeys(found))
+        return item.lower()
+
+    found: tuple[str, ...] = list_of(check)(key, text)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,3 +75,8 @@ def _check_network(found: Install, settings: Settings, nics: Sequence[Any], prob
     if found.gateway is not None and found.address is None and by_dhcp:
         message = "gateway goes with a fixed address; write one such as address = 192.0.2.21/24, or remove it"
         problems.add(settings.at("gateway"), message, "gateway")
+    if found.gateway is not None and found.address is not None:
+        gateway, network = ipaddress.ip_address(found.gateway), ipaddress.ip_interface(found.address).network
+        if gateway not in network and not gateway.is_link_local:
+            message = f"gateway {gateway} is not in {network}, the network of address, so nothing would reach it"
+            problems.add(settings.at("gateway"), f"{message}; write one of that network, or another length", "gateway")

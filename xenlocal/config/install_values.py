@@ -38,7 +38,10 @@ def mirror(key: str, text: str) -> str:
             f"{key} says how to log in there, which ps shows to everybody; write the path of a file of apt sources"
         )
     if not _URL.fullmatch(text):
-        raise ValueError(f"{key} '{clip(text)}' is neither a URL nor the path of a file of apt sources")
+        raise ValueError(
+            f"{key} '{clip(text)}' is neither a URL, as http://deb.debian.org/debian, nor the path of a file of apt"
+            " sources"
+        )
     return text
 
 
@@ -79,6 +82,12 @@ def gateway(key: str, text: str) -> str:
 
 
 dns = list_of(_address_alone)
+
+
+def ssh_key(key: str, text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError(f"{key} '{clip(text)}' is not the path of a file of public keys; write one from / on")
+    return names.path(text)
 
 
 def root_password(key: str, text: str) -> str | None:

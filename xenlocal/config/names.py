@@ -80,7 +80,8 @@ def volume(text: str) -> LogicalVolume:
     """`VG/LV` by the rules of LVM, short enough to be renamed to the trash one day."""
     shown = clip(text)
     if text.startswith("/"):
-        better = text.removeprefix("/dev/") if re.fullmatch(r"/dev/[^/]+/[^/]+", text) else "vg0/web-root"
+        plain = unmapped(text)
+        better = plain.removeprefix("/dev/") if re.fullmatch(r"/dev/(?!mapper/)[^/]+/[^/]+", plain) else "vg0/web-root"
         raise ValueError(f"volume '{shown}' is not VG/LV; write {clip(better)}")
     vg, _, lv = text.partition("/")
     if not lv or "/" in lv:
@@ -95,6 +96,12 @@ def volume(text: str) -> LogicalVolume:
     if len(mapped) - 1 > _MAX_DEVICE_MAPPER:
         raise ValueError(f"'{shown}' is too long for the device mapper once it is retired; shorten it")
     return LogicalVolume(vg, lv)
+
+
+def unmapped(path: str) -> str:
+    """/dev/VG/LV for /dev/mapper/VG-LV, and any other path as it is."""
+    mapped = re.fullmatch(r"/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)", path)
+    return "/dev/" + "/".join(part.replace("--", "-") for part in mapped.groups()) if mapped else path
 
 
 def pool(text: str) -> str:
@@ -139,6 +146,13 @@ def device_path(text: str) -> str:
     if not path(text).startswith("/dev/"):
         raise ValueError(f"device '{clip(text)}' does not lie in /dev; write file = for an image file")
     return text
+
+
+def image_path(text: str) -> str:
+    """Of what is in a drive: a file, also where the disc is in one of the host's own."""
+    if path(text).startswith("/dev/"):
+        raise ValueError(f"cdrom '{clip(text)}' is no file; copy the disc into one: `dd if={clip(text)} of=FILE.iso`")
+    return file_path(text)
 
 
 def file_path(text: str) -> str:

@@ -134,7 +134,7 @@ def _parts() -> tuple[Key, ...]:
         Key("disk", "volume", checked(names.volume), "", "LVM logical volume: VG/LV"),
         Key("disk", "device", device, "", "a given block device, only awaited and used"),
         Key("disk", "file", file, "", "one raw file on the dom0"),
-        Key("disk", "cdrom", file, "", "an ISO image on the dom0, as a drive of an hvm guest"),
+        Key("disk", "cdrom", checked(names.image_path), "", "an ISO image on the dom0, as a drive of an hvm guest"),
         Key("disk", "size", values.disk_size, "", "created if absent, grown if smaller, never shrunk"),
         Key("disk", "resize_fs", values.boolean, "no", "grow its ext file system with it, before a start"),
         Key("disk", "pool", checked(names.pool), "", "thin pool of its volume group that the volume is made in"),
@@ -169,7 +169,7 @@ def _install() -> tuple[Key, ...]:
         Key("install", "address", install.address, "dhcp", "of the first nic, with prefix length, or dhcp"),
         Key("install", "gateway", install.gateway, "", "default route of a guest with a fixed address"),
         Key("install", "dns", install.dns, "none", "addresses of name servers"),
-        Key("install", "ssh_key", path, "", "file of public keys that may log in as root"),
+        Key("install", "ssh_key", install.ssh_key, "", "file of public keys that may log in as root"),
         Key("install", "root_password", install.root_password, "locked", "locked, or a file with its hash"),
         Key("install", "hooks", path, "", "directory of programs that run at the end"),
     )

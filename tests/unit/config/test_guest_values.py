@@ -76,6 +76,8 @@ def test_probes_that_are_too_much(line: str, said: str) -> None:
             "usb = 0529:00012",
             "usb '0529:00012' is not a USB device; write VENDOR:PRODUCT such as 0529:0001, as lsusb prints",
         ),
+        ("pci = 03:00.0 03:00.1", "pci is a list; write commas: 03:00.0, 03:00.1"),
+        ("usb = 0529:0001,,1-2", "usb holds an empty item; remove a comma"),
         ("owner = bob@lab", "owner 'bob@lab' is not the name of a Unix user or group"),
         (f"group = {'x' * 33}", f"group '{'x' * 33}' is not the name of a Unix user or group"),
     ],

@@ -75,12 +75,13 @@ def test_what_it_reads_of_the_dom0() -> None:
         ("image = a.img", "8: domain web / install: path 'a.img' is not absolute; write it from / on"),
         (
             "suite = sid\nmirror = ftp.example",
-            "9: domain web / install: mirror 'ftp.example' is neither a URL nor the path of a file of apt sources",
+            "9: domain web / install: mirror 'ftp.example' is neither a URL, as http://deb.debian.org/debian, nor the"
+            " path of a file of apt sources",
         ),
         (
             "suite = sid\nmirror = http://a.example/debian main",
-            "9: domain web / install: mirror 'http://a.example/debian main' is neither a URL nor the path of a file of"
-            " apt sources",
+            "9: domain web / install: mirror 'http://a.example/debian main' is neither a URL, as"
+            " http://deb.debian.org/debian, nor the path of a file of apt sources",
         ),
         (
             "suite = sid\nmirror = http://me:secret@ftp.example/debian",
@@ -133,7 +134,15 @@ def test_what_it_reads_of_the_dom0() -> None:
             "image = /a.tar\npackages = vim",
             "9: domain web / install: packages is not for an image, which has its packages; remove it",
         ),
-        ("image = /a.tar\nssh_key = k", "9: domain web / install: path 'k' is not absolute; write it from / on"),
+        (
+            "image = /a.tar\nssh_key = ssh-ed25519 AAAA",
+            "9: domain web / install: ssh_key 'ssh-ed25519 AAAA' is not the path of a file of public keys; write one"
+            " from / on",
+        ),
+        (
+            "image = /a.tar\nssh_key = /a//k",
+            "9: domain web / install: path '/a//k' is not in its shortest form; write /a/k",
+        ),
     ],
 )
 def test_says_what_is_wrong_with_it(text: str, expected: str) -> None:
@@ -245,3 +254,16 @@ def test_a_file_system_that_is_to_grow() -> None:
     assert f"web.conf:7: domain web / disk xvda: {wrong}" in complaints(cd)
     assert complaints(WEB + "[[disk xvda]]\nvolume = vg0/a\nresize_fs = no\n") == []
     assert len(complaints(WEB + "[[disk xvda]]\nvolume = vg0/a\nsize = 4\nresize_fs = yes\n")) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "gateway"),
+    [("192.0.2.21/24", "10.0.0.1"), ("192.0.2.21/24", "2001:db8::1"), ("2001:db8::2/64", "192.0.2.1")],
+)
+def test_a_gateway_is_where_the_guest_reaches_it(address: str, gateway: str) -> None:
+    lines = f"suite = sid\naddress = {address}\ngateway = {{}}\n"
+    [said] = complaints(NIC + lines.format(gateway))
+    assert f": gateway {gateway} is not in " in said
+    assert said.endswith(", so nothing would reach it; write one of that network, or another length")
+    for near in ("192.0.2.254" if "." in address else "2001:db8::ff", "fe80::1"):
+        assert complaints(NIC + lines.format(near)) == []

@@ -46,6 +46,10 @@ def test_the_longest_names() -> None:
         (f"volume = {'v' * 40}/{'x' * 60}", f"'{'v' * 40}/{'x' * 18}…' {TOO_LONG}"),
         (f"volume = {'v' * 10}{'-' * 15}/{'x' * 60}", f"'{'v' * 10}{'-' * 15}/{'x' * 33}…' {TOO_LONG}"),
         ("volume = /dev/vg0/web/1", "volume '/dev/vg0/web/1' is not VG/LV; write vg0/web-root"),
+        ("volume = /dev/vg0/web", "volume '/dev/vg0/web' is not VG/LV; write vg0/web"),
+        ("volume = /dev/mapper/vg--0-web--1", "volume '/dev/mapper/vg--0-web--1' is not VG/LV; write vg-0/web-1"),
+        ("volume = /dev/mapper/vg0", "volume '/dev/mapper/vg0' is not VG/LV; write vg0/web-root"),
+        ("cdrom = /dev/sr0", "cdrom '/dev/sr0' is no file; copy the disc into one: `dd if=/dev/sr0 of=FILE.iso`"),
         ("volume = vg0", "volume 'vg0' is not VG/LV; write one such as vg0/web-root"),
         (
             "volume = vg0/.",
