@@ -268,6 +268,13 @@ OTHER_MAC = "00:16:3e:00:00:99"
 CARD = "pci = 0000:03:00.0"
 PCI = "/sys/bus/pci/devices/0000:03:00.0"
 ETH1 = "[[nic eth1]]\nbridge = br0"
+DRIVE = "[[disk hdc]]\ncdrom = /srv/some.iso"
+NO_DRIVERS = {"no_pv": True}
+
+
+def machine(name: str, *lines: str) -> str:
+    """An hvm guest, which boots its disk."""
+    return conf(name, "type = hvm", QUICK, *lines).replace("kernel = /boot/vmlinuz\n", "")
 
 
 def _gets(**wanted: object) -> Callable[[Host], bool]:
@@ -1066,6 +1073,37 @@ SCENARIOS: tuple[Scenario, ...] = (
         {"new": "running|off", "old": "off|running"},
         holds=lambda host: len(host.domains) == 1,
     ),
+    # Guests that boot what is on their disk, and machines without PV drivers
+    Scenario(
+        "boot-from-their-own-disks",
+        files(
+            machine("win", "vnc = 127.0.0.1:1", "usb = 0529:0001", lv("win"), DRIVE),
+            conf("menu", "bootloader = pygrub", lv("menu")).replace("kernel = /boot/vmlinuz\n", ""),
+            conf("grub", "type = pvh", "after = menu", lv("grub")).replace(
+                "kernel = /boot/vmlinuz", "pvgrub = /boot/vmlinuz"
+            ),
+        ),
+        (ask(0, "boot"),),
+        running("win", "menu", "grub"),
+        behave={"win": NO_DRIVERS},
+        host=lambda host: host.paths.update({"/srv/some.iso": Path("file", GIB)}),
+        cold=True,
+    ),
+    Scenario(
+        "stop-a-machine-without-drivers",
+        files(machine("win", lv("win"), DRIVE)),
+        (ask(1, "stop", "win"),),
+        off("win"),
+        behave={"win": NO_DRIVERS},
+        host=lambda host: host.paths.update({"/srv/some.iso": Path("file", GIB)}),
+    ),
+    Scenario(
+        "shutdown-machines-without-drivers",
+        files(machine("win", lv("win")), machine("deaf", lv("deaf")), machine("slow", "after = win", lv("slow"))),
+        (ask(1, "shutdown"),),
+        off("win", "deaf", "slow"),
+        behave={"win": NO_DRIVERS, "deaf": {**NO_DRIVERS, "stop_seconds": None}, "slow": {"boot_seconds": 30.0}},
+    ),
     # Parts of a running guest
     Scenario(
         "disk-and-nic-added-and-a-reboot",
@@ -1089,6 +1127,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         running("db", "web"),
         holds=lambda host: vdevs(host, "db") == ["xvda", "xvdb"] and vdevs(host, "web") == ["xvda"],
+    ),
+    Scenario(
+        "nic-taken-from-a-guest",
+        files(BR0, conf("web", QUICK, nic(), ETH1)),
+        (write(5, BR0, conf("web", QUICK, nic(), f"{ETH1}\nattached = no")),),
+        running("web"),
+        holds=lambda host: len(macs(host)) == 1,
     ),
     Scenario(
         "parts-vanish-from-the-file",
