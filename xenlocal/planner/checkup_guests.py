@@ -11,7 +11,7 @@ from xenlocal.model.desired import Desired, Disk, Domain, GuestType, State
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.inspection import Code, Finding, Severity
 from xenlocal.model.units import Size
-from xenlocal.planner.hurdles import hurdle_of_type, needed_packages
+from xenlocal.planner.hurdles import hurdle_of_type, needed_packages, what_needs_packages
 from xenlocal.planner.kernels import missing_boot_file, newest_copy
 from xenlocal.planner.patient import Patient, known
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
@@ -37,7 +37,7 @@ def files(patient: Patient) -> Iterator[Finding]:
             yield Finding(Code.BOOT_FILES, _how_bad(domain), text, f"put it there, or name another {key}")
         for path, package in needed_packages(domain):
             if path not in known(patient.observed.paths):
-                text = f"{domain.target} cannot start: {path} is missing, which an hvm guest needs"
+                text = f"{domain.target} cannot start: {path} is missing, which {what_needs_packages(domain)} needs"
                 yield Finding(Code.BOOT_FILES, _how_bad(domain), text, f"`apt install {package}`")
 
 

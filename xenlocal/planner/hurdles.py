@@ -163,8 +163,7 @@ def _paths(draft: Draft, domain: Domain, observed: Observed) -> str | None:
             return gone
     for path, package in needed_packages(domain):
         if path not in paths:
-            whose = "an hvm guest" if domain.type is GuestType.HVM else "a disk with mode = w!"
-            return f"{path} is missing, which {whose} needs; type: apt install {package}"
+            return f"{path} is missing, which {what_needs_packages(domain)} needs; type: apt install {package}"
     return None
 
 
@@ -178,6 +177,10 @@ def needed_packages(domain: Domain) -> tuple[tuple[str, str], ...]:
         Firmware.UEFI: ("/usr/share/ovmf/OVMF.fd", "ovmf"),
     }
     return device_model, firmware[domain.firmware]
+
+
+def what_needs_packages(domain: Domain) -> str:
+    return "an hvm guest" if domain.type is GuestType.HVM else "a disk with mode = w!"
 
 
 def hurdle_of_type(domain: Domain, hardware: Hardware) -> str | None:

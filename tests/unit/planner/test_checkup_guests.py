@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.planner.build import GIB, HERE, device, dom, hardware, lv, observed, storage, volume
@@ -37,7 +39,15 @@ def test_what_an_hvm_guest_needs_is_missing() -> None:
         paths=there("/usr/libexec/xen-qemu-system-i386"), hardware=hardware(capabilities=frozenset({"hvm"}))
     )
     finding = only(patient(win, seen=seen), Code.BOOT_FILES, Severity.CRITICAL)
-    assert "/usr/share/ovmf/OVMF.fd is missing" in finding.text and finding.next == "`apt install ovmf`"
+    assert finding.text.endswith("/usr/share/ovmf/OVMF.fd is missing, which an hvm guest needs")
+    assert finding.next == "`apt install ovmf`"
+
+
+def test_what_serves_a_shared_disk_is_missing() -> None:
+    web = dom("web", replace(device("/dev/a"), shared=True))
+    finding = only(patient(web, seen=observed(paths={})), Code.BOOT_FILES, Severity.CRITICAL)
+    assert finding.text.endswith("xen-qemu-system-i386 is missing, which a disk with mode = w! needs")
+    assert finding.next == "`apt install qemu-system-xen`"
 
 
 def test_one_that_is_to_go_is_not_looked_at() -> None:
