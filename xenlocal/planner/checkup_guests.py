@@ -11,17 +11,28 @@ from xenlocal.model.desired import Desired, Disk, Domain, GuestType, State
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.inspection import Code, Finding, Severity
 from xenlocal.model.units import Size
-from xenlocal.planner.hurdles import hurdle_of_type, needed_packages, what_needs_packages
+from xenlocal.planner.hurdles import hurdle_of_type, hurdle_of_version, needed_packages, what_needs_packages
 from xenlocal.planner.kernels import missing_boot_file, newest_copy
 from xenlocal.planner.patient import Patient, known
 from xenlocal.planner.pci import hurdle_of_devices, hurdle_of_iommu, hurdle_of_use
 from xenlocal.planner.preparing import is_marked
 
 GUEST_CODES = (
-    Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.MODULES, Code.PCI, Code.IOMMU, Code.USB,
+    Code.CONFIG, Code.BOOT_FILES, Code.BOOT_MENU, Code.GUEST_TYPE, Code.KERNEL_MEMORY, Code.MODULES, Code.PCI,
+    Code.IOMMU, Code.USB,
 )  # fmt: skip
 LIMIT = Size(512 << 30)  # of a PV guest, with CONFIG_XEN_512GB (arch/x86/xen/Kconfig)
 _SWITCH = re.compile(r"(?:^|\s)xen_512gb_limit(?:=(\S*))?(?=\s|$)")
+
+
+def config(patient: Patient) -> Iterator[Finding]:
+    if patient.problems:
+        text = f"the files are NOT VALID ({patient.problems[0]}); {patient.instead}"
+        yield Finding(Code.CONFIG, Severity.WARNING, text, "`xenlocal check` shows every problem")
+    for domain in _wanted(patient.desired):
+        if hurdle := hurdle_of_version(domain):
+            what = f"remove {' and '.join(domain.unsupported)} from its section or [defaults]"
+            yield Finding(Code.CONFIG, _how_bad(domain), f"{domain.target} cannot start: {hurdle}", what)
 
 
 def files(patient: Patient) -> Iterator[Finding]:

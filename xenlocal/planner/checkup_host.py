@@ -28,12 +28,6 @@ FOREIGN = (
 _AGAIN = "`apt install --reinstall xenlocal`"
 
 
-def config(patient: Patient) -> Iterator[Finding]:
-    if patient.problems:
-        text = f"the files are NOT VALID ({patient.problems[0]}); {patient.instead}"
-        yield Finding(Code.CONFIG, Severity.WARNING, text, "`xenlocal check` shows every problem")
-
-
 def save_images(patient: Patient) -> Iterator[Finding]:
     for name in known(patient.facts.saved):
         path, declared = f"{SAVE_DIR}/{name}", name in patient.desired.domains

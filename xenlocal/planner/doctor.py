@@ -15,7 +15,10 @@ from xenlocal.planner.patient import Patient, Unknown
 Check = Callable[[Patient], Iterator[Finding]]
 # What is so where a check has nothing to say; read after "whether" where that is not known.
 CHECKS: Mapping[Code, tuple[Check, str]] = {
-    Code.CONFIG: (checkup_host.config, "the files in /etc/xenlocal are valid"),
+    Code.CONFIG: (
+        checkup_guests.config,
+        "the files in /etc/xenlocal are valid, and this version can do all that they say",
+    ),
     Code.DOM0_MEM: (checkup_xen.dom0_mem, "the dom0 has memory of its own (dom0_mem=)"),
     Code.DOM0_VCPUS: (checkup_xen.dom0_vcpus, "the dom0 has as many vCPUs as it should"),
     Code.AUTOBALLOON: (checkup_xen.autoballoon, "the dom0 keeps its memory (autoballoon is off)"),

@@ -70,8 +70,8 @@ def hurdle_to_start(
     guard: Guard,
 ) -> str | None:
     """The first reason not to start, or None. `live`: its present self, which the same plan stops first."""
-    if domain.unsupported:
-        return f"{', '.join(domain.unsupported)}: not yet supported by this version ({domain.source})"
+    if (why := hurdle_of_version(domain)) is not None:
+        return why
     _ask_all(draft, domain, observed)
     domains = observed.domains
     if isinstance(domains, Unavailable):
@@ -181,6 +181,12 @@ def needed_packages(domain: Domain) -> tuple[tuple[str, str], ...]:
 
 def what_needs_packages(domain: Domain) -> str:
     return "an hvm guest" if domain.type is GuestType.HVM else "a disk with mode = w!"
+
+
+def hurdle_of_version(domain: Domain) -> str | None:
+    if not domain.unsupported:
+        return None
+    return f"{', '.join(domain.unsupported)}: not yet supported by this version ({domain.source})"
 
 
 def hurdle_of_type(domain: Domain, hardware: Hardware) -> str | None:

@@ -33,6 +33,16 @@ def test_what_it_boots_from_is_missing(state: State, severity: Severity) -> None
     assert not said(patient(web, seen=observed(paths=there(KERNEL, "/r"))), Code.BOOT_FILES)
 
 
+@pytest.mark.parametrize(("state", "severity"), [(State.RUNNING, Severity.CRITICAL), (State.MANUAL, Severity.WARNING)])
+def test_what_this_version_cannot_do(state: State, severity: Severity) -> None:
+    web = dom("web", unsupported=("owner", "group"), state=state)
+    finding = only(patient(web), Code.CONFIG, severity)
+    assert finding.text == f"domain/web cannot start: owner, group: not yet supported by this version ({HERE})"
+    assert finding.next == "remove owner and group from its section or [defaults]"
+    for other in (dom("web"), replace(web, state=State.ABSENT)):
+        assert not said(patient(other), Code.CONFIG)
+
+
 def test_what_an_hvm_guest_needs_is_missing() -> None:
     win = dom("win", type=GuestType.HVM, firmware=Firmware.UEFI)
     seen = observed(
