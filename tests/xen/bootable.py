@@ -8,17 +8,23 @@ import struct
 _SECTOR = 2048  # of a CD
 _CODE = bytes.fromhex(
     "fa 31c0 8ed8 8ed0 bc007c fb"  # no interrupts; ds = ss = 0, sp = 0x7c00; interrupts
-    "be2d7c"  # again: si = the text, behind this code where a BIOS has loaded it
+    "be3d7c"  # again: si = the text, behind this code where a BIOS has loaded it
     "ac 84c0 7412"  # next: al = [si++]; if 0 go to wait
     "88c4 bafd03 ec a820 74fb"  # keep it; until the line status of COM1 says that it can send
     "baf803 88e0 ee ebe9"  # send it; go to next
-    "b91200 f4 e2fd ebde"  # wait: 18 ticks of the clock, a second; go to again
+    "b91200"  # wait: 18 ticks of the clock, a second
+    "f4 ba00b0 ed f6c401 7407"  # tick: if the power button was not pressed (PM1a_STS, where Xen has it) go on
+    "ba04b0 b80020 ef"  # off (PM1a_CNT: sleep state S5, which Xen's DSDT calls 0)
+    "e2ed ebce"  # on: go to tick; go to again
 )
+_BUTTON = _CODE.index(bytes.fromhex("f6c401")) + 2
 
 
-def sector(words: str) -> bytes:
-    """512 bytes that a BIOS boots: they send `words` once a second, for ever, and know of no power button."""
-    return (_CODE + words.encode() + b"\r\n\0").ljust(510, b"\0") + b"\x55\xaa"
+def sector(words: str, looks: bool = True) -> bytes:
+    """512 bytes that a BIOS boots: they send `words` once a second, until the power button is pressed, if they look."""
+    code = bytearray(_CODE)
+    code[_BUTTON] = looks
+    return bytes(code + words.encode() + b"\r\n\0").ljust(510, b"\0") + b"\x55\xaa"
 
 
 def iso(words: str) -> bytes:

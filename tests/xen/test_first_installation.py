@@ -61,12 +61,18 @@ mkfs.ext4 -q -L mine /dev/vg0/taken-0
 lvcreate -q -y --addtag xenlocal -L 32M -n kept-1 vg0
 mkfs.ext4 -q /dev/vg0/kept-1
 """
+HASH = "$6$salt$hash"
 HOOK = '#!/bin/sh\necho "$XENLOCAL_NAME is hooked" > "$XENLOCAL_ROOT/etc/issue"\n'
 FROM_IMAGE = "  [[install]]\n  image = /srv/small.img\n"
 FROM_PACKAGES = f"""  [[install]]
   suite = bookworm
   mirror = /srv/packages.list
+  packages = less
+  hostname = lab-one
   address = {ADDRESS}/24
+  gateway = 192.0.2.1
+  dns = 192.0.2.53, 192.0.2.54
+  root_password = /root/hash
   ssh_key = /root/keys
   hooks = /root/hooks
   [[ready]]
@@ -105,6 +111,7 @@ def bring_packages(m: Machine) -> None:
     m.run("cat /srv/packages.tar.???? | tar -xC /srv && rm /srv/packages.tar.????", 120)
     m.put("/srv/packages.list", "deb [trusted=yes] copy:/srv/packages ./\n")
     m.put("/root/keys", "ssh-ed25519 AAAA somebody\n")
+    m.put("/root/hash", f"{HASH}\n", 0o600)
     m.put("/root/hooks/greet", HOOK, 0o755)
 
 
@@ -133,9 +140,14 @@ def test_a_debian_is_installed_from_packages_and_boots(installed: Machine) -> No
     wait_all_ready(m, "debian", timeout=BOOTED)
     assert m.out(JOURNAL).count("begin installing domain/debian:") == 2
     m.run("xenlocal stop debian", 600)
-    files = "cat etc/hostname etc/issue root/.ssh/authorized_keys"
-    found = m.out(f"mount -o ro /dev/vg0/debian-0 /mnt && cd /mnt && {files}; cd / && umount /mnt", 60)
-    assert found == "debian\ndebian is hooked\nssh-ed25519 AAAA somebody"
+    files = "cat etc/hostname etc/issue etc/resolv.conf root/.ssh/authorized_keys && ls usr/bin/less"
+    network = "grep -h -e Address= -e Gateway= etc/systemd/network/10-xenlocal.network"
+    look = f"{files} && {network} && sed -n 's/^root:\\([^:]*\\):.*/\\1/p' etc/shadow"
+    found = m.out(f"mount -o ro /dev/vg0/debian-0 /mnt && cd /mnt && {look}; cd / && umount /mnt", 60)
+    assert found.splitlines() == [
+        "lab-one", "debian is hooked", "nameserver 192.0.2.53", "nameserver 192.0.2.54", "ssh-ed25519 AAAA somebody",
+        "usr/bin/less", f"Address={ADDRESS}/24", "Gateway=192.0.2.1", HASH,
+    ]  # fmt: skip
 
     # it gets a new kernel, with the modules of dom0 as they are
     release = m.out("uname -r")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from lab import NETWORK, reload, wait_all_ready, wait_notice, write
+from bootable import sector
+from lab import NETWORK, reload, serial, wait_all_ready, wait_notice, write
 
 from rig.guest import MACHINE, domids
 from rig.machine import Machine
@@ -70,3 +71,30 @@ def test_a_machine_without_pv_drivers(installed: Machine) -> None:
     m.run("mv /usr/libexec/xen-qemu-system-i386 /root/away")
     m.run("xenlocal start win", 200, check=False)
     assert "apt install qemu-system-xen" in wait_notice(m, "win", "xen-qemu-system-i386 is missing")
+
+
+def from_image(name: str, stop_timeout: str) -> str:
+    disk = f"[[disk xvda]]\nvolume = vg0/{name}\nsize = 32M\n[[install]]\nimage = /srv/{name}.img\n"
+    head = f"[domain {name}]\ntype = hvm\nmemory = 64M\nstop_timeout = {stop_timeout}\n"
+    return f"{head}{disk}[[ready]]\ncommand = /bin/true\n"
+
+
+@pytest.mark.long
+@pytest.mark.limit(1200)
+def test_one_is_installed_from_an_image_boots_its_disk_and_is_stopped_by_its_power_button(installed: Machine) -> None:
+    m = installed
+    m.make_vg()
+    for name in ("win", "deaf"):
+        m.put(f"/srv/{name}.img", sector(f"this is {name}", looks=name == "win"))
+        m.run(f"truncate -s 1M /srv/{name}.img")
+    write(m, win=from_image("win", "90s"), deaf=from_image("deaf", "10s"))
+    assert reload(m).rc == 0
+    wait_all_ready(m, "win", "deaf", timeout=300)
+    for name in ("win", "deaf"):
+        m.run(f"cmp -n 1048576 /srv/{name}.img /dev/vg0/{name}")
+        m.run(f"timeout 120 grep -am1 'this is {name}' {serial(m, name)}", 140)
+
+    ended = m.run("xenlocal stop win", 200)
+    assert "destroyed" not in ended.out + ended.err and "win" not in domids(m)
+    forced = m.run("xenlocal stop deaf", 200)
+    assert "was destroyed: it was not off" in forced.out + forced.err and "deaf" not in domids(m)

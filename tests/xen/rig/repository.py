@@ -12,7 +12,7 @@ from rig.sources import debian_sources, transport_options
 
 BUILD_SECONDS = 900
 
-PACKAGES = ("systemd-sysv", "udev")
+PACKAGES = ("systemd-sysv", "udev", "less")
 """What a guest has beside the least there is; with what that depends on."""
 
 MERGED = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
