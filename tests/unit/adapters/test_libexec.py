@@ -550,3 +550,36 @@ def test_modules_that_the_dom0_does_not_have(guest: Guest) -> None:
     status, said = guest.run()
     assert status == 1 and said.endswith(f"type: apt install linux-image-{RELEASE}")
     assert guest.place.disk.read_bytes() == before and guest.mark.exists()
+
+
+def with_tool(guest: Guest, name: str, script: str) -> tuple[str, ...]:
+    """What lets a script of ours find this shell script under the name of a tool, whose real one is `$real`."""
+    tools = guest.place.path / "tools"
+    tools.mkdir(exist_ok=True)
+    where = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    assert where is not None
+    shutil.copy(where, tools / f"{name}.real")
+    (tools / name).write_text(f'#!/bin/sh\nreal={tools}/{name}.real\n{script}\nexec "$real" "$@"\n')
+    (tools / name).chmod(0o755)
+    return ("sh", "-ec", f'mount --bind {tools}/{name} {where}; exec "$@"', "sh")
+
+
+def test_a_guest_keeps_the_modules_it_had_where_the_new_ones_cannot_take_their_place(guest: Guest) -> None:
+    """A kernel before the trial may be of the same release."""
+    guest.inside(f"mkdir -p usr/lib/modules/{RELEASE}; echo old > usr/lib/modules/{RELEASE}/kept")
+    fails = 'case "$*" in *.xenlocal-new*) echo "mv: No space left on device" >&2; exit 1;; esac'
+    status, said = guest.run(*with_tool(guest, "mv", fails))
+    assert (status, said) == (1, "mv: No space left on device") and guest.mark.exists()
+    assert guest.inside("find usr/lib/modules -mindepth 1 | sort") == (
+        f"usr/lib/modules/{RELEASE}\nusr/lib/modules/{RELEASE}/kept\n"
+    )
+
+
+def test_one_that_fails_has_nothing_mounted_when_it_ends(guest: Guest) -> None:
+    """Its guest may be started at once, from the kernel before."""
+    guest.inside("ln -s /tmp usr/lib/modules")
+    left = guest.place.path / "left"
+    look = f"findmnt --noheadings {guest.place.path}/cache/modules > {left} || :"
+    look = f'status=0; "$@" || status=$?; {look}; exit $status'
+    status, said = guest.run("sh", "-c", look, "sh")
+    assert status == 1 and said.endswith("is a link, and none is followed") and left.read_text() == ""
