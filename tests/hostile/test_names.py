@@ -168,7 +168,7 @@ KNOWN_OPTIONS = (
     "--slice=xenlocal.slice", "--property=Before=xenlocal-guests.service", "--", "--no-create", "--on-active=60s",
     "--timer-property=AccuracySec=1s",
     "--service-type=exec", "--property=PrivateMounts=yes", "--property=TimeoutStopSec=10s",
-    "--property=TimeoutStopSec=5min", "--property=RuntimeMaxSec=2h",
+    "--property=TimeoutStopSec=5min", "--property=RuntimeMaxSec=2h", "--property=RuntimeMaxSec=infinity",
     "--noheadings", "--output", "--associated", "--set-capacity",
 )  # fmt: skip
 

@@ -17,11 +17,12 @@ from xenlocal.model.diskwork import Preparation
 
 PROGRAMS = {work: f"/usr/libexec/xenlocal/{work}" for work in Preparation}
 LAST_WORDS = 4096  # bytes; of the end of a log that a hook can make as long as it likes
-_LONGEST = "2h"
 
 Argv = tuple[str, ...]
 
-_STOP = {Preparation.INSTALL: "10s", Preparation.RESIZE: "5min", Preparation.MODULES: "10s"}  # resize2fs is let finish
+# resize2fs is let finish, however large the file system: one that is killed damages it
+_LONGEST = {Preparation.INSTALL: "2h", Preparation.RESIZE: "infinity", Preparation.MODULES: "2h"}
+_STOP = {Preparation.INSTALL: "10s", Preparation.RESIZE: "5min", Preparation.MODULES: "10s"}
 _WHAT = {
     Preparation.INSTALL: "Installation",
     Preparation.RESIZE: "Growth of a file system",
@@ -44,7 +45,7 @@ def begin(action: PrepareDisk) -> Argv:
         f"--description={_WHAT[action.work]} of domU {checked.name(action.name)} by xenlocal", "--service-type=exec",
         "--property=Before=xenlocal-guests.service", "--property=PrivateMounts=yes",
         f"--property=TimeoutStopSec={_STOP[action.work]}",
-        f"--property=RuntimeMaxSec={_LONGEST}",
+        f"--property=RuntimeMaxSec={_LONGEST[action.work]}",
         *settings, "--", PROGRAMS[action.work], checked.name(action.name), checked.path(action.disk.path),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from xenlocal.adapters.diskwork import PROGRAMS
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 DONE = "disk done"  # what is scheduled for the end of it
 UNFINISHED = "xenlocal-new"  # label of a file system that is not complete
-_LONGEST = 7200.0
 _WORKS = {program: work for work, program in PROGRAMS.items()}
 
 
@@ -53,7 +53,7 @@ def begin(dom0: SimulatedDom0, argv: list[str], unit: str, command: list[str]) -
     seconds = dom0.state.durations.install if seconds is None else seconds
     release = next((word.rpartition("=")[2] for word in argv if word.startswith("--setenv=XENLOCAL_RELEASE=")), "")
     happening = {"disk": disk, "work": str(work), "release": release}
-    dom0.schedule(min(seconds, _LONGEST), DONE, detail=name, scope=service, config=happening)
+    dom0.schedule(min(seconds, _longest(work)), DONE, detail=name, scope=service, config=happening)
     return Answer()
 
 
@@ -63,7 +63,7 @@ def end(dom0: SimulatedDom0, event: Happening) -> None:
     behaviour, volume = dom0.state.behaviour(name), _volume(dom0, disk)
     if volume is not None:
         volume.opened = False
-    hangs = (behaviour.install_seconds or 0.0) > _LONGEST
+    hangs = (behaviour.install_seconds or 0.0) > _longest(work)
     if hangs or behaviour.install_fails > 0:
         behaviour.install_fails = max(behaviour.install_fails - 1, 0)
         dom0.state.texts[work.log_of(name)] += "" if hangs else "E: it failed\n"
@@ -78,6 +78,11 @@ def end(dom0: SimulatedDom0, event: Happening) -> None:
     else:
         del dom0.state.paths[work.mark_of_file(disk)]
     dom0.state.texts[work.log_of(name)] += "is done\n"
+
+
+def _longest(work: Preparation) -> float:
+    """Seconds until systemd ends it."""
+    return math.inf if work is Preparation.RESIZE else 7200.0
 
 
 def is_marked(dom0: SimulatedDom0, disk: str, work: Preparation) -> bool:

@@ -65,7 +65,7 @@ EXPECTED: list[tuple[Action, list[str]]] = [
         ["systemd-run --collect --quiet --slice=xenlocal.slice --unit=xenlocal-resize-web "
          "'--description=Growth of a file system of domU web by xenlocal' --service-type=exec "
          "--property=Before=xenlocal-guests.service --property=PrivateMounts=yes --property=TimeoutStopSec=5min "
-         "--property=RuntimeMaxSec=2h "
+         "--property=RuntimeMaxSec=infinity "
          "-- /usr/libexec/xenlocal/resize web /a.img"]),
     (host_act.ResizeFile("/a.img", Size.mib(1), "grow", work=Preparation.RESIZE), [shlex.join(("sh", "-ec",
         "truncate '--size=>0' /a.img.xenlocal-resize; truncate --no-create '--size=>1048576' /a.img; "

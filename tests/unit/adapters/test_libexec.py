@@ -583,3 +583,11 @@ def test_one_that_fails_has_nothing_mounted_when_it_ends(guest: Guest) -> None:
     look = f'status=0; "$@" || status=$?; {look}; exit $status'
     status, said = guest.run("sh", "-c", look, "sh")
     assert status == 1 and said.endswith("is a link, and none is followed") and left.read_text() == ""
+
+
+def test_a_check_that_was_ended_has_found_no_errors(guest: Guest) -> None:
+    guest.mark.rename(guest.place.resize_mark)
+    ended = with_tool(guest, "e2fsck", 'echo "e2fsck canceled."; exit 32')
+    status, said = guest.place.run("resize", "/usr/bin/unshare", "--mount", *ended)
+    assert (status, said) == (1, "cannot resize web: it was ended before it was done")
+    assert guest.place.resize_mark.exists()
