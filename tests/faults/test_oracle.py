@@ -136,7 +136,7 @@ BREAKS = (
     Break(4, "kernel-replaced-in-place", mapping, "commands", _removes_the_kernel, says="no copy of a kernel"),
     Break(2, "first-installation-into-what-somebody-has-filled", diskwork, "_why_not", lambda *_: "", says="held xfs"),
     Break(6, "first-installation", domains, "plan_preparation", lambda *_: None, says="still to be installed into"),
-    Break(6, "first-installation-that-no-file-asks-for-any-more", preparing, "_hurdle_of_leftover", lambda *_: None),
+    Break(6, "first-installation-that-no-file-asks-for-any-more", preparing, "_hurdle_of_other", lambda *_: None),
     Break(6, "kernel-that-fails-its-trial", domains, "copy_to_start", lambda *_: None, says="has failed its trial"),
     Break(1, "kernel-on-trial", waiting, "why_not", lambda *_: "", says="which is worked on"),
     Break(8, "boot-diamond", transitions, "retry_delay", lambda _failures: 1e9, struck="xl create"),

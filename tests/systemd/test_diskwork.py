@@ -55,7 +55,8 @@ def at_work(container: Container) -> frozenset[str]:
     lines = container.run(
         "sh", "-c", "for each in /proc/[0-9]*/cmdline; do tr '\\0' '\\t' <$each; echo; done", check=False
     )
-    return disks_at_work(tuple(line.removesuffix("\t").split("\t")) for line in lines.stdout.splitlines())
+    found = disks_at_work(tuple(line.removesuffix("\t").split("\t")) for line in lines.stdout.splitlines())
+    return frozenset(path for _, path in found)
 
 
 def log_of(container: Container) -> str:

@@ -63,13 +63,14 @@ def watch_by_hand(action: WatchDisk) -> tuple[str, ...]:
     return (wait, f"[ ! -e {mark} ] || {{ {give_up}; }}")
 
 
-def disks_at_work(command_lines: Iterable[tuple[str, ...]]) -> frozenset[str]:
-    """Of the argument lists of all processes: disks that are being worked on."""
+def disks_at_work(command_lines: Iterable[tuple[str, ...]]) -> frozenset[tuple[Preparation, str]]:
+    """Of the argument lists of all processes: what is done, and to which disk."""
     return frozenset(
-        words[at + 2]
+        (work, words[at + 2])
         for words in command_lines
         for at in (0, 1)  # the kernel puts the interpreter before a script
-        if len(words) == at + 3 and words[at] in PROGRAMS.values()
+        for work, program in PROGRAMS.items()
+        if len(words) == at + 3 and words[at] == program
     )
 
 

@@ -82,7 +82,11 @@ class HostReader:
         return read_iscsi(self._files)
 
     def disks_at_work(self) -> frozenset[str]:
-        return diskwork.disks_at_work(self._files.command_lines())
+        """By its own name too: a domU may have the disk by another one."""
+        found = diskwork.disks_at_work(self._files.command_lines())
+        facts = self._files.paths({path for _, path in found})
+        real = {(work, facts[path].real) for work, path in found if path in facts}
+        return frozenset(work.key_of(path) for work, path in found | real)
 
     def words_of_work(self, action: WatchDisk) -> str:
         """Of a log that cannot be read that is what is told: the work has ended all the same."""

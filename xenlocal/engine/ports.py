@@ -83,7 +83,7 @@ class Reader(Protocol):
         """Sessions and records. No command."""
 
     def disks_at_work(self) -> frozenset[str]:
-        """Paths of the disks that are being prepared for a domU. No command."""
+        """What is done to which disks, as `Preparation.key_of` has it. No command."""
 
     def words_of_work(self, action: WatchDisk) -> str:
         """Why such work has failed, as far as its log tells. No command."""

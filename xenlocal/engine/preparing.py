@@ -59,7 +59,7 @@ class Preparing:
 def why_not(reader: Reader, action: WatchDisk) -> str | None:
     """None while it is at work; "" when the mark is gone; else why it is not. Raises XenlocalError for unknown."""
     disk, work = action.disk, action.work
-    if disk.path in reader.disks_at_work():
+    if work.key_of(disk.path) in reader.disks_at_work():
         return None
     if isinstance(disk, LogicalVolume):
         seen = Observed(storage=reader.storage())

@@ -37,7 +37,7 @@ class Table(StrEnum):
     IDENTITIES = "identities"  # what `hostid = locked` has recorded; no command
     KERNELS = "kernels"  # copies of kernels, and the xl.cfg that name them; no command
     TRIALS = "trials"  # kernels on trial: needed only where a domU boots one of the dom0; no command
-    AT_WORK = "at_work"  # /proc: needed only while a disk is marked; no command
+    AT_WORK = "at_work"  # /proc: needed only where a disk is about to be used; no command
     ISCSI = "iscsi"  # sessions in /sys and records of open-iscsi: needed only where a file declares one; no command
 
 
@@ -237,7 +237,7 @@ class Observed:
     hardware: Hardware | Unavailable = NOT_ASKED
     monitors: frozenset[str] | Unavailable = NOT_ASKED  # domUs whose `xl create` process is alive
     identities: Mapping[str, Identity] | Unavailable = NOT_ASKED  # by UUID
-    at_work: frozenset[str] | Unavailable = NOT_ASKED  # paths of the disks that are being prepared
+    at_work: frozenset[str] | Unavailable = NOT_ASKED  # `Preparation.key_of` disks that are being prepared
     iscsi: IscsiFacts | Unavailable = NOT_ASKED
     kernels: Kept | Unavailable = NOT_ASKED
     trials: Mapping[str, Trial] | Unavailable = NOT_ASKED  # by UUID

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from xenlocal.model.desired import Backing, Disk, Domain, ImageFile, LogicalVolume
-from xenlocal.model.diskwork import Preparation
 from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, Table, Unavailable, Vbd
 from xenlocal.planner.draft import Draft, unknown
 from xenlocal.planner.holders import Claims, holders, identity, who, with_devices
 from xenlocal.planner.owners import hurdle_of_owner
-from xenlocal.planner.preparing import is_at_work, is_marked
+from xenlocal.planner.preparing import at_work_on
 from xenlocal.planner.thin import hurdle_of_thin
 from xenlocal.planner.things import hurdle_of_session
 
@@ -97,5 +96,5 @@ def _is_open(backing: Backing, observed: Observed) -> bool:
     if not isinstance(backing, LogicalVolume) or isinstance(observed.storage, Unavailable):
         return False
     present = observed.storage.volumes.get((backing.vg, backing.lv))
-    ours = is_at_work(backing, observed) and any(is_marked(backing, work, observed) for work in Preparation)
-    return present is not None and present.opened and not ours
+    # work of ours is a hurdle of its own, or waited for
+    return present is not None and present.opened and not at_work_on(backing, observed)

@@ -17,6 +17,7 @@ from xenlocal.planner.disks import hurdle_of_disk
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims, identity
 from xenlocal.planner.hurdles import hurdle_of_bridge
+from xenlocal.planner.preparing import hurdle_to_have
 
 KEYS = ("disk", "vif")
 
@@ -103,7 +104,8 @@ class _Plug:
             return hurdle_of_bridge(self.draft, thing, self.observed)
         if thing.shared:
             return "qemu serves a disk with mode = w!, from the start of its guest on"
-        return hurdle_of_disk(self.draft, thing, None, self.observed, self.store.vbds, self.claims)
+        why = hurdle_to_have(self.draft, self.domain, thing, self.observed)
+        return why or hurdle_of_disk(self.draft, thing, None, self.observed, self.store.vbds, self.claims)
 
     def detach(self) -> None:
         """What the files say is not attached, where the guest has just that."""

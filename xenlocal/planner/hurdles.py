@@ -128,6 +128,8 @@ def _ask_all(draft: Draft, domain: Domain, observed: Observed) -> None:
     draft.table(Table.PATHS, observed.paths)
     draft.table(Table.HARDWARE, observed.hardware)
     draft.table(Table.MONITORS, observed.monitors)
+    if domain.disks:
+        draft.table(Table.AT_WORK, observed.at_work)
     if domain.disks or domain.pci:
         draft.table(Table.XENSTORE, observed.xenstore)
     if domain.nics:

@@ -18,8 +18,10 @@ from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, T
 from xenlocal.model.storage import OUR_TAG, Volume
 from xenlocal.planner.checkup_modules import Root, root_disk
 from xenlocal.planner.draft import Draft, unknown
+from xenlocal.planner.holders import identity
 
 MMDEBSTRAP = "/usr/bin/mmdebstrap"
+_UNKNOWN = "whether a disk of it is being worked on could not be found out"
 # steps that put the mark there; that of MODULES is put there by a command
 _MAKES = {Preparation.INSTALL: ("create ",), Preparation.RESIZE: ("grow ",), Preparation.MODULES: ()}
 
@@ -28,9 +30,10 @@ def plan_preparation(draft: Draft, domain: Domain, record: Record, observed: Obs
     """Steps of the domU that its start has to wait for, where a disk is marked or about to be. What has just ended
     without being done is watched once more, which tells why, before it begins anew."""
     before = draft.ends_of(domain.target)  # its former self lets go of the disk first
-    for disk, work in _due(draft, domain, observed):
+    due = sorted(_due(draft, domain, observed), key=lambda each: each[1] not in at_work_on(each[0].backing, observed))
+    for disk, work in due:  # one after the other, what is already at work first
         target = disk.backing.target
-        if not is_at_work(disk.backing, observed) and record.preparing != work.key_of(disk.backing.path):
+        if work not in at_work_on(disk.backing, observed) and record.preparing != work.key_of(disk.backing.path):
             settings = _settings(domain, disk, work, observed)
             action = PrepareDisk(domain.name, domain.uuid, disk.backing, settings, work)
             before = (draft.step(action, _reason(domain, disk, work), needs=(*draft.steps_of(target), *before)),)
@@ -54,15 +57,15 @@ def tell_unprepared(draft: Draft, domain: Domain, observed: Observed) -> None:
 
 
 def hurdle_of_preparation(draft: Draft, domain: Domain, live: LiveDomain | None, observed: Observed) -> str | None:
-    """What is in its way, where there is something to do. `live`: its present self, which is to be stopped."""
-    due = tuple(_due(draft, domain, observed))
-    others = tuple(each for each in _marked(domain, observed) if each not in due)
-    if not due and not others:
+    """What is in its way, on whatever disk. `live`: its present self, which is to be stopped."""
+    if not domain.disks:
         return None
     if draft.table(Table.AT_WORK, observed.at_work) is None:
-        return "whether a disk of it is being worked on could not be found out"
+        return _UNKNOWN
+    due = tuple(_due(draft, domain, observed))
+    others = [(disk, work) for disk in domain.disks for work in Preparation if (disk, work) not in due]
     for disk, work in others:
-        if (why := _hurdle_of_leftover(domain, disk, work, observed)) is not None:
+        if (why := _hurdle_of_other(domain, disk, work, observed)) is not None:
             return f"{disk.backing.target} {why}"
     install = domain.install if any(work is Preparation.INSTALL for _, work in due) else None
     if install is None:
@@ -92,12 +95,22 @@ def _why_not_read(key: str, facts: PathFacts | None) -> str | None:
     return None if facts.kind is PathKind.FILE else "is not a regular file"
 
 
-def _hurdle_of_leftover(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> str | None:
-    """Of a mark that nothing follows from: no file asks for it any more, since the part is gone or the disk has come to
-    another domU; or the disk is not ours."""
-    if is_at_work(disk.backing, observed):
+def hurdle_to_have(draft: Draft, domain: Domain, disk: Disk, observed: Observed) -> str | None:
+    """Why a domU that runs must not get the disk, neither now nor by its own reboot."""
+    if draft.table(Table.AT_WORK, observed.at_work) is None:
+        return _UNKNOWN
+    if (disk, Preparation.INSTALL) in _due(draft, domain, observed):
+        return f"{disk.backing.target} is still to be installed into, before its next start"
+    others = (_hurdle_of_other(domain, disk, work, observed) for work in Preparation)
+    return next((f"{disk.backing.target} {why}" for why in others if why is not None), None)
+
+
+def _hurdle_of_other(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> str | None:
+    """Of work that is not waited for: no file asks for it any more, since the part is gone or the disk has come to
+    another domU; or the disk is not ours; or somebody has taken its mark away, which ends no work."""
+    if work in at_work_on(disk.backing, observed):
         return f"is being worked on, until what `systemctl list-units 'xenlocal-{work}-*'` shows has ended"
-    if work is not Preparation.INSTALL:
+    if work is not Preparation.INSTALL or not is_marked(disk.backing, work, observed):
         return None
     what, how = "no [[install]] says what", "write one"
     if _declares(domain, disk, work, observed) and isinstance(disk.backing, LogicalVolume):
@@ -109,10 +122,6 @@ def _hurdle_of_leftover(domain: Domain, disk: Disk, work: Preparation, observed:
         f"is marked as one to be installed into, and {what} ({disk.source}); {how}, or to use the disk as it is type:"
         f" {_how_to_unmark(disk.backing)}"
     )
-
-
-def _marked(domain: Domain, observed: Observed) -> Iterator[tuple[Disk, Preparation]]:
-    return ((disk, work) for disk in domain.disks for work in Preparation if is_marked(disk.backing, work, observed))
 
 
 def _due(draft: Draft, domain: Domain, observed: Observed) -> Iterator[tuple[Disk, Preparation]]:
@@ -184,8 +193,11 @@ def _volume(disk: Backing, observed: Observed) -> Volume | None:
     return observed.storage.volumes.get((disk.vg, disk.lv))
 
 
-def is_at_work(disk: Backing, observed: Observed) -> bool:
-    return not isinstance(observed.at_work, Unavailable) and disk.path in observed.at_work
+def at_work_on(disk: Backing, observed: Observed) -> frozenset[Preparation]:
+    """What is being done to it, by whichever of its names."""
+    keys = frozenset[str]() if isinstance(observed.at_work, Unavailable) else observed.at_work
+    names = identity(disk, observed).names if keys else ()
+    return frozenset(work for work in Preparation if not keys.isdisjoint(map(work.key_of, names)))
 
 
 def _settings(domain: Domain, disk: Disk, work: Preparation, observed: Observed) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from xenlocal.planner.holders import holders, identity, who, with_devices
 from xenlocal.planner.kernels import boot_paths, copy_name, is_copy_of
 from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
 from xenlocal.planner.patient import known
+from xenlocal.planner.preparing import at_work_on
 from xenlocal.planner.thin import hurdle_of_thin
 
 
@@ -84,7 +85,7 @@ def _not_writable(disk: Disk, observed: Observed) -> str:
         return "is not for it alone to write to, with its mode"
     if isinstance(backing, BlockDevice):
         return "is a given device, and only what xenlocal makes is written to"
-    if backing.path in known(observed.at_work):
+    if known(observed.at_work) and at_work_on(backing, observed):
         return "is being worked on"
     vbds = with_devices(known(observed.xenstore).vbds, observed)
     for vbd in holders(identity(backing, observed), vbds, None):

@@ -74,9 +74,9 @@ def end(dom0: SimulatedDom0, event: Happening) -> None:
         there = dom0.state.surroundings.modules.get(disk, [RELEASE])
         dom0.state.surroundings.modules[disk] = [*there, event.config["release"]]
     if volume is not None:
-        volume.tags.remove(work.mark)
+        volume.tags = [tag for tag in volume.tags if tag != work.mark]
     else:
-        del dom0.state.paths[work.mark_of_file(disk)]
+        dom0.state.paths.pop(work.mark_of_file(disk), None)
     dom0.state.texts[work.log_of(name)] += "is done\n"
 
 

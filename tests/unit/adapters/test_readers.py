@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from xenlocal.engine.ports import LastWords
 from xenlocal.model.actions import WatchDisk
 from xenlocal.model.desired import LogicalVolume
 from xenlocal.model.errors import CommandFailed, XenlocalError
-from xenlocal.model.observed import LiveState, PciUse, Signs, Vif
+from xenlocal.model.observed import LiveState, PathFacts, PathKind, PciUse, Signs, Vif
 from xenlocal.model.storage import Fill
 from xenlocal.model.units import Size
 
@@ -565,3 +565,26 @@ def test_a_leased_address_is_told_from_one_that_was_given() -> None:
     text = f'[{{"ifname":"lo",{head},"addr_info":[]}},{{"ifname":"br0",{head},"addr_info":[{mine},{lease}]}}]'
     link = iproute.parse_links(text)["br0"]
     assert (link.addresses, link.leased) == (("10.9.0.1/24", "2001:db8::5/64"), ("2001:db8::5/64",))
+
+
+def test_what_is_done_to_which_disks_is_told_by_each_of_their_names() -> None:
+    class Links(TextFiles):
+        def paths(self, paths: Iterable[str]) -> Mapping[str, PathFacts]:
+            here = {"/dev/vg0/web": "/dev/dm-3", "/srv/db.img": "/srv/db.img"}
+            return {path: PathFacts(PathKind.FILE, Size(0), here[path]) for path in paths if path in here}
+
+    lines = (
+        ("/bin/sh", "/usr/libexec/xenlocal/resize", "web", "/dev/vg0/web"),
+        ("/usr/libexec/xenlocal/install", "db", "/srv/db.img"),
+        ("/bin/sh", "/usr/libexec/xenlocal/modules", "x", "/srv/gone.img"),
+        ("vi", "/usr/libexec/xenlocal/install"),
+        ("less", "/usr/libexec/xenlocal/install", "a", "b", "c"),
+        ("/bin/bash", "-x", "/usr/libexec/xenlocal/install", "db", "/srv/other.img"),
+    )
+    reader = HostReader(ScriptedRunner(), Links({}, lines), Identities("/var/lib/xenlocal"), NO_KERNELS)
+    assert reader.disks_at_work() == {
+        "resize /dev/vg0/web",
+        "resize /dev/dm-3",
+        "install /srv/db.img",
+        "modules /srv/gone.img",
+    }

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from tests.unit.engine.rig import Daemon, Machine, conf
+import pytest
 
+from tests.unit.engine.rig import Daemon, Machine, conf
+from tests.unit.engine.test_identity import notices
+from tests.unit.engine.test_trial import kernel_of, machine, stamp, trial, web
+from xenlocal.simulator import diskwork
+
+ROOT = "[[disk xvda]]\nvolume = vg0/{}\nsize = 1G"
+SUITE = "[[install]]\nsuite = bookworm"
 BACKINGS = {"file": "file = /srv/web.img", "volume": "volume = vg0/web"}
 
 
@@ -20,6 +27,65 @@ def growing(backing: str, *others: str) -> tuple[Machine, Daemon]:
     daemon.edit(5, grows(backing, "2G"), *others)
     daemon.ask(20, "restart", "web")
     return made, daemon
+
+
+def test_who_takes_the_mark_away_while_the_next_try_is_at_it_starts_no_guest_from_that_disk() -> None:
+    """As the failure of the try before says: to start it as it is."""
+    made, daemon = growing("file")
+
+    def follow_the_advice() -> None:
+        del made.dom0.state.paths["/srv/web.img.xenlocal-resize"]
+        daemon.inbox.look_again()
+
+    def nobody_has_it() -> None:
+        assert diskwork.at_work(made.dom0) and not made.running
+
+    daemon.at(80, follow_the_advice)
+    daemon.at(120, nobody_has_it)
+    daemon.run(300)
+    assert made.running == {"web": "running"}, "as soon as that has ended"
+
+
+@pytest.mark.parametrize("backing", BACKINGS)
+def test_a_running_guest_does_not_get_a_disk_that_is_worked_on(backing: str) -> None:
+    db = conf("db", ROOT.format("db"))
+    made, daemon = growing(backing, db)
+    given = conf("db", ROOT.format("db"), "[[disk xvdb]]", BACKINGS[backing], "size = 2G")
+    daemon.edit(80, given, conf("new", ROOT.format("new"), SUITE))
+    told = list[str]()
+    daemon.at(120, lambda: told.extend((notices(daemon, "db"), *_disks(made, "db"))))
+    daemon.run(300)
+    assert "is being worked on, until what `systemctl list-units 'xenlocal-resize-*'` shows has ended" in told[0]
+    assert told[1:] == ["xvda"] and _disks(made, "db") == ["xvda", "xvdb"]
+
+
+def _disks(made: Machine, name: str) -> list[str]:
+    return [disk.vdev for each in made.dom0.state.domains if each.name == name for disk in each.disks]
+
+
+def test_what_grows_while_it_is_installed_into_has_not_failed_to() -> None:
+    one, more = (conf("web", f"{ROOT.format('web')[:-2]}{size}\nresize_fs = yes", SUITE) for size in ("1G", "2G"))
+    made = Machine(one)
+    daemon = Daemon(made)
+    daemon.edit(80, more)
+    daemon.run(500)
+    assert made.running == {"web": "running"} and not [each for each in made.history.deeds() if each.outcome != "done"]
+    work = [
+        each.text.partition("libexec/xenlocal/")[2] for each in made.dom0.trace if each.text.startswith("systemd-run")
+    ]
+    assert work[:2] == ["install web /dev/vg0/web", "resize web /dev/vg0/web"]
+
+
+def test_an_edit_while_the_file_system_grows_does_not_end_the_trial_of_a_kernel() -> None:
+    made = machine()
+    larger = web().replace("size = 4G", "size = 5G\nresize_fs = yes")
+    made.write(larger, conf("db", "state = manual"))
+    daemon = Daemon(made)
+    request = daemon.ask(20, "kernel", "web")
+    daemon.edit(60, larger, conf("db", "state = manual"), conf("other"))
+    daemon.run(900)
+    assert request.code == 0 and made.running["web"] == "running" and stamp(2) in kernel_of(made)
+    assert trial(made) == {} and made.running["other"] == "running"
 
 
 def test_a_file_system_may_take_as_long_as_it_likes_to_grow() -> None:

@@ -182,6 +182,7 @@ def observed(*lives: LiveDomain, **tables: Any) -> Observed:
         iscsi=tables.pop("iscsi", IscsiFacts({})),
         kernels=tables.pop("kernels", Kept("/var/lib/xenlocal/kernels")),
         trials=tables.pop("trials", {}),
+        at_work=tables.pop("at_work", frozenset()),
         **tables,
     )
 

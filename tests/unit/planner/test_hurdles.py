@@ -266,7 +266,7 @@ def test_all_that_a_start_needs_to_know_is_asked_for_at_once() -> None:
     seen = Observed(domains={})
     plain = {Table.PATHS, Table.HARDWARE, Table.MONITORS, Table.IDENTITIES, Table.KERNELS}
     assert plan(desired(dom("web")), seen).wanted == plain
-    assert plan(desired(dom("web", image("/srv/x.img"))), seen).wanted == {*plain, Table.XENSTORE}
+    assert plan(desired(dom("web", image("/srv/x.img"))), seen).wanted == {*plain, Table.XENSTORE, Table.AT_WORK}
     assert plan(desired(dom("web", bridges=("br0",))), seen).wanted == {*plain, Table.NETWORK}
     things = dom("web", after_things=(bridge("br0"),), needs_things=(Target(Kind.VOLUME, "vg0/x"),))
     assert plan(desired(things), seen).wanted == {*plain, Table.NETWORK, Table.STORAGE}

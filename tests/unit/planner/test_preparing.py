@@ -24,6 +24,7 @@ BOOKWORM = Install(suite="bookworm")
 MARKED = frozenset({OUR_TAG, Preparation.INSTALL.mark})
 DISK = LogicalVolume("vg0", "web")
 FILE = "/srv/web.img"
+INSTALLING, GROWING = frozenset({"install /dev/vg0/web"}), frozenset({"resize /dev/vg0/web"})
 
 
 def web(install: Install = BOOKWORM, **values: Any) -> Domain:
@@ -109,7 +110,7 @@ def test_no_domain_starts_from_a_marked_disk_that_no_part_of_it_installs_into(
         made = plan(observed, domain)
         assert not made.steps and "no [[install]] says what (a.conf:1); write one, or to" in made.refusals[0].reason
         assert made.refusals[0].reason.endswith(f"type: {how}")
-        made = plan(replace(observed, at_work=frozenset({disk.backing.path})), domain)
+        made = plan(replace(observed, at_work=frozenset({f"install {disk.backing.path}"})), domain)
         assert not made.steps and "`systemctl list-units 'xenlocal-install-*'` shows" in made.refusals[0].reason
     assert plan(seen(), dom("web", lv("web"))).steps[0].action == CreateVolume("vg0", "web", GIB, "here")
 
@@ -117,7 +118,7 @@ def test_no_domain_starts_from_a_marked_disk_that_no_part_of_it_installs_into(
 def test_a_file_system_that_no_file_asks_to_grow_any_more_is_used_as_it_is_unless_it_is_at_work() -> None:
     marked, domain = volume("web", tags=frozenset({OUR_TAG, Preparation.RESIZE.mark})), dom("web", lv("web"))
     assert ids(plan(seen(marked), domain)) == ["start domain/web", "await domain/web"]
-    made = plan(seen(marked, at_work=frozenset({DISK.path})), domain)
+    made = plan(seen(marked, at_work=GROWING), domain)
     assert not made.steps and "`systemctl list-units 'xenlocal-resize-*'` shows" in made.refusals[0].reason
 
 
@@ -131,16 +132,58 @@ def test_what_is_unfinished_begins_anew() -> None:
 
 def test_one_at_work_is_waited_for_though_it_holds_the_volume() -> None:
     mounted = volume("web", tags=MARKED, opened=True)
-    made = plan(seen(mounted, at_work=frozenset({DISK.path})))
+    made = plan(seen(mounted, at_work=INSTALLING))
     assert ids(made) == ["watch domain/web", "start domain/web", "await domain/web"]
     (told,) = made.notices
     assert (
         "is installed before it starts, which takes minutes; `tail -f /var/log/xenlocal/install-web.log`" in told.text
     )
     assert "is open on the dom0 itself" in plan(seen(mounted)).refusals[0].reason, "somebody else has mounted it"
-    done = volume("web", opened=True)
-    refused = plan(seen(done, at_work=frozenset({DISK.path})))
-    assert "is open on the dom0 itself" in refused.refusals[0].reason, "it is finished, and not yet let go of"
+
+
+@pytest.mark.parametrize(
+    ("disk", "at_work"),
+    [
+        (lv("web"), INSTALLING),
+        (image(FILE, GIB), frozenset({f"resize {FILE}"})),
+        (build.device("/dev/mapper/vg0-web"), GROWING),
+        (build.device("/dev/link"), GROWING),
+    ],
+    ids=["volume", "file", "its other name", "a link"],
+)
+def test_no_guest_gets_a_disk_that_is_worked_on_whatever_has_become_of_its_mark(
+    disk: Disk, at_work: frozenset[str]
+) -> None:
+    """Somebody has taken the mark away, as is said where work has failed, while the next try is at it; or another domU
+    names the disk, in its own way."""
+    node = PathFacts(PathKind.BLOCK, Size(0), "/dev/dm-0", (253, 0))
+    paths = {FILE: build.file_facts(FILE), "/dev/mapper/vg0-web": node, "/dev/link": node}
+    tables: dict[str, Any] = {"storage": storage(volume("web", opened=True, device=(253, 0)), volume("root"))}
+    observed = build.observed(paths=paths, **tables, at_work=at_work)
+    made = plan(observed, dom("db", disk))
+    assert not made.steps and " is being worked on, until what `systemctl list-units 'xenlocal-" in (
+        made.refusals[0].reason
+    )
+    made = plan(observed, dom("db", lv("root"), replace(disk, vdev="xvdb")))
+    assert not made.steps, "nor as its second one"
+    assert plan(replace(observed, at_work=frozenset({"resize /dev/vg0/root"})), dom("db", disk)).steps or (
+        disk.backing != ImageFile(FILE)
+    )
+
+
+def test_what_is_at_work_goes_on_first_and_the_rest_is_begun_after_it() -> None:
+    grown = volume("web", Size.mib(2048), tags=MARKED | {Preparation.RESIZE.mark}, opened=True)
+    domain = replace(web(), disks=(replace(lv("web", Size.mib(2048)), resize_fs=True),))
+    for at_work, first, then in (
+        (INSTALLING, Preparation.INSTALL, Preparation.RESIZE),
+        (GROWING, Preparation.RESIZE, Preparation.INSTALL),
+    ):
+        made = plan(seen(grown, at_work=at_work), domain)
+        watches = [step for step in made.steps if isinstance(step.action, WatchDisk)]
+        (begin,) = [step for step in made.steps if isinstance(step.action, PrepareDisk)]
+        assert [getattr(step.action, "work", None) for step in watches] == [first, then]
+        assert getattr(begin.action, "work", None) is then and begin.needs == (watches[0].id,)
+        assert watches[1].needs == (begin.id,)
 
 
 def test_nothing_is_done_where_it_is_not_known_whether_one_is_at_work() -> None:
@@ -148,7 +191,8 @@ def test_nothing_is_done_where_it_is_not_known_whether_one_is_at_work() -> None:
     assert not made.steps
     assert made.refusals[0].reason == "whether a disk of it is being worked on could not be found out"
     assert Table.AT_WORK in plan(seen(volume("web", tags=MARKED), at_work=NOT_ASKED)).wanted
-    assert Table.AT_WORK not in plan(seen(volume("web"), at_work=NOT_ASKED)).wanted, "nobody needs to know"
+    assert Table.AT_WORK in plan(seen(volume("web"), at_work=NOT_ASKED)).wanted, "also where there is no mark"
+    assert Table.AT_WORK not in plan(build.observed(at_work=NOT_ASKED), dom("web")).wanted, "it has no disk"
 
 
 def test_nothing_is_done_where_the_mark_could_not_be_looked_for() -> None:
@@ -286,9 +330,7 @@ def test_a_file_system_grows_with_its_disk_before_the_start() -> None:
 def test_it_grows_later_where_the_guest_ran() -> None:
     large = volume("web", Size.mib(2048), tags=RESIZE)
     assert ids(plan(seen(large), grows()))[:2] == ["begin growing the file system of domain/web", "watch domain/web"]
-    assert (
-        ids(plan(seen(replace(large, opened=True), at_work=frozenset({DISK.path})), grows()))[0] == "watch domain/web"
-    )
+    assert ids(plan(seen(replace(large, opened=True), at_work=GROWING), grows()))[0] == "watch domain/web"
     without = dom("web", lv("web", Size.mib(2048)))
     assert ids(plan(seen(large), without))[0] == "start domain/web", "it is not wanted any more"
     made = plan(seen(volume("web")), dom("web", lv("web", Size.mib(2048))))

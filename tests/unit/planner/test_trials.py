@@ -98,7 +98,7 @@ def test_it_is_started_from_the_copy_on_trial_when_its_modules_are_there() -> No
     begin_reason = next(step.reason for step in one.steps if step.id.startswith("begin "))
     assert begin_reason == "volume/vg0/web is to have those of the kernel on trial"
     # begun by a daemon before this one
-    assert ids(made(seen(marked=True, at_work=frozenset({"/dev/vg0/web"}))))[0] == "watch domain/web"
+    assert ids(made(seen(marked=True, at_work=frozenset({"modules /dev/vg0/web"}))))[0] == "watch domain/web"
     assert ids(made(seen())) == ("start domain/web", "await domain/web")
 
 
@@ -145,7 +145,7 @@ def test_in_an_image_file() -> None:
 def test_a_mark_without_a_trial_that_lasts_means_nothing_unless_it_is_at_work() -> None:
     for trial in (None, FAILED):
         assert ids(made(seen(trial=trial, marked=True)))[0] == "start domain/web"
-        one = made(seen(trial=trial, marked=True, at_work=frozenset({"/dev/vg0/web"})))
+        one = made(seen(trial=trial, marked=True, at_work=frozenset({"modules /dev/vg0/web"})))
         assert "is being worked on, until what `systemctl list-units 'xenlocal-modules-*'`" in refused(
             one, "domain/web"
         )

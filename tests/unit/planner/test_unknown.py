@@ -47,8 +47,8 @@ KEPT = memory(ready("off", 7, declared="stopped"), ready("old", 8, declared=""))
 # what a start needs to know, by domU
 NEEDS = {
     "plain": {"domains", "paths", "hardware", "monitors"},
-    "file": {"domains", "paths", "hardware", "monitors", "xenstore"},
-    "new": {"domains", "paths", "hardware", "monitors", "xenstore", "storage", "network"},
+    "file": {"domains", "paths", "hardware", "monitors", "xenstore", "at_work"},
+    "new": {"domains", "paths", "hardware", "monitors", "xenstore", "at_work", "storage", "network"},
 }
 
 
@@ -82,8 +82,8 @@ def test_nothing_dangerous_follows_from_unknown(missing: tuple[str, ...]) -> Non
 
 def test_tables_not_asked_for_are_asked_and_meanwhile_nothing_is_done() -> None:
     made = learned_plan(WANT, Observed(domains=host().domains), KEPT)
-    unneeded = {"at_work", "trials"}  # no disk of them is marked, and they boot no kernel of the dom0
-    assert {str(table) for table in made.wanted} == set(TABLES) - {"domains"} - unneeded
+    unneeded = "trials"  # they boot no kernel of the dom0
+    assert {str(table) for table in made.wanted} == set(TABLES) - {"domains", unneeded}
     assert not any(isinstance(step.action, StartDomain | RetireVolume) for step in made.steps)
     assert made.unavailable == ()
 

@@ -121,7 +121,7 @@ def test_a_group_that_is_not_to_be_changed_from_here() -> None:
 def test_a_disk_that_somebody_has() -> None:
     said = refused(asked(look=seen(live(4, "x"), vbds=(vbd(4, "/dev/vg0/web"),))))
     assert "volume/vg0/web, is held by domain/x (domid 4)" in said
-    assert "is being worked on" in refused(asked(look=seen(at_work=frozenset({"/dev/vg0/web"}))))
+    assert "is being worked on" in refused(asked(look=seen(at_work=frozenset({"modules /dev/vg0/web"}))))
     assert "is held by domid 4" in refused(asked(OF_FILE, seen(vbds=(vbd(4, FILE),))))
     blocks = {**THERE, FILE: block_facts(FILE)}
     assert "is not a regular file that exists" in refused(asked(OF_FILE, seen(paths=blocks)))
