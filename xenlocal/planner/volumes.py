@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xenlocal.model.desired import Desired, Disk, Domain, ImageFile, LogicalVolume, State
+from xenlocal.model.desired import Backing, Desired, Disk, Domain, ImageFile, LogicalVolume, State
 from xenlocal.model.diskwork import Preparation
 from xenlocal.model.host_actions import (
     ActivateVolume,
@@ -24,6 +24,7 @@ from xenlocal.model.units import Size
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.idle import Idle, idle_volumes
 from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
+from xenlocal.planner.preparing import at_work_on
 from xenlocal.planner.thin import hurdle_of_pool, tell_of_pool
 
 _Kind = TypeVar("_Kind", LogicalVolume, ImageFile)
@@ -47,7 +48,7 @@ def plan_volumes(draft: Draft, desired: Desired, observed: Observed, memory: Mem
     if volumes:
         storage = draft.table(Table.STORAGE, observed.storage)
         if storage is not None:
-            lvs = _Lvs(draft, storage, idle_volumes(desired, observed, memory))
+            lvs = _Lvs(draft, observed, storage, idle_volumes(desired, observed, memory))
             for lv, want in volumes.items():
                 lvs.plan(lv, want)
             lvs.tell_of_pools()
@@ -79,8 +80,8 @@ def _wants(desired: Desired, kind: type[_Kind]) -> Mapping[_Kind, _Want]:
 class _Lvs:
     """The LVs of one plan: what each takes of the room of its group, the next has not."""
 
-    def __init__(self, draft: Draft, storage: Storage, idle: Idle) -> None:
-        self._draft, self._storage, self._idle = draft, storage, idle
+    def __init__(self, draft: Draft, observed: Observed, storage: Storage, idle: Idle) -> None:
+        self._draft, self._observed, self._storage, self._idle = draft, observed, storage, idle
         self._free = {name: group.free.bytes for name, group in storage.groups.items()}
         self._unchangeable = hurdles_of_groups(storage)
         self._pools: set[tuple[str, str]] = set()
@@ -142,6 +143,7 @@ class _Lvs:
             more = Size(size.bytes - present.size.bytes)
             hurdle = _not_ours(present, "grown") or self._unchangeable.get(present.vg)
             hurdle = hurdle or self._why_no_room(present.vg, present.pool, more)
+            hurdle = hurdle or _growing(self._draft, LogicalVolume(present.vg, present.lv), want, self._observed)
             if hurdle:
                 self._draft.refuse(target, hurdle)
                 return
@@ -213,6 +215,17 @@ def _not_ours(volume: Volume, done: str) -> str | None:
     )
 
 
+def _growing(draft: Draft, backing: Backing, want: _Want, observed: Observed) -> str | None:
+    """Why it does not grow now: what grows its file system has its size already, and takes the mark away at its end."""
+    if not want.resize:
+        return None
+    if draft.table(Table.AT_WORK, observed.at_work) is None:
+        return "whether its file system is just growing could not be found out"
+    if Preparation.RESIZE not in at_work_on(backing, observed):
+        return None
+    return "its file system is just growing; it grows once more when that has ended"
+
+
 def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observed) -> None:
     for image, want in wants.items():
         paths = draft.table(Table.PATHS, observed.paths)
@@ -231,6 +244,9 @@ def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observ
         elif want.size is not None and want.size > facts.size:
             # empty: it has been made, and has not got its size, as where the disk was full; no guest starts on that
             verb = "grow" if facts.size.bytes else "create"
+            if why := _growing(draft, image, want, observed):
+                draft.refuse(image.target, why)
+                continue
             reason = f"is {facts.size}, declared {want.size} in {want.where}"
             draft.step(_resize(image, want.size, want, verb), reason)
         elif want.size is not None and want.size < facts.size:

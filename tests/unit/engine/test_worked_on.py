@@ -7,6 +7,7 @@ import pytest
 from tests.unit.engine.rig import Daemon, Machine, conf
 from tests.unit.engine.test_identity import notices
 from tests.unit.engine.test_trial import kernel_of, machine, stamp, trial, web
+from xenlocal.model.diskwork import Preparation
 from xenlocal.simulator import diskwork
 
 ROOT = "[[disk xvda]]\nvolume = vg0/{}\nsize = 1G"
@@ -61,6 +62,19 @@ def test_a_running_guest_does_not_get_a_disk_that_is_worked_on(backing: str) -> 
 
 def _disks(made: Machine, name: str) -> list[str]:
     return [disk.vdev for each in made.dom0.state.domains if each.name == name for disk in each.disks]
+
+
+@pytest.mark.parametrize("backing", BACKINGS)
+def test_a_further_growth_waits_for_the_one_before_and_keeps_its_mark(backing: str) -> None:
+    made, daemon = growing(backing)
+    daemon.edit(80, grows(backing, "3G"))
+    told = list[str]()
+    daemon.at(120, lambda: told.append(str(daemon.loop.status())))
+    daemon.run(400)
+    assert "its file system is just growing; it grows once more when that has ended" in told[0]
+    marks = [tag for each in made.dom0.state.volumes for tag in each.tags] + [*made.dom0.state.paths]
+    assert [each for each in marks if each.endswith(Preparation.RESIZE.mark)], "for the next start"
+    assert "type `resize2fs /dev/xvda` inside the guest" in notices(daemon, "web")
 
 
 def test_what_grows_while_it_is_installed_into_has_not_failed_to() -> None:

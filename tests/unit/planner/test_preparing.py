@@ -10,7 +10,7 @@ import pytest
 from tests.unit.planner import build
 from tests.unit.planner.build import GIB, desired, dom, image, lv, storage, volume
 from xenlocal.model.actions import PrepareDisk, WatchDisk
-from xenlocal.model.desired import Disk, Domain, ImageFile, LogicalVolume, Nic
+from xenlocal.model.desired import Disk, Domain, ImageFile, LogicalVolume, Nic, State
 from xenlocal.model.diskwork import Install, Preparation
 from xenlocal.model.host_actions import CreateVolume, GrowVolume, ResizeFile
 from xenlocal.model.memory import Hand
@@ -335,6 +335,27 @@ def test_it_grows_later_where_the_guest_ran() -> None:
     assert ids(plan(seen(large), without))[0] == "start domain/web", "it is not wanted any more"
     made = plan(seen(volume("web")), dom("web", lv("web", Size.mib(2048))))
     assert made.steps[0].action == GrowVolume("vg0", "web", Size.mib(2048))
+
+
+def test_it_does_not_grow_once_more_while_its_file_system_grows() -> None:
+    """resize2fs has looked at its size, and takes away the mark, also that of another growth."""
+    held = "its file system is just growing; it grows once more when that has ended"
+    half = volume("web", Size.mib(1536), tags=RESIZE, opened=True)
+    made = plan(seen(half, at_work=GROWING), grows())
+    assert ids(made) == ["watch domain/web", "start domain/web", "await domain/web"]
+    assert build.refused(made, "volume/vg0/web") == held
+    made = plan(seen(half, at_work=Unavailable("no /proc")), grows())
+    assert build.refused(made, "volume/vg0/web") == "whether its file system is just growing could not be found out"
+    assert Table.AT_WORK in plan(seen(half, at_work=NOT_ASKED), grows()).wanted
+    without = dom("web", lv("web", Size.mib(2048)), state=State.STOPPED)
+    assert ids(plan(seen(half, at_work=GROWING), without)) == ["grow volume/vg0/web"], "that has no mark"
+    made = plan(seen(replace(half, tags=MARKED), at_work=INSTALLING), replace(grows(), install=BOOKWORM))
+    assert "grow volume/vg0/web" in ids(made), "that has a mark of its own"
+    of_file = dom("web", replace(image(FILE, Size.mib(2048)), resize_fs=True))
+    marked = seen(paths=(FILE, Preparation.RESIZE.mark_of_file(FILE)), at_work=frozenset({f"resize {FILE}"}))
+    made = plan(marked, of_file, dom("db", image("/srv/zoo.img", GIB)))
+    assert build.refused(made, f"file/{FILE}") == held and "create file//srv/zoo.img" in ids(made)
+    assert f"grow file/{FILE}" not in ids(made)
 
 
 def test_for_one_that_runs_there_is_the_command_to_type_inside() -> None:
