@@ -7,7 +7,7 @@ from xenlocal.model.observed import LiveDomain, Observed, PathFacts, PathKind, T
 from xenlocal.planner.draft import Draft, unknown
 from xenlocal.planner.holders import Claims, holders, identity, who, with_devices
 from xenlocal.planner.owners import hurdle_of_owner
-from xenlocal.planner.preparing import at_work_on
+from xenlocal.planner.preparing import at_work_on, hurdle_to_have
 from xenlocal.planner.thin import hurdle_of_thin
 from xenlocal.planner.things import hurdle_of_session
 
@@ -21,18 +21,26 @@ def hurdle_of_disk(
     return None if reason is None else f"{disk.backing.target} {reason}"
 
 
-def hurdle_of_sharing(draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, claims: Claims) -> str | None:
-    """Why it must not come back from its own reboot with the disks that the files say: another one still shares one of
-    them. The script of Xen's block devices would stop that, but it sees no disk that qemu serves."""
+def hurdle_of_own_reboot(
+    draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, claims: Claims
+) -> str | None:
+    """Why it must not come back from its own reboot with the disks that the files say: one that it does not have now
+    could not be had at a start either, so that it would not come back at all, or from a disk that nothing is on yet; or
+    another one still shares one that it has. The script of Xen's block devices sees no disk that qemu serves."""
     store = draft.table(Table.XENSTORE, observed.xenstore)
     if store is None:
         return unknown(Table.XENSTORE)
-    vbds = [vbd for vbd in with_devices(store.vbds, observed) if vbd.by_qemu]
+    vbds = with_devices(store.vbds, observed)
     for disk in domain.disks:
-        which = identity(disk.backing, observed)
-        for vbd in holders(which, vbds, live.domid):
+        which, why = identity(disk.backing, observed), None
+        if not any(which.is_of(vbd) for vbd in vbds if vbd.domid == live.domid):
+            why = hurdle_to_have(draft, domain, disk, observed)
+            why = why or hurdle_of_disk(draft, disk, live, observed, store.vbds, claims.of_others(domain))
+        for vbd in holders(which, (vbd for vbd in vbds if vbd.by_qemu), live.domid):
             if claims.bars(disk, which, vbd, observed):
-                return f"disk {disk.vdev}: {disk.backing.target} is held by {who(vbd.domid, observed)}"
+                why = f"{disk.backing.target} is held by {who(vbd.domid, observed)}"
+        if why is not None:
+            return f"disk {disk.vdev}: {why}"
     return None
 
 

@@ -73,6 +73,9 @@ class Claims:
     def take_disk(self, domain: Domain, disk: Disk, observed: Observed) -> None:
         self.taken.append((domain, disk, identity(disk.backing, observed)))
 
+    def of_others(self, domain: Domain) -> Claims:
+        return Claims(self.desired, [each for each in self.taken if each[0].uuid != domain.uuid])
+
     def against(self, disk: Disk, which: Identity) -> str | None:
         for other, theirs, claimed in self.taken:
             if which.same_as(claimed) and not disk.goes_with(theirs):

@@ -9,7 +9,7 @@ from xenlocal.model.observed import LiveDomain, Observed, Table
 from xenlocal.model.probes import ConsoleProbe, DefaultProbe
 from xenlocal.planner import xlcfg
 from xenlocal.planner.cpus import hurdle_of_cpus
-from xenlocal.planner.disks import hurdle_of_sharing
+from xenlocal.planner.disks import hurdle_of_own_reboot
 from xenlocal.planner.draft import Draft
 from xenlocal.planner.holders import Claims
 from xenlocal.planner.hotplug import KEYS, plan_hotplug
@@ -65,7 +65,7 @@ def plan_settings(
             return
         plan_hotplug(draft, domain, record, live, observed, claims)
         if record.staged != wanted:
-            unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if domain.disks else None
+            unsafe = hurdle_of_own_reboot(draft, domain, live, observed, claims) if domain.disks else None
             _stage(draft, domain, live, observed, "what it runs with is not known", unsafe)
         return
     pending = xlcfg.pending(domain, record.running)
@@ -93,14 +93,14 @@ def plan_settings(
         draft.notice(domain.target, f"pending until its next reboot: {', '.join(pending)}")
     if (pending or record.staged is not None) and record.staged != wanted:
         why = f"cannot be changed while it runs: {', '.join(pending)}" if pending else "an edit was taken back"
-        unsafe = hurdle_of_sharing(draft, domain, live, observed, claims) if "disk" in pending else None
+        unsafe = hurdle_of_own_reboot(draft, domain, live, observed, claims) if "disk" in pending else None
         _stage(draft, domain, live, observed, why, unsafe)
 
 
 def plan_way_back(draft: Draft, domain: Domain, live: LiveDomain, observed: Observed, claims: Claims) -> None:
     """It runs a kernel that has failed its trial. One that panics and reboots again and again lives too short to be
     asked to stop, so its own reboot is to take the kernel before."""
-    unsafe = hurdle_of_sharing(draft, domain, live, observed, claims)
+    unsafe = hurdle_of_own_reboot(draft, domain, live, observed, claims)
     why = "its own reboot is to take the kernel before"
     _stage(draft, domain, live, observed, why, unsafe, draft.steps_of(domain.target))
 
@@ -119,6 +119,8 @@ def _stage(
         draft.refuse(domain.target, f"not handed over for its next reboot: {unsafe}")
         return
     config, wanted = xlcfg.render(domain), xlcfg.settings(domain)
+    made = [step for disk in domain.disks for step in draft.steps_of(disk.backing.target)]
+    needs += tuple(step for step in made if step.startswith(("create ", "activate ")))
     copy = copy_to_start(domain, observed)
     draft.step(StageConfig(domain.name, domain.uuid, live.domid, config, wanted, copy), why, needs=needs)
 

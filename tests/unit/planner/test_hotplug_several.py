@@ -23,8 +23,9 @@ from tests.unit.planner.test_hotplug import (
     seen,
     web,
 )
-from xenlocal.model.actions import AttachDevice, DetachDevice
+from xenlocal.model.actions import AttachDevice, DetachDevice, StageConfig
 from xenlocal.model.desired import Nic
+from xenlocal.model.diskwork import Install
 from xenlocal.model.observed import Vbd, Vif
 from xenlocal.model.plan import Plan
 from xenlocal.planner.xlcfg import name_of
@@ -88,7 +89,8 @@ def test_one_that_cannot_be_attached_does_not_keep_the_others_off() -> None:
     made = planned(web(ROOT, DATA, LOGS), held)
     assert attached(made) == ["xvdc"]
     assert refused(made, "domain/web") == (
-        "disk xvdb is not attached while it runs: volume/vg0/data is held by domid 9"
+        "disk xvdb is not attached while it runs: volume/vg0/data is held by domid 9;"
+        " not handed over for its next reboot: disk xvdb: volume/vg0/data is held by domid 9"
     )
     assert noticed(made, "domain/web") == f"{LATER}: disk"
 
@@ -129,3 +131,27 @@ def test_parts_that_have_vanished_are_told_of_one_by_one() -> None:
         f"xvdc {rest} the guest now",
     ]
     assert not planned(web(ROOT), seen(), BEFORE).notices
+
+
+def test_what_is_attached_now_does_not_bar_what_is_left_from_being_handed_over() -> None:
+    made = planned(web(replace(ROOT, readonly=True), DATA), seen(ROOT_VBD, volumes=VOLUMES))
+    assert attached(made) == ["xvdb"] and actions(made, StageConfig) and not made.refusals
+
+
+def test_a_disk_is_made_or_activated_before_it_is_handed_over() -> None:
+    for there, first in (([], "create volume/vg0/logs"), ([volume("logs", active=False)], "activate volume/vg0/logs")):
+        made = planned(web(replace(LOGS, vdev="xvda")), seen(ROOT_VBD, volumes=[VOLUMES[0], *there]))
+        assert edges(made, "stage domain/web")[0] == (first,)
+
+
+def test_a_disk_that_is_to_be_installed_into_before_the_next_start_is_not_attached() -> None:
+    """It has been written before all others, so it is the first."""
+    marked = volume("logs", tags=frozenset({"xenlocal", "xenlocal-install"}))
+    for there in ([marked], []):
+        domain = replace(web(LOGS, ROOT), install=Install(suite="bookworm"))
+        made = planned(domain, seen(ROOT_VBD, volumes=[VOLUMES[0], *there]))
+        why = "volume/vg0/logs is still to be installed into, before its next start"
+        assert refused(made, "domain/web") == (
+            f"disk xvdc is not attached while it runs: {why}; not handed over for its next reboot: disk xvdc: {why}"
+        )
+        assert not actions(made, AttachDevice) and not actions(made, StageConfig)
