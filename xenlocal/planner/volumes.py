@@ -18,10 +18,11 @@ from xenlocal.model.host_actions import (
 )
 from xenlocal.model.memory import Memory
 from xenlocal.model.names import parse_trash_name, volume
-from xenlocal.model.observed import Observed, PathKind, Table
+from xenlocal.model.observed import Observed, PathKind, Table, Unavailable, Vbd
 from xenlocal.model.storage import KEPT_TAG, OUR_TAG, Storage, Volume, VolumeGroup
 from xenlocal.model.units import Size
-from xenlocal.planner.draft import Draft
+from xenlocal.planner.draft import Draft, unknown
+from xenlocal.planner.holders import identity, who
 from xenlocal.planner.idle import Idle, idle_volumes
 from xenlocal.planner.owners import hurdle_of_owner, hurdles_of_groups
 from xenlocal.planner.preparing import at_work_on
@@ -116,6 +117,7 @@ class _Lvs:
             return "does not exist, and without size = ... it is not created"
         size = want.size.rounded_up(group.extent)
         why = self._unchangeable.get(lv.vg) or self._why_no_room(lv.vg, want.pool, size)
+        why = why or _taken_away(self._draft, lv, self._observed)
         if why is not None:
             return why
         self._take(lv.vg, want.pool, size)
@@ -226,6 +228,33 @@ def _growing(draft: Draft, backing: Backing, want: _Want, observed: Observed) ->
     return "its file system is just growing; it grows once more when that has ended"
 
 
+def _taken_away(draft: Draft, backing: Backing, observed: Observed) -> str | None:
+    """Why none is made in its place: a guest runs on what had that name, and would find an empty one at its own
+    reboot."""
+    store = draft.table(Table.XENSTORE, observed.xenstore)
+    if store is None:
+        return f"does not exist, and whether a domU runs on what had that name: {unknown(Table.XENSTORE)}"
+    which = identity(backing, observed)
+    for vbd in store.vbds:
+        if not which.is_of(vbd):
+            continue
+        return (
+            f"does not exist, and {who(vbd.domid, observed)} runs on what had that name, so none is made in its place;"
+            f" give it its name back ({_now_called(backing, vbd, observed)}), or shut that domU down first"
+        )
+    return None
+
+
+def _now_called(backing: Backing, vbd: Vbd, observed: Observed) -> str:
+    if not isinstance(backing, LogicalVolume):
+        return "`losetup --list` shows what it is called now"
+    assert not isinstance(observed.storage, Unavailable), "else no volume would be made"
+    for each in observed.storage.volumes.values():
+        if each.device is not None and (each.vg, each.device) == (backing.vg, vbd.device):
+            return f"type: lvrename {each.vg} {each.lv} {backing.lv}"
+    return "`lvs -o +lv_kernel_major,lv_kernel_minor` shows what it is called now"
+
+
 def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observed) -> None:
     for image, want in wants.items():
         paths = draft.table(Table.PATHS, observed.paths)
@@ -236,6 +265,8 @@ def _plan_files(draft: Draft, wants: Mapping[ImageFile, _Want], observed: Observ
             if want.size is None:
                 what = "; put the image there" if want.drive else ", and without size = ... it is not created"
                 draft.refuse(image.target, f"does not exist{what}")
+            elif why := _taken_away(draft, image, observed):
+                draft.refuse(image.target, why)
             else:
                 draft.step(_resize(image, want.size, want, "create"), f"declared in {want.where}, does not exist")
         elif facts.kind is not PathKind.FILE:

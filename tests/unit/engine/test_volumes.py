@@ -79,3 +79,41 @@ def test_a_thin_pool_is_shown_with_those_that_stand_on_it() -> None:
     daemon.run(60)
     rows = {row["name"]: row for row in status(daemon)["volumes"]}
     assert rows["volume/vg0/thin0"]["observed"] is None
+
+
+WEB = conf("web", "[[disk xvda]]\nvolume = vg0/web\nsize = 1G")
+
+
+def test_a_volume_that_is_renamed_under_its_guest_is_not_made_anew() -> None:
+    """The guest would find an empty one at its own reboot, and the name were taken."""
+    machine = Machine(WEB)
+    Daemon(machine).run(60)
+    (volume,) = machine.dom0.state.volumes
+    volume.lv = "web-old"
+    daemon = Daemon(machine)
+    daemon.run(60)
+    assert machine.dom0.state.volumes == [volume] and machine.running == {"web": "running"}
+    row = next(row for row in status(daemon)["volumes"] if row["name"] == "volume/vg0/web")
+    assert row["notices"] == [
+        "does not exist, and domain/web (domid 1) runs on what had that name, so none is made in its place; give it its"
+        " name back (type: lvrename vg0 web-old web), or shut that domU down first"
+    ]
+    machine.dom0.execute(["lvrename", "vg0", "web-old", "web"])
+    Daemon(machine).run(60)
+    assert volume.lv == "web" and machine.dom0.state.volumes == [volume]
+
+
+def test_nor_is_a_file() -> None:
+    machine = Machine(conf("web", "[[disk xvda]]\nfile = /srv/web.img\nsize = 1G"))
+    Daemon(machine).run(60)
+    del machine.dom0.state.paths["/srv/web.img"]
+    daemon = Daemon(machine)
+    daemon.run(60)
+    assert "/srv/web.img" not in machine.dom0.state.paths and machine.running == {"web": "running"}
+    shown = str(status(daemon))
+    assert "(`losetup --list` shows what it is called now), or shut that domU down first" in shown
+    daemon = Daemon(machine)
+    daemon.ask(1, "stop", "web")
+    daemon.ask(60, "start", "web")
+    daemon.run(120)
+    assert "/srv/web.img" in machine.dom0.state.paths and machine.running == {"web": "running"}

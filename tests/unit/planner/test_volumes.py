@@ -25,6 +25,7 @@ from tests.unit.planner.build import (
     noticed,
     observed,
     plan,
+    ready,
     refused,
     storage,
     uid,
@@ -35,7 +36,7 @@ from tests.unit.planner.build import (
 from xenlocal.model.conffiles import Source
 from xenlocal.model.desired import Disk, GuestType, LogicalVolume, State
 from xenlocal.model.names import trash_name
-from xenlocal.model.observed import NOT_ASKED, Observed, Table, Unavailable
+from xenlocal.model.observed import NOT_ASKED, Observed, Table, Unavailable, Vbd
 from xenlocal.model.plan import Plan
 from xenlocal.model.storage import KEPT_TAG, OUR_TAG, Volume
 from xenlocal.model.units import Size
@@ -445,3 +446,39 @@ def test_only_given_devices_of_others_are_a_reason_to_look_at_paths() -> None:
     assert ids(plan(with_device, found)) == (f"retire {ROOT}",)
     two = desired(absent, dom("db", device("/dev/y"), device("/dev/x", "xvdb"), state=State.STOPPED))
     assert "may be what /dev/x is" in refused(plan(two, found), ROOT)
+
+
+def test_what_a_guest_runs_on_is_not_made_anew_under_its_former_name() -> None:
+    """Somebody has renamed it; an empty one in its place is what its own reboot would take."""
+    runs = memory(ready("web", 5, running={}))
+    here = live(5, "web")
+    gone = "does not exist, and domain/web (domid 5) runs on what had that name, so none is made in its place; give it"
+    for path in ("/dev/vg0/web", "/dev/mapper/vg0-web"):
+        held = Vbd(5, "xvda", path, (253, 4), True)
+        moved = volume("a", device=(253, 3)), volume("b", device=(253, 4)), volume("c", vg="vg1", device=(253, 4))
+        made = learned_plan(desired(dom("web", lv("web"))), observed(here, storage=storage(*moved), vbds=(held,)), runs)
+        assert not made.steps and refused(made, "volume/vg0/web") == (
+            f"{gone} its name back (type: lvrename vg0 b web), or shut that domU down first"
+        )
+    by_qemu = replace(held, device=None, by_qemu=True)
+    for there, one in ((volume("c", vg="vg1", device=(253, 4)), held), (volume("c", active=False), by_qemu)):
+        elsewhere = observed(here, storage=storage(there), vbds=(one,))
+        made = learned_plan(desired(dom("web", lv("web"))), elsewhere, runs)
+        assert not made.steps and "(`lvs -o +lv_kernel_major,lv_kernel_minor` shows what it is called now)" in refused(
+            made, "volume/vg0/web"
+        )
+    of_file = observed(
+        here, vbds=(Vbd(4, "xvda", "/srv/other.img", None, True), Vbd(5, "xvda", "/srv/web.img", None, True))
+    )
+    made = learned_plan(desired(dom("web", image("/srv/web.img", GIB))), of_file, runs)
+    assert not made.steps and refused(made, "file//srv/web.img") == (
+        f"{gone} its name back (`losetup --list` shows what it is called now), or shut that domU down first"
+    )
+
+
+def test_nothing_is_made_while_it_is_not_known_who_runs_on_what() -> None:
+    for disk, target in ((lv("web"), "volume/vg0/web"), (image("/srv/web.img", GIB), "file//srv/web.img")):
+        made = plan(desired(dom("web", disk)), observed(xenstore=Unavailable("hangs")))
+        assert not made.steps and refused(made, target) == (
+            "does not exist, and whether a domU runs on what had that name: the host's xenstore could not be found out"
+        )
