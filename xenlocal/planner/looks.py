@@ -109,7 +109,8 @@ def _decided_anew(record: Record) -> Record:
     """A new decision in the files: what a guest or a word by hand decided before no longer counts."""
     if record.off is not Off.REBOOTING:
         record = replace(record, off=None, off_since=None)
-    return replace(record, hand=None, hand_domid=None, away=None, crashes=(), retry_at=None, failures=0, failure="")
+    record = replace(record, hand=None, hand_domid=None, away=None, preparing="")
+    return replace(record, crashes=(), retry_at=None, failures=0, failure="")
 
 
 def _to_be_proved_anew(record: Record) -> Record:

@@ -110,3 +110,14 @@ def test_a_file_system_may_take_as_long_as_it_likes_to_grow() -> None:
     assert made.running == {"web": "running"} and not [
         each for each in made.history.deeds() if each.outcome == "failed"
     ]
+
+
+def test_what_ended_well_while_its_domu_was_not_wanted_has_not_failed_when_there_is_more_to_do() -> None:
+    made, daemon = growing("volume")
+    stopped = grows("volume", "{}").replace("memory", "state = stopped\nmemory")
+    daemon.edit(80, stopped.format("2G"))
+    daemon.edit(400, stopped.format("3G"))
+    daemon.edit(420, grows("volume", "3G"))
+    daemon.run(900)
+    assert made.running == {"web": "running"}
+    assert not [each for each in made.history.deeds() if each.outcome == "failed"]

@@ -143,8 +143,10 @@ def test_what_somebody_else_started_runs_with_settings_unknown() -> None:
 
 def test_a_changed_state_in_the_files_is_a_new_decision() -> None:
     before = rec("web", declared="stopped", off=Off.CRASH, off_since=1.0, crashes=(1.0,), retry_at=NOW + 99, failures=3)
+    before = replace(before, preparing="resize /dev/vg0/web")
     record = after(before)
     assert (record.off, record.crashes, record.retry_at, record.failures) == (None, (), None, 0)
+    assert record.preparing == "", "what becomes of that while nobody waits for it is not told"
 
 
 @pytest.mark.parametrize("hand", list(Hand))
