@@ -141,7 +141,7 @@ def test_a_debian_is_installed_from_packages_and_boots(installed: Machine) -> No
     assert m.out(JOURNAL).count("begin installing domain/debian:") == 2
     m.run("xenlocal stop debian", 600)
     files = "cat etc/hostname etc/issue etc/resolv.conf root/.ssh/authorized_keys && ls usr/bin/less"
-    network = "grep -h -e Address= -e Gateway= etc/systemd/network/10-xenlocal.network"
+    network = "grep -h -e ^Address= -e ^Gateway= etc/systemd/network/10-xenlocal.network"
     look = f"{files} && {network} && sed -n 's/^root:\\([^:]*\\):.*/\\1/p' etc/shadow"
     found = m.out(f"mount -o ro /dev/vg0/debian-0 /mnt && cd /mnt && {look}; cd / && umount /mnt", 60)
     assert found.splitlines() == [
