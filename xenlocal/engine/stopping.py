@@ -12,11 +12,11 @@ from xenlocal.engine.lookout import INTERVAL
 from xenlocal.engine.tasks import FIRST_LOOK, Outcome, Tools, told
 from xenlocal.model.actions import Action, DestroyDomain, NudgeDomain, StopDomain
 from xenlocal.model.memory import Reply
-from xenlocal.model.observed import Unavailable
+from xenlocal.model.observed import LiveDomain, LiveState, Unavailable
 from xenlocal.model.units import Duration
 from xenlocal.planner import memory as transitions
 from xenlocal.planner import replies
-from xenlocal.planner.ladder import Case, Rung, decide
+from xenlocal.planner.ladder import Case, Rung, decide, end_of_time
 from xenlocal.planner.shutdown import DESTROY_WITHIN
 
 log = logging.getLogger("xenlocal")
@@ -43,6 +43,8 @@ class Stop:
         self._tried = action.asked
         self._case = self._know()
         self._forced = False
+        self._found: LiveDomain | None = None  # by the look before it is destroyed
+        self._dying: float | None = None  # since when it is seen to be gone, or on its way out, by itself
         self._vain = 0  # attempts to clear it away, or to destroy it
         self._not_before = float("-inf")  # ... and the next one
         # a stop that goes on is one action since its first request, whichever daemon made that
@@ -102,7 +104,12 @@ class Stop:
                     self._forced = False  # what is destroyed leaves no shell
                     self._run(self._reap, self._reaped)
                 return None
+            if live.state is LiveState.DYING and action.destroy and not self._forced and self._dying is None:
+                self._dying = now
         self._case = self._know()
+        if self._dying is not None:
+            self._await_its_end(self._dying, now)
+            return None
         rung, self.next = decide(self._case, now)
         if rung in (Rung.LOOK, Rung.DESTROY) and not action.destroy:
             return self._late()
@@ -110,10 +117,7 @@ class Stop:
             self._call_lookout(rung, now)
             return None
         if rung is Rung.DESTROY:
-            # before, not after: that it was forced must not be lost with a daemon killed meanwhile
-            case = self._case
-            self._tools.keeper.update(lambda memory: replies.given_up(memory, action.uuid, action.domid, case, now))
-            self._run(self._destroy, self._destroyed)
+            self._run(self._look_once_more, self._looked)
             return None
         if rung is Rung.ASK and self._asking is None:
             self._ask()
@@ -121,6 +125,16 @@ class Stop:
             self._nudge()
         self._call_lookout(rung, now)
         return None
+
+    def _await_its_end(self, since: float, now: float) -> None:
+        """It may reboot: whoever destroys it then takes it for off, and starts it beside its monitor, which creates it
+        anew. Only what nobody clears away for so long, since its monitor was killed, is left to us."""
+        over = max(end_of_time(self._case), since + transitions.REBOOT_GRACE)
+        if now < over:
+            self._call_lookout(Rung.WAIT, now)
+            self.next = over
+        elif not self._pauses(now):
+            self._run(self._look_once_more, self._looked)
 
     def _call_lookout(self, rung: Rung, now: float) -> None:
         pause = min(max((now - self._begun) / 10, INTERVAL), _SLOWEST)
@@ -225,22 +239,37 @@ class Stop:
         error = self._finish_command()
         return self._in_vain(error) if error is not None else self._ended()
 
-    def _destroy(self) -> None:
-        """On the pool: look once more, and destroy only what is still that very domain."""
-        action = self._action
-        live = self._tools.reader.domains().get(action.domid)
-        if live is None or live.uuid != action.uuid:
-            return
-        self._forced = not live.is_down
-        self._clear_away("destroy" if self._forced else "reap")
+    def _look_once_more(self) -> None:
+        """On the pool."""
+        self._found = self._tools.reader.domains().get(self._action.domid)
 
-    def _destroyed(self) -> tuple[Outcome, str] | None:
+    def _looked(self) -> tuple[Outcome, str] | None:
+        """Only what is still that very domain, and runs, is destroyed."""
         error = self._finish_command()
         if error is not None:
             return self._in_vain(error)
+        action, now, live, case = self._action, self._tools.work.now(), self._found, self._case
+        # else by an attempt of ours in vain
+        by_itself = (live is None or live.state is LiveState.DYING) and not self._forced
+        if by_itself and self._dying is None:
+            self._dying = now
+            return None
+        if live is None or live.uuid != action.uuid:
+            return self._over()
+        self._forced = not (live.is_down or by_itself)
+        if self._forced:  # before, not after: that it was forced must not be lost with a daemon killed meanwhile
+            self._tools.keeper.update(lambda memory: replies.given_up(memory, action.uuid, action.domid, case, now))
+        self._run(partial(self._clear_away, "destroy" if self._forced else "reap"), self._destroyed)
+        return None
+
+    def _destroyed(self) -> tuple[Outcome, str] | None:
+        error = self._finish_command()
+        return self._in_vain(error) if error is not None else self._over()
+
+    def _over(self) -> tuple[Outcome, str]:
+        action, now = self._action, self._tools.work.now()
         if self._forced:
-            action, now = self._action, self._tools.work.now()
             self._tools.keeper.update(lambda memory: transitions.destroyed(memory, action.uuid, action.name, now))
         else:
-            self._tools.keeper.update(partial(transitions.destroying, uuid=self._action.uuid, domid=None))
+            self._tools.keeper.update(partial(transitions.destroying, uuid=action.uuid, domid=None))
         return self._ended()

@@ -122,6 +122,19 @@ def test_a_shell_that_cannot_be_cleared_away_is_tried_again_too() -> None:
     assert 60 <= first < 65 and 10 <= again - first < 13
 
 
+def test_one_that_reboots_with_no_monitor_is_cleared_away_and_was_not_destroyed() -> None:
+    machine = up(conf("web", "stop_timeout = 10s"))
+    machine.behave("web", stop_seconds=None)
+    guest = machine.dom0.state.domains[0]
+    guest.monitor = False
+    machine.dom0.schedule(8, "end", guest.domid, "reboot")
+    began = machine.dom0.now
+    job, _ = shutdown(machine, fail("xl destroy", times=1))
+    assert (job.code, job.result["message"], machine.running) == (0, "every guest stopped cleanly", {})
+    first, again = (when - began for when, _ in destroyed(machine, guest.domid))
+    assert 68 <= first < 72 and 10 <= again - first < 13
+
+
 def test_whoever_has_its_domid_by_then_is_not_destroyed_for_it() -> None:
     machine = up(conf("hung", "stop_timeout = 10s"))
     machine.behave("hung", stop_seconds=None)

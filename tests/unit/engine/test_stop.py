@@ -1,13 +1,15 @@
 """The stop ladder: asked once, given its own time, destroyed only then; and what a guest may do instead."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from tests.unit.engine.rig import Daemon, Machine, conf, fail, listens
 from xenlocal.engine.inbox import Request
 from xenlocal.engine.settling import settle
+from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result
 from xenlocal.model.actions import StopDomain
 from xenlocal.model.history import What
@@ -34,6 +36,20 @@ def asked(machine: Machine) -> list[str]:
 
 def destroyed(machine: Machine) -> list[str]:
     return [text for text in machine.changes() if text.startswith("xl destroy")]
+
+
+def in_the_last_moment(monkeypatch: pytest.MonkeyPatch, machine: Machine, what: Callable[[], None]) -> list[float]:
+    """What happens, once, between the decision to destroy a guest and the look just before that."""
+    struck, look = list[float](), Stop._look_once_more
+
+    def look_once_more(stop: Stop) -> None:
+        if not struck:
+            struck.append(machine.dom0.now)
+            what()
+        look(stop)
+
+    monkeypatch.setattr(Stop, "_look_once_more", look_once_more)
+    return struck
 
 
 def test_a_clean_stop_asks_once_and_reaps_the_shell() -> None:
@@ -269,24 +285,17 @@ def test_a_stop_is_not_over_while_the_guest_that_came_back_is_still_to_be_stoppe
 
 
 @pytest.mark.parametrize("how", ["down", "gone"])
-def test_one_that_ends_in_the_last_moment_is_not_destroyed_and_not_called_forced(how: str) -> None:
+def test_one_that_ends_in_the_last_moment_is_not_destroyed_and_not_called_forced(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its time is over, the decision is made; the look just before the destroying shows that it has ended."""
     machine = started(conf("web", "stop_timeout = 10s", "needs = db"), conf("db"))
     machine.behave("web", stop_seconds=None)
-    struck: list[float] = []
-
-    def ends_now(argv: Sequence[str], _n: int) -> Fault | None:
-        if argv[:2] == ("xl", "list") and machine.record("web").destroying is not None and not struck:
-            struck.append(machine.dom0.now)
-            guest = machine.dom0.state.domain("web")
-            assert guest is not None
-            if how == "down":
-                guests.end(machine.dom0, guest, "poweroff")
-            else:
-                guests.destroy(machine.dom0, guest)
-        return None
-
-    shutdown = Daemon(machine, ends_now).serve("shutdown")
+    guest = machine.dom0.state.domain("web")
+    assert guest is not None
+    ends = partial(guests.end, reason="poweroff") if how == "down" else guests.destroy
+    struck = in_the_last_moment(monkeypatch, machine, lambda: ends(machine.dom0, guest))
+    shutdown = Daemon(machine).serve("shutdown")
     assert struck and not machine.running
     assert (shutdown.code, machine.disk.memory.forced) == (0, ())
     stop = next(deed for deed in machine.history.deeds() if deed.step == "stop domain/web")
@@ -324,6 +333,48 @@ def test_one_that_reboots_while_it_is_to_be_restarted_is_not_started_beside_its_
     assert job.code == 0 and machine.running == {"web": "running"}
     assert not [text for text in machine.changes() if text.startswith("xl create")][1:]
     assert not any("could not be created anew" in trace.text for trace in machine.dom0.trace)
+
+
+@pytest.mark.parametrize("lingers", [0.0, 6.0])
+@pytest.mark.parametrize("at", [10.5, 11.1, None])
+def test_one_that_reboots_when_its_time_is_over_is_neither_destroyed_nor_started_beside_its_monitor(
+    at: float | None, lingers: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None: in the last moment."""
+    machine = started(conf("web", "stop_timeout = 10s"))
+    machine.behave("web", stop_seconds=None)
+    machine.dom0.state.durations.dying = lingers
+    daemon, guest = Daemon(machine), machine.dom0.state.domains[0]
+    job = daemon.ask(1, "restart", "web")
+
+    def reboots() -> None:
+        guests.end(machine.dom0, guest, "reboot")
+        daemon.work.sleep(1)  # gone, or dying, by then
+
+    if at is None:
+        struck = in_the_last_moment(monkeypatch, machine, reboots)
+    else:
+        daemon.at(at, lambda: guests.end(machine.dom0, guest, "reboot"))
+    daemon.run(60)
+    assert at is not None or struck
+    assert job.code == 0 and machine.running == {"web": "running"} and not destroyed(machine)
+    assert not [text for text in machine.changes() if text.startswith("xl create")]
+    assert not any("could not be created anew" in trace.text for trace in machine.dom0.trace)
+
+
+@pytest.mark.parametrize(("seconds", "over"), [(10, 68), (100, 101)])
+def test_one_that_reboots_with_no_monitor_is_cleared_away_in_the_end_and_started(seconds: int, over: int) -> None:
+    machine = started(conf("web", f"stop_timeout = {seconds}s"))
+    machine.behave("web", stop_seconds=None)
+    guest = machine.dom0.state.domains[0]
+    guest.monitor = False
+    daemon = Daemon(machine)
+    job = daemon.ask(1, "restart", "web")
+    daemon.at(8, lambda: guests.end(machine.dom0, guest, "reboot"))
+    daemon.run(200)
+    assert over <= machine.moments("gone")["web"] - daemon.began < over + 3 and len(destroyed(machine)) == 1
+    assert job.code == 0 and machine.running == {"web": "running"}
+    assert not [deed for deed in machine.history.deeds() if deed.outcome == "late"]
 
 
 def test_a_word_to_stop_that_comes_before_the_birth_of_our_own_start_was_seen() -> None:
