@@ -62,7 +62,7 @@ def look_around(
     seconds. Changes nothing. Raises XenlocalError where which guests can be asked to stop cannot be known."""
     observed = look_at_all(reader, desired)
     now, wall = clock
-    found: Mapping[str, Off] = causes(reader, memory, observed, now)
+    found: Mapping[str, Off | None] = causes(reader, memory, observed, now)
     memory = learn(memory, desired, observed, found, now)
     able: dict[int, bool] = {}
     if not isinstance(observed.domains, Unavailable) and observed.domains:

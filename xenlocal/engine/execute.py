@@ -21,7 +21,7 @@ from xenlocal.engine.stopping import Stop
 from xenlocal.engine.tasks import Outcome, Result, Task, Tools
 from xenlocal.model.actions import AwaitReady, CheckReady, DestroyDomain, StopDomain, WatchDisk
 from xenlocal.model.desired import Desired
-from xenlocal.model.memory import Memory, Off
+from xenlocal.model.memory import Memory
 from xenlocal.model.observed import Observed, Unavailable
 from xenlocal.model.plan import Goal, Plan, Step
 from xenlocal.planner import replies
@@ -215,8 +215,8 @@ class Execution:
                 born = record.domid is not None and record.domid != old.domid
                 self._surprise |= born and not self._stops(record.domid)
             elif old.is_on and record.off is not None:
-                # one that was to end, and reboots instead, is about to be created anew by its monitor
-                self._surprise |= record.off is Off.REBOOTING or not self._is_ending(record.name)
+                # one that was to end, and left no shell, may reboot instead: its monitor is about to create it anew
+                self._surprise |= record.domid is None or not self._is_ending(record.name)
         return True
 
     def _stops(self, domid: int | None) -> bool:

@@ -30,7 +30,7 @@ class _Seen:
     domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
     nodes: Mapping[Node, str | None | Unavailable] = field(default_factory=dict)
     signs: Mapping[int, Signs] = field(default_factory=dict)
-    causes: dict[str, Off] = field(default_factory=dict)
+    causes: dict[str, Off | None] = field(default_factory=dict)
     outline: bool = False
 
 
@@ -47,7 +47,7 @@ class Lookout:
         self.domains: Mapping[int, LiveDomain] | Unavailable = NOT_ASKED
         self.nodes: Mapping[Node, str | None | Unavailable] = {}
         """What the latest look found of the nodes it was asked for: None where there is none."""
-        self.causes: dict[str, Off] = {}
+        self.causes: dict[str, Off | None] = {}
         self.signs: Mapping[int, Signs] = {}
         self.outline = False
         """Whether `domains` is only what xenstore shows: no reason to destroy anything."""

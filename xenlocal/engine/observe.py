@@ -138,11 +138,12 @@ def declared_paths(desired: Desired) -> tuple[str, ...]:
     return tuple(sorted(paths))
 
 
-def causes(reader: Reader, memory: Memory, observed: Observed, now: float) -> dict[str, Off]:
-    """Why domUs are gone that we did not stop: their monitors' last words. No command when none is."""
-    found = {}
+def causes(reader: Reader, memory: Memory, observed: Observed, now: float) -> dict[str, Off | None]:
+    """Why domUs are gone that we did not stop: their monitors' last words; None where those cannot be read. No
+    command when none is."""
+    found: dict[str, Off | None] = {}
     for uuid in unexplained(memory, observed, now):
         name, *_ = names_of_monitor(memory.records[uuid], observed)
         words = known_or_why(partial(reader.last_words, name))
-        found[uuid] = Off.LOST if isinstance(words, Unavailable) else _CAUSES[words]
+        found[uuid] = None if isinstance(words, Unavailable) else _CAUSES[words]
     return found

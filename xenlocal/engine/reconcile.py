@@ -42,7 +42,7 @@ class Cycle:
         )
 
 
-def _learn(desired: Desired, seen: Observed, found: Mapping[str, Off], now: float, memory: Memory) -> Memory:
+def _learn(desired: Desired, seen: Observed, found: Mapping[str, Off | None], now: float, memory: Memory) -> Memory:
     return learn(memory, desired, seen, found, now)
 
 

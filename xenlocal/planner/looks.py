@@ -44,8 +44,9 @@ def names_of_monitor(record: Record, observed: Observed) -> tuple[str, ...]:
     return (record.name,) if taken or record.monitor in ("", record.name) else (record.monitor, record.name)
 
 
-def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[str, Off], now: float) -> Memory:
-    """The memory after a look. `words`: for each `unexplained` UUID what its monitor told."""
+def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[str, Off | None], now: float) -> Memory:
+    """The memory after a look. `words`: for each `unexplained` UUID what its monitor told; None where that could not be
+    read."""
     declared = {domain.uuid: domain for domain in desired.domains.values()}
     records = dict(memory.records)
     for uuid, domain in declared.items():
@@ -81,7 +82,7 @@ def learn(memory: Memory, desired: Desired, observed: Observed, words: Mapping[s
                 records[uuid] = replace(_alive(record, live[uuid], now), away=None)
             else:
                 away = now if record.away is None else record.away
-                records[uuid] = replace(_gone(record, words.get(uuid), now), away=away)
+                records[uuid] = replace(_gone(record, words.get(uuid, Off.LOST), now), away=away)
     kept = {
         uuid: _inherited(record, records.values(), now) for uuid, record in records.items() if _is_kept(record, now)
     }
@@ -190,7 +191,9 @@ def _gone(record: Record, words: Off | None, now: float) -> Record:
         asked = record.domid is not None and record.stop_asked is not None and told is not Off.REBOOTING
         if off is None and told is Off.LOST and not asked and not _was_destroyed(record):
             record = counted(record, now)
-        told = Off.DESTROYED if _was_destroyed(record) else Off.STOPPED if asked else told
+        # one that was asked may reboot instead: where its monitor's words could not be read, that is not known
+        stopped = asked and words is not None
+        told = Off.DESTROYED if _was_destroyed(record) else Off.STOPPED if stopped else told
         off, since = told, since if off is not None else now
     return replace(lifeless(record), off=off, off_since=since)
 

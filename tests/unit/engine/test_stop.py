@@ -377,6 +377,36 @@ def test_one_that_reboots_with_no_monitor_is_cleared_away_in_the_end_and_started
     assert not [deed for deed in machine.history.deeds() if deed.outcome == "late"]
 
 
+UNREADABLE = Fault(status=-9)
+SILENT = Fault(status=1)  # as where there is no log
+
+
+@pytest.mark.parametrize(("fault", "times"), [(UNREADABLE, 1), (UNREADABLE, 99), (SILENT, 1), (SILENT, 99)])
+def test_one_that_reboots_untold_while_it_is_to_be_restarted_is_not_started_beside_its_monitor(
+    fault: Fault, times: int
+) -> None:
+    machine = started(conf("web"))
+    machine.behave("web", stop_seconds=9.0)
+    daemon = Daemon(machine, fail("tail", fault=fault, times=times))
+    daemon.ask(1, "restart", "web")
+    daemon.at(5, lambda: machine.dom0.schedule(0, "end", machine.domid("web"), "reboot"))
+    daemon.run(100)
+    assert machine.running == {"web": "running"} and len(asked(machine)) == 1
+    assert not [text for text in machine.changes() if text.startswith("xl create")]
+    assert not any("could not be created anew" in trace.text for trace in machine.dom0.trace)
+
+
+def test_a_word_to_stop_one_that_reboots_holds_though_its_log_could_not_be_read_at_once() -> None:
+    """Unknown is not stopped: what comes back then would be taken for somebody else's start."""
+    machine = started(conf("web"))
+    machine.behave("web", stop_seconds=9.0)
+    daemon = Daemon(machine, fail("tail", fault=UNREADABLE, times=1))
+    daemon.ask(1, "stop", "web")
+    daemon.at(5, lambda: machine.dom0.schedule(0, "end", machine.domid("web"), "reboot"))
+    daemon.run(100)
+    assert machine.running == {} and machine.record("web").hand is Hand.STOP and len(set(asked(machine))) == 2
+
+
 def test_a_word_to_stop_that_comes_before_the_birth_of_our_own_start_was_seen() -> None:
     """Unknown is not off, and what is then born is no work of somebody else."""
     machine = Machine(conf("web", OFF))

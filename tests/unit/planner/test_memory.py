@@ -112,6 +112,18 @@ def test_one_we_asked_to_stop_is_stopped_unless_it_is_rebooting() -> None:
     assert after(record, live(6, "web")).stop_asked is None
 
 
+def test_one_we_asked_to_stop_is_lost_while_its_monitors_words_cannot_be_read() -> None:
+    """It may be rebooting. Nothing says that it ended for a reason of its own either."""
+    asked, unreadable = ready("web", 5, stop_asked=NOW - 1), {uid("web"): None}
+    lost = learn(memory(asked), WEB, observed(), unreadable, NOW).records[uid("web")]
+    assert (lost.off, lost.crashes, lost.domid) == (Off.LOST, (), None)
+    assert unexplained(memory(lost), observed(), NOW + 1) == (uid("web"),)
+    assert after(lost, words=Off.REBOOTING).off is Off.REBOOTING
+    assert learn(memory(ready("web", 5)), WEB, observed(), unreadable, NOW).records[uid("web")].crashes == (NOW,)
+    forced = transitions.destroying(memory(asked), uid("web"), 5)
+    assert learn(forced, WEB, observed(), unreadable, NOW).records[uid("web")].off is Off.DESTROYED
+
+
 def test_one_that_never_was_here_or_is_here_needs_no_explanation() -> None:
     assert unexplained(memory(rec("web")), observed(), NOW) == ()
     assert unexplained(memory(ready("web", 5)), observed(live(5, "web")), NOW) == ()
