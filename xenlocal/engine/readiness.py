@@ -39,6 +39,8 @@ class Readiness:
             return self._not_there(now)
         tries = self._tries_of(record, record.domid, record.born)
         answer = tries.poll()
+        if answer is not None and record.dying_since is not None:  # whatever its probe says
+            answer = Answer("it is on its way out")
         if answer is not None and answer.ready:
             self._tools.keeper.update(partial(transitions.became_ready, uuid=self._action.uuid, now=now))
             return Outcome.DONE, f"ready {now - record.born:.0f} s after its birth"

@@ -132,6 +132,17 @@ def test_a_guest_that_reboots_by_itself_is_not_ready_again_until_its_probe_says_
     assert not any("await failed" in said for said in daemon.notes.said)
 
 
+def test_one_that_is_on_its_way_out_is_not_ready_however_long_it_has_run() -> None:
+    machine = Machine(conf("db"), conf("web", "needs = db"))
+    machine.behave("db", boot_seconds=60.0)
+    machine.dom0.state.durations.dying = 6.0
+    daemon = Daemon(machine)
+    daemon.at(9, lambda: machine.dom0.execute(["xl", "destroy", "db"]))
+    daemon.run(60)
+    assert machine.running == {} and machine.order("born") == ["db"]
+    assert not machine.record("db").ready and machine.record("db").unready == ""
+
+
 def test_an_answer_to_the_life_before_the_reboot_proves_nothing_after_it() -> None:
     """The command begins in the first life and succeeds in the second, and no look came between the two."""
     machine = Machine(probed("db", f"command = {TOOL}"))
