@@ -29,6 +29,8 @@ class Ending:
             life = self.truth.lives.get(int(words[1]))
             if life is not None and entry.what == "ended":
                 life.over = self.truth.now
+                here = self.truth.live(int(words[1]))  # one that ends by itself after a destroy in vain was not cut off
+                life.cut_off = life.cut_off and here is not None and here.torn
             elif life is not None and life.over is None:
                 self._say(11, f"{entry.text}, which neither ended by itself nor was destroyed by a command")
         self._watch_monitors()

@@ -132,7 +132,8 @@ class Truth:
         if verb == "shutdown" and self.shutdown is None:
             self.shutdown = self.now
             for domid, life in self.lives.items():
-                life.cut_off = life.cut_off and self.live(domid) is not None
+                here = self.live(domid)
+                life.cut_off = life.cut_off and here is not None and here.state != "dying"
         elif verb == "boot":
             if not self.booted or self.shutdown is not None:  # asked for once more it forgets nothing: it only goes on
                 self.words = [word for word in self.words if word.verb not in _BY_HAND]
