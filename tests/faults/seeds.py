@@ -30,6 +30,7 @@ SEEDS = (
     "locked-mac-edited-and-unlocked enospc@2",
     "kernel-replaced-in-place killed-after@50",
     "no-room-for-copies-of-kernels broken-from-now@8",
+    "shutdown-while-one-reboots hangs-done@20",
 )
 RANDOM_SEEDS: tuple[int, ...] = (
     11,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from xenlocal.engine.checking import Check
 from xenlocal.engine.commands import Command
 from xenlocal.engine.consoles import note_ends
+from xenlocal.engine.lookout import INTERVAL
 from xenlocal.engine.preparing import Preparing
 from xenlocal.engine.readiness import Readiness
 from xenlocal.engine.schedule import Schedule
@@ -207,6 +208,7 @@ class Execution:
         if isinstance(lookout.domains, Unavailable):
             return True
         note_ends(self._tools, before)
+        live = seen.by_uuid()
         for uuid, record in keeper.memory.records.items():
             old = before.records.get(uuid)
             if old is None:  # pragma: no cover - the survey before this plan has made a record of each
@@ -214,6 +216,8 @@ class Execution:
             if self._plan.goal is Goal.SHUTDOWN:
                 born = record.domid is not None and record.domid != old.domid
                 self._surprise |= born and not self._stops(record.domid)
+                if uuid in live and live[uuid].domid != record.domid:  # it is being built, and no event tells its birth
+                    lookout.call(within=INTERVAL)
             elif old.is_on and record.off is not None:
                 # one that was to end, and left no shell, may reboot instead: its monitor is about to create it anew
                 self._surprise |= record.domid is None or not self._is_ending(record.name)

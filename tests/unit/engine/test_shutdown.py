@@ -6,7 +6,7 @@ from tests.unit.engine.rig import Daemon, Machine, conf, fail
 from tests.unit.engine.test_killed import daemon_killed
 from xenlocal.model.errors import XenlocalError
 from xenlocal.model.memory import Hand
-from xenlocal.simulator import xlcfg
+from xenlocal.simulator import guests, xlcfg
 from xenlocal.simulator.runner import Fault
 from xenlocal.simulator.state import Domain
 
@@ -214,6 +214,19 @@ def test_one_born_while_another_hangs_does_not_wait_for_that_one() -> None:
     assert 200 <= machine.moments("gone")["hung"] - daemon.began < 205
     assert (job.code, job.result["message"]) == (5, "had to be destroyed: hung")
     assert len({text for text in machine.changes() if text.startswith("xl shutdown")}) == 2
+
+
+def test_one_that_comes_back_while_a_command_hangs_is_shut_down_before_those_that_it_comes_after() -> None:
+    """The look at its birth had shown it paused, and none followed before that command was left."""
+    machine = Machine(conf("nas"), conf("db", "after = nas"), conf("web", "after = nas"))
+    Daemon(machine).run(60)
+    domid = machine.domid("web")
+    guests.end(machine.dom0, next(each for each in machine.dom0.state.domains if each.name == "db"), "reboot")
+    daemon = Daemon(machine, fail(f"xl destroy {domid}", fault=Fault(status=None, effect=True), times=1))
+    job = daemon.ask(1, "shutdown")
+    daemon.run(200)
+    ends = {trace.text.split()[0]: trace.at for trace in machine.dom0.trace if trace.what == "ended"}
+    assert ends["db"] < machine.moments("heard")["nas"] and (job.code, machine.running) == (0, {})
 
 
 def test_an_xl_create_that_hangs_does_not_hold_up_the_host_till_the_deadline() -> None:
