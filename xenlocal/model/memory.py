@@ -113,6 +113,10 @@ class Record:
         """Since when it has been on its way to stop."""
         return None if self.reply is None else self.stop_asked
 
+    def asked_as(self, domid: int) -> float | None:
+        """... as this life, which may be its next one that is being built: what the former was asked is not its."""
+        return self.asked if domid == self.domid else None
+
     @property
     def may_still_stop_until(self) -> float | None:
         """A request that was withdrawn cannot be taken back from the guest: until then it may act on it."""

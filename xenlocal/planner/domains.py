@@ -178,7 +178,7 @@ def _plan_stops(
                     domain.uuid,
                     live.domid,
                     domain.stop_timeout,
-                    case.record.asked,
+                    case.record.asked_as(live.domid),
                     hung=domain.hung_timeout,
                     most=domain.stop_max,
                     hvm=domain.type is GuestType.HVM,

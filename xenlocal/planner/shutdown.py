@@ -138,7 +138,7 @@ def _name(live: LiveDomain) -> str:
 
 def _asked(memory: Memory, live: LiveDomain) -> float | None:
     record = memory.records.get(live.uuid)
-    return record.asked if record is not None else memory.foreign_asked.get(live.domid)
+    return record.asked_as(live.domid) if record is not None else memory.foreign_asked.get(live.domid)
 
 
 def _predecessors(record: Record | None) -> tuple[str, ...]:

@@ -71,8 +71,11 @@ def test_a_stop_carries_all_the_patience_that_was_declared() -> None:
 
 def test_a_second_plan_knows_when_it_was_asked() -> None:
     record = memory(ready("web", 3, declared="stopped", stop_asked=NOW - 20))
-    made = learned_plan(desired(dom("web", state=State.STOPPED)), observed(live(3, "web")), record)
+    want = desired(dom("web", state=State.STOPPED))
+    made = learned_plan(want, observed(live(3, "web")), record)
     assert action(made, "stop domain/web").asked == NOW - 20
+    built = learned_plan(want, observed(live(4, "web", "paused")), record)
+    assert action(built, "stop domain/web").asked is None, "its former self was asked"
 
 
 @pytest.mark.parametrize("here", ["shutdown", "crashed"])

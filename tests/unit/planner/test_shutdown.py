@@ -95,8 +95,9 @@ def test_one_renamed_in_the_files_while_it_runs_keeps_its_place() -> None:
 
 
 def test_one_already_asked_is_not_asked_again() -> None:
-    made = down(live(1, "web"), kept=memory(ready("web", 1, stop_asked=NOW - 5)))
-    assert action(made, "stop domain/web").asked == NOW - 5
+    kept = memory(ready("web", 1, stop_asked=NOW - 5))
+    assert action(down(live(1, "web"), kept=kept), "stop domain/web").asked == NOW - 5
+    assert action(down(live(2, "web", "paused"), kept=kept), "stop domain/web").asked is None, "its next life"
 
 
 def test_a_foreign_guest_is_asked_once_and_gets_no_more_time() -> None:
