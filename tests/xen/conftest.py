@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from comparison import Comparison
+from hand_made import SAVED, clear, heal_xl
 
 from rig import SUITES
 from rig.image import Image, image
 from rig.machine import Machine
 from rig.package import install as install_deb
+from rig.package import remove
 from rig.snapshot import booted, resumed, snapshot
 from rig.wait import Overdue
 
@@ -129,6 +131,30 @@ def installed(dom0: Machine, deb: Path) -> Machine:
     """`dom0` with the package under test installed."""
     install_deb(dom0, deb)
     return dom0
+
+
+@pytest.fixture(scope="module")
+def machine(dom0_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One for all scenarios of a module about peers: each is short, and puts the host back before it begins."""
+    m = resumed(dom0_image, tmp_path_factory.mktemp("peers"))
+    m.make_vg()
+    m.run("cp /etc/default/xendomains /root/ && mkdir -p /etc/xen/auto")
+    yield m
+    m.close()
+
+
+@pytest.fixture
+def host(machine: Machine) -> Machine:
+    """A host made by hand, as it was before the first scenario: xenlocal was never there."""
+    m = machine
+    if m.run("dpkg-query -s xenlocal", check=False).rc == 0:
+        remove(m, purge=True)
+    heal_xl(m)
+    m.run("rm -rf /run/xl-list-fails /run/xenlocal /etc/xenlocal && cp /root/xendomains /etc/default/")
+    m.run(f"! mountpoint -q {SAVED} || umount {SAVED}")
+    m.run("[ ! -e /sys/class/net/lab0 ] || ip link del lab0")
+    clear(m)
+    return m
 
 
 _FIGURES: dict[str, str] = {}

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from lab import NETWORK, journal, reload, wait_all_ready, write
 
-from rig.guest import Guest, domids
+from rig.guest import Guest, domids, wait_ready
 from rig.machine import Machine
 from rig.package import install
 
 SCRIPT = "SYSTEMCTL_SKIP_REDIRECT=1 /etc/init.d/xendomains"
 """Run here, not by systemd, for its own exit code; what it does is the same."""
 SAVED = "/var/lib/xen/save"
+TIME = 10
+"""Seconds that a guest is given to stop, by both: XENDOMAINS_STOP_MAXWAIT (300 as installed) and stop_timeout."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ def declare(m: Machine, *guests: Guest) -> None:
     for each in guests:
         m.run(f"lvcreate -q -y -Wy -n {each.name}-0 -L 32M vg0")
         m.put(f"/etc/xen/auto/{each.name}.cfg", each.config())
+
+
+def started(m: Machine, *guests: Guest) -> None:
+    """By xendomains, and ready by their own word."""
+    declare(m, *guests)
+    assert xendomains(m, "start").rc == 0
+    for each in guests:
+        wait_ready(m, each)
 
 
 def configure(m: Machine, **settings: str) -> None:
@@ -86,6 +96,10 @@ def clear(m: Machine) -> None:
         m.run(f"xl destroy {domid}")
     m.run(f"rm -f {SAVED}/*")
     m.wait_until('lvremove -q -f -y vg0 && [ -z "$(lvs --noheadings vg0)" ]', 60)
+
+
+def heal_xl(m: Machine) -> None:
+    m.run("for xl in /usr/lib/xen-*/bin/xl.real; do [ ! -e $xl ] || mv $xl ${xl%.real}; done")
 
 
 def take_over(m: Machine, deb: Path, **domains: str) -> None:

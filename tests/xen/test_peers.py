@@ -4,71 +4,37 @@ way it always did, then on the same machine under xenlocal. `make peers` prints 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from comparison import Comparison
 from hand_made import (
     SAVED,
+    TIME,
     asked,
     clear,
     configure,
     declare,
     guest,
+    heal_xl,
     names,
     ran,
     shutdown,
+    started,
     stopped,
     take_over,
     xendomains,
 )
 from lab import NETWORK, domain, journal, reload, row, status, wait_all_ready, wait_notice, whats, when, write
 
-from rig.guest import Guest, create, domids, states, wait_ready
-from rig.image import Image
+from rig.guest import create, domids, states, wait_ready
 from rig.journal import times
 from rig.machine import Machine
-from rig.package import install, remove
-from rig.snapshot import resumed
+from rig.package import install
 from rig.wait import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.limit(1200)]
-TIME = 10
-"""Seconds that a guest is given to stop, by both: XENDOMAINS_STOP_MAXWAIT (300 as installed) and stop_timeout."""
 LATE = 15
-
-
-@pytest.fixture(scope="module")
-def machine(dom0_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """One for all: each scenario is short, and puts the host back before it begins."""
-    m = resumed(dom0_image, tmp_path_factory.mktemp("peers"))
-    m.make_vg()
-    m.run("cp /etc/default/xendomains /root/ && mkdir -p /etc/xen/auto")
-    yield m
-    m.close()
-
-
-@pytest.fixture
-def host(machine: Machine) -> Machine:
-    """A host made by hand, as it was before the first scenario: xenlocal was never there."""
-    m = machine
-    if m.run("dpkg-query -s xenlocal", check=False).rc == 0:
-        remove(m, purge=True)
-    heal_xl(m)
-    m.run("rm -rf /run/xl-list-fails /run/xenlocal /etc/xenlocal && cp /root/xendomains /etc/default/")
-    m.run(f"! mountpoint -q {SAVED} || umount {SAVED}")
-    m.run("[ ! -e /sys/class/net/lab0 ] || ip link del lab0")
-    clear(m)
-    return m
-
-
-def started(m: Machine, *guests: Guest) -> None:
-    """By xendomains, and ready by their own word."""
-    declare(m, *guests)
-    assert xendomains(m, "start").rc == 0
-    for each in guests:
-        wait_ready(m, each)
 
 
 def why(m: Machine, name: str) -> str:
@@ -87,10 +53,6 @@ def let_xl_list_fail(m: Machine, seconds: int) -> None:
     m.run(f"mv {xl} {xl}.real")
     m.put(xl, XL_LIST_FAILS, 0o755)
     m.run(f"touch /run/xl-list-fails; {{ sleep {seconds}; rm /run/xl-list-fails; }} >/dev/null 2>&1 &")
-
-
-def heal_xl(m: Machine) -> None:
-    m.run("for xl in /usr/lib/xen-*/bin/xl.real; do [ ! -e $xl ] || mv $xl ${xl%.real}; done")
 
 
 def hide_from_list_l(m: Machine, name: str) -> None:
