@@ -127,7 +127,7 @@ playground: deb  ## a real Xen dom0 in QEMU with the package installed, a few do
 .PHONY: peers
 peers: venv deb  ## what goes wrong under Debian's xendomains, and under xenlocal, on real Xen: one table (under an hour)
 	$(call need,$(APT_XEN))
-	$(PY) -m pytest tests/xen/test_peers.py --deb=$(DEB) --suite=bookworm
+	$(PY) -m pytest tests/xen/test_peers*.py --deb=$(DEB) --suite=bookworm
 
 .PHONY: bench
 bench:  ## commands, processes and seconds against xendomains, and what the daemon costs (half an hour; IDLE=30 EDITS=500 less)
