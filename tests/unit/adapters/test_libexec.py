@@ -585,6 +585,15 @@ def test_one_that_fails_has_nothing_mounted_when_it_ends(guest: Guest) -> None:
     assert status == 1 and said.endswith("is a link, and none is followed") and left.read_text() == ""
 
 
+def test_one_that_fails_at_its_very_end_removes_nothing_of_the_dom0(guest: Guest) -> None:
+    """It has left the guest's directory by then, and its names are no paths from /."""
+    removed = guest.place.path / "removed"
+    sync = with_tool(guest, "sync", 'case "$*" in */cache/modules) echo "sync: it is lost" >&2; exit 1;; esac')
+    rm = with_tool(guest, "rm", f'[ "$PWD" != / ] || echo "$*" >> {removed}')
+    assert guest.run(*sync, *rm) == (1, "sync: it is lost") and guest.mark.exists()
+    assert not removed.exists()
+
+
 def test_a_check_that_was_ended_has_found_no_errors(guest: Guest) -> None:
     guest.mark.rename(guest.place.resize_mark)
     ended = with_tool(guest, "e2fsck", 'echo "e2fsck canceled."; exit 32')
