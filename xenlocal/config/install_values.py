@@ -39,7 +39,7 @@ def mirror(key: str, text: str) -> str:
         )
     if not _URL.fullmatch(text):
         raise ValueError(
-            f"{key} '{clip(text)}' is neither a URL, as http://deb.debian.org/debian, nor the path of a file of apt"
+            f"{key} '{clip(text)}' is neither a URL, as http://mirror.example/debian, nor the path of a file of apt"
             " sources"
         )
     return text

@@ -75,13 +75,13 @@ def test_what_it_reads_of_the_dom0() -> None:
         ("image = a.img", "8: domain web / install: path 'a.img' is not absolute; write it from / on"),
         (
             "suite = sid\nmirror = ftp.example",
-            "9: domain web / install: mirror 'ftp.example' is neither a URL, as http://deb.debian.org/debian, nor the"
+            "9: domain web / install: mirror 'ftp.example' is neither a URL, as http://mirror.example/debian, nor the"
             " path of a file of apt sources",
         ),
         (
             "suite = sid\nmirror = http://a.example/debian main",
             "9: domain web / install: mirror 'http://a.example/debian main' is neither a URL, as"
-            " http://deb.debian.org/debian, nor the path of a file of apt sources",
+            " http://mirror.example/debian, nor the path of a file of apt sources",
         ),
         (
             "suite = sid\nmirror = http://me:secret@ftp.example/debian",
