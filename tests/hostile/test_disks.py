@@ -48,13 +48,23 @@ def states(home: Home) -> dict[str, str]:
     return {each["name"]: each["observed"] for each in said["domains"]}
 
 
+@contextmanager
+def full_beside_a_new_file(home: Home, place: Path) -> Iterator[tuple[Path, Path]]:
+    """A daemon that runs web has its disk filled, and then db is declared: what fills it, and the log."""
+    log = home.path / "log"
+    with disk(place), log.open("wb") as stderr, running(home, stderr) as daemon:
+        assert home.call("apply").returncode == 0
+        filler = fill(place)
+        (home.config / "db.conf").write_text(DB)
+        yield filler, log
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(60) == 0
+    assert "Traceback" not in log.read_text()
+
+
 def test_a_full_disk_under_the_state_keeps_no_guest_off(tmp_path: Path) -> None:
     home = Home(tmp_path, web=WEB)
-    log = tmp_path / "log"
-    with disk(home.state), log.open("wb") as stderr, running(home, stderr) as daemon:
-        assert home.call("apply").returncode == 0
-        filler = fill(home.state)
-        (home.config / "db.conf").write_text(DB)
+    with full_beside_a_new_file(home, home.state) as (filler, log):
         assert home.call("apply").returncode == 0
         assert states(home) == {"db": "running", "web": "running"}
         until(lambda: b"cannot write" in log.read_bytes(), "a word about the disk")
@@ -62,27 +72,17 @@ def test_a_full_disk_under_the_state_keeps_no_guest_off(tmp_path: Path) -> None:
         assert home.call("restart", "web").returncode == 0
         assert "db" in (home.state / "last-good.json").read_text()
         until(lambda: "stop" in home.call("history", "web").stdout, "the history to go on")
-        daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(60) == 0
-    assert "Traceback" not in log.read_text()
 
 
 def test_a_full_disk_under_run_starts_nobody_and_harms_nobody(tmp_path: Path) -> None:
     home = Home(tmp_path, web=WEB)
-    log = tmp_path / "log"
-    with disk(home.run), log.open("wb") as stderr, running(home, stderr) as daemon:
-        assert home.call("apply").returncode == 0
-        filler = fill(home.run)
-        (home.config / "db.conf").write_text(DB)
+    with full_beside_a_new_file(home, home.run) as (filler, _):
         said = home.call("apply")
         assert said.returncode == 5 and "No space left on device" in said.stderr + said.stdout
         assert states(home) == {"db": "off", "web": "running"}
         filler.unlink()
         assert home.call("start", "db").returncode == 0
         assert states(home) == {"db": "running", "web": "running"}
-        daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(60) == 0
-    assert "Traceback" not in log.read_text()
 
 
 def test_a_state_that_is_read_only_keeps_no_guest_off(tmp_path: Path) -> None:
