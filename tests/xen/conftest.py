@@ -134,7 +134,7 @@ def installed(dom0: Machine, deb: Path) -> Machine:
 
 
 @pytest.fixture(scope="module")
-def machine(dom0_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine_made_by_hand(dom0_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """One for all scenarios of a module about peers: each is short, and puts the host back before it begins."""
     m = resumed(dom0_image, tmp_path_factory.mktemp("peers"))
     m.make_vg()
@@ -144,9 +144,9 @@ def machine(dom0_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def host(machine: Machine) -> Machine:
+def by_hand(machine_made_by_hand: Machine) -> Machine:
     """A host made by hand, as it was before the first scenario: xenlocal was never there."""
-    m = machine
+    m = machine_made_by_hand
     if m.run("dpkg-query -s xenlocal", check=False).rc == 0:
         remove(m, purge=True)
     heal_xl(m)

@@ -61,8 +61,8 @@ def hide_from_list_l(m: Machine, name: str) -> None:
     assert f'"{name}"' not in m.out("xl list -l")
 
 
-def test_xl_list_fails(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, both = host, ("one", "two")
+def test_xl_list_fails(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, both = by_hand, ("one", "two")
     fails, skips = "`xl list` fails for 20 s while the host goes down", "`xl list -l` skips a guest, silently"
     configure(m, SAVE="", STOP_MAXWAIT=str(TIME))
     started(m, guest("one"), guest("two"))
@@ -90,8 +90,8 @@ def test_xl_list_fails(host: Machine, deb: Path, compare: Comparison) -> None:
     compare.tell(skips, xenlocal=told)
 
 
-def test_guests_that_hang(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, f"three guests hang at the shutdown; each has {TIME} s"
+def test_guests_that_hang(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, f"three guests hang at the shutdown; each has {TIME} s"
     three = ("one", "two", "three")
     configure(m, SAVE="", STOP_MAXWAIT=str(TIME))
     started(m, *(guest(name, stop="hang") for name in three))
@@ -108,8 +108,8 @@ def test_guests_that_hang(host: Machine, deb: Path, compare: Comparison) -> None
     compare.tell(scenario, xenlocal=told)
 
 
-def test_a_guest_that_is_still_booting(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, "a guest is still booting when it is asked, and loses the request"
+def test_a_guest_that_is_still_booting(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, "a guest is still booting when it is asked, and loses the request"
     configure(m, SAVE="", STOP_MAXWAIT=str(TIME))
     started(m, guest("booting", lose="1"))
     end = xendomains(m, "stop")
@@ -123,8 +123,8 @@ def test_a_guest_that_is_still_booting(host: Machine, deb: Path, compare: Compar
     compare.tell(scenario, xenlocal=f"asked again after {between:.0f} s, ended by itself; {end}")
 
 
-def test_saved_state_over_a_changed_disk(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, "a guest was saved; its disk changes; then it is started"
+def test_saved_state_over_a_changed_disk(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, "a guest was saved; its disk changes; then it is started"
     one = guest("one")
     started(m, one)
     xendomains(m, "stop")
@@ -164,8 +164,8 @@ def test_saved_state_over_a_changed_disk(host: Machine, deb: Path, compare: Comp
     )
 
 
-def test_saved_states_fill_the_disk(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, f"{SAVED} has no room for a saved guest"
+def test_saved_states_fill_the_disk(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, f"{SAVED} has no room for a saved guest"
     m.run(f"mkdir -p {SAVED} && mount -t tmpfs -o size=64M none {SAVED}")
     configure(m, STOP_MAXWAIT="60")
     one = guest("one")
@@ -184,8 +184,8 @@ def test_saved_states_fill_the_disk(host: Machine, deb: Path, compare: Compariso
     compare.tell(scenario, xenlocal=f"stop: {end}, ended by itself; {used[0]} images, {used[1]} used")
 
 
-def test_order_of_the_start(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, f"`app` needs `nas`, which listens {LATE} s after its start"
+def test_order_of_the_start(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, f"`app` needs `nas`, which listens {LATE} s after its start"
     m.run("ip link add lab0 type bridge && ip addr add 192.0.2.1/24 dev lab0 && ip link set lab0 up")
     nas = {"ip": "192.0.2.11/24", "listen": f"2049:{LATE}"}
     started(m, guest("app"), guest("nas", "mac=00:16:3e:00:00:01,bridge=lab0", **nas))
@@ -204,8 +204,8 @@ def test_order_of_the_start(host: Machine, deb: Path, compare: Comparison) -> No
     compare.tell(scenario, xenlocal=f"by need: `app` starts {late:.0f} s after `nas` listens")
 
 
-def test_the_service_is_restarted(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, "the service is restarted; the package is upgraded"
+def test_the_service_is_restarted(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, "the service is restarted; the package is upgraded"
     declare(m, guest("one"), guest("two"))
     m.run("systemctl restart xendomains", 300)
     before = domids(m)
@@ -228,8 +228,8 @@ def test_the_service_is_restarted(host: Machine, deb: Path, compare: Comparison)
     compare.tell(scenario, xenlocal="restart, then reinstalled: same domains, no guest noticed")
 
 
-def test_the_monitor_of_a_guest(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, "a guest is started from within a unit that then ends; later it reboots itself"
+def test_the_monitor_of_a_guest(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, "a guest is started from within a unit that then ends; later it reboots itself"
     one = guest("one")
     declare(m, one)
     m.run("systemd-run -q --wait --unit=job xl create -q /etc/xen/auto/one.cfg", 120)
@@ -258,8 +258,8 @@ def mac(m: Machine, name: str) -> str:
     return m.out(f"xenstore-read /local/domain/{domids(m)[name]}/device/vif/0/mac")
 
 
-def test_mac_and_bridge(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, no_mac, no_bridge = host, "a nic without a MAC address", "a nic without a bridge"
+def test_mac_and_bridge(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, no_mac, no_bridge = by_hand, "a nic without a MAC address", "a nic without a bridge"
     m.run("ip link add lab0 type bridge && ip link set lab0 up")
     m.run("lvcreate -q -y -Wy -n one-0 -L 32M vg0")
     found = []
@@ -290,8 +290,8 @@ def test_mac_and_bridge(host: Machine, deb: Path, compare: Comparison) -> None:
     compare.tell(no_bridge, xenlocal=f"refused before anything is done: {problem}")
 
 
-def test_what_became_of_a_guest(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, off, crash = host, "a guest powered itself off", "a guest crashed"
+def test_what_became_of_a_guest(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, off, crash = by_hand, "a guest powered itself off", "a guest crashed"
     off_by = {"off": {"then": f"poweroff:{LATE}"}, "crash": {"then": f"crash:{LATE}"}}
     declare(m, *(guest(name, **options) for name, options in off_by.items()))
     assert xendomains(m, "start").rc == 0
@@ -316,8 +316,9 @@ def test_what_became_of_a_guest(host: Machine, deb: Path, compare: Comparison) -
         compare.tell(scenario, xenlocal=f"xenlocal why {name}: {sentence}")
 
 
-def test_a_file_that_is_half_written(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, in_a_line, between = host, "a file was written up to the middle of a line", "a file was written up to its disk"
+def test_a_file_that_is_half_written(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m = by_hand
+    in_a_line, between = "a file was written up to the middle of a line", "a file was written up to its disk"
     whole = guest("one").config()
     declare(m, guest("one"), guest("two"))
     m.put("/etc/xen/auto/one.cfg", whole[: whole.index("vcpus") + 3])

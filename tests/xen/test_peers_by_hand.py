@@ -21,8 +21,8 @@ def last(end: Ran) -> str:
     return end.said.strip().splitlines()[-1]
 
 
-def test_one_guest_by_hand(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, again = host, "one guest is shut down and started again"
+def test_one_guest_by_hand(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, again = by_hand, "one guest is shut down and started again"
     number = "a guest whose name is a number is shut down"
     one = guest("one")
     declare(m, one)

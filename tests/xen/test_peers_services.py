@@ -36,8 +36,8 @@ def active(m: Machine, unit: str) -> str:
     return m.out(f"systemctl is-active {unit} || true")  # exit 3: it is not, which it prints too
 
 
-def test_an_upgrade_of_xen_utils(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, under = host, "xen-utils is upgraded, which stops and starts xen.service"
+def test_an_upgrade_of_xen_utils(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, under = by_hand, "xen-utils is upgraded, which stops and starts xen.service"
     own = f"{under}; a unit of one's own that requires it shuts the guests down"
     declare(m, guest("one"))
     m.run("systemctl restart xendomains", 300)
@@ -70,8 +70,8 @@ def test_an_upgrade_of_xen_utils(host: Machine, deb: Path, compare: Comparison) 
     compare.tell(own, xenlocal=f"{told}: they want xen.service, and do not require it. The next shutdown: {end}")
 
 
-def test_xendomains_is_disabled(host: Machine, deb: Path, compare: Comparison) -> None:
-    m, scenario = host, "`systemctl disable xendomains`; later the host goes down, which stops what is active"
+def test_xendomains_is_disabled(by_hand: Machine, deb: Path, compare: Comparison) -> None:
+    m, scenario = by_hand, "`systemctl disable xendomains`; later the host goes down, which stops what is active"
     declare(m, guest("one"))
     m.run("systemctl restart xendomains", 300)
     wait_ready(m, guest("one"))
